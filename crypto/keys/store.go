@@ -1,0 +1,83 @@
+package keys
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// Write creates path with mode 0600, writes data, and returns once file and
+// directory entry are on disk. It never replaces a file: an existing one is an
+// error that satisfies errors.Is(err, fs.ErrExist). When writing fails, what
+// was created is removed again.
+func Write(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("create key file: %w", err)
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
+	}
+	if err != nil {
+		return fmt.Errorf("write key file: %w", errors.Join(err, os.Remove(path)))
+	}
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// Load reads and decrypts the signing key in the file at path. A file made for
+// another purpose is refused with ErrPurpose before the passphrase is tried,
+// one that holds a sealing key with ErrKey.
+func Load(path, purpose string, passphrase []byte) (*Private, error) {
+	key, err := load(path, purpose, passphrase)
+	if err != nil {
+		return nil, fmt.Errorf("load key %s: %w", path, err)
+	}
+	if key.Signing == nil {
+		return nil, fmt.Errorf("load key %s: %w: it is a sealing key, want a signing key", path, ErrKey)
+	}
+	return key.Signing, nil
+}
+
+// LoadSealing is Load for a sealing key.
+func LoadSealing(path, purpose string, passphrase []byte) (*SealingPrivate, error) {
+	key, err := load(path, purpose, passphrase)
+	if err != nil {
+		return nil, fmt.Errorf("load key %s: %w", path, err)
+	}
+	if key.Sealing == nil {
+		return nil, fmt.Errorf("load key %s: %w: it is a signing key, want a sealing key", path, ErrKey)
+	}
+	return key.Sealing, nil
+}
+
+func load(path, purpose string, passphrase []byte) (Key, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Key{}, err
+	}
+	defer f.Close()
+	file, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
+	if err != nil {
+		return Key{}, err
+	}
+	h, c, err := parseFile(file)
+	if err != nil {
+		return Key{}, err
+	}
+	if h.Purpose != purpose {
+		return Key{}, fmt.Errorf("%w: this file is for %q, want %q", ErrPurpose, h.Purpose, purpose)
+	}
+	return h.open(c, passphrase)
+}
