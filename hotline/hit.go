@@ -21,7 +21,7 @@ const (
 	// MaxHitFlows bounds Flows.
 	MaxHitFlows = 16
 	// MaxHitNotes bounds Notes.
-	MaxHitNotes = 8
+	MaxHitNotes = 10
 	// MaxHitText bounds each signature and each note, in bytes of UTF-8.
 	MaxHitText = 200
 	// MaxHitName bounds Source, Sensor and Protocol, in bytes of UTF-8.
@@ -125,8 +125,8 @@ type Hit struct {
 	// Signatures are the texts of the rules that matched, each at most once, in the order seen.
 	Signatures []string    `cbor:"16,keyasint" json:"signatures"`
 	Evidence   HitEvidence `cbor:"17,keyasint" json:"evidence"`
-	// DestinationKnown is true if every address in To is one of the public Internet, so that whose network it is can be
-	// looked up. It does not say whose: no state is inferred here.
+	// DestinationKnown is true if for every address in To it can be found out whose network it is: the address is one of the
+	// public Internet, or a private one that the party has declared its own. It does not say whose: no state is inferred here.
 	DestinationKnown bool `cbor:"18,keyasint" json:"destination_known"`
 	// Flows are the sensor's flow numbers, so that the operator finds the packets again.
 	Flows []uint64 `cbor:"19,keyasint,omitempty" json:"flows,omitempty"`

@@ -46,7 +46,7 @@ func TestHitValidateHoldsEveryBound(t *testing.T) {
 		"9 signatures exceed":     func(h *Hit) { h.Signatures = many(9) },
 		"a signature is empty":    func(h *Hit) { h.Signatures = []string{""} },
 		"201 bytes exceeds 200":   func(h *Hit) { h.Signatures = []string{strings.Repeat("x", 201)} },
-		"9 notes exceed":          func(h *Hit) { h.Notes = many(9) },
+		"11 notes exceed":         func(h *Hit) { h.Notes = many(11) },
 		"not UTF-8":               func(h *Hit) { h.Notes = []string{"\xff"} },
 		"unprintable character U": func(h *Hit) { h.Notes = []string{"\x1b[31m"} },
 	}

@@ -1,0 +1,373 @@
+package hotline
+
+import (
+	"crypto/sha256"
+	"slices"
+
+	"example.org/hotline/crypto/keys"
+	"example.org/hotline/crypto/seal"
+)
+
+// KindConvention carries a version of the convention (SPEC §5.1). Version 1
+// is signed by every party's root key over 32 zero bytes in the id's place;
+// its payload's SHA-256 is the id from then on. A later version is signed by
+// at least the share of parties that the version before demands, and by every
+// party that it adds. Between nodes it travels as a document, not as a
+// delivered statement: it proves itself.
+var KindConvention = register(Rules{
+	Kind: 17, Name: "convention", Class: ByRoots,
+	Body: func() Body { return new(Convention) },
+})
+
+// Convention is the instrument that parties sign.
+type Convention struct {
+	Version   uint64   `cbor:"1,keyasint" json:"version"`
+	Name      string   `cbor:"2,keyasint" json:"name"`
+	Previous  ID       `cbor:"3,keyasint" json:"previous"` // SHA-256 of the payload of the version before; zero in version 1
+	ValidFrom Time     `cbor:"4,keyasint" json:"valid_from"`
+	Overlap   int64    `cbor:"5,keyasint" json:"overlap"` // ms for which the version before is still good for statements
+	Suite     uint64   `cbor:"6,keyasint" json:"suite"`   // numbered set of algorithms; never negotiated
+	Parties   []Member `cbor:"7,keyasint" json:"parties"` // sorted by code
+	Amend     Share    `cbor:"8,keyasint" json:"amend"`
+	Terms     Terms    `cbor:"9,keyasint" json:"terms"`
+	Questions []string `cbor:"10,keyasint,omitempty" json:"questions,omitempty"`
+	Always    []string `cbor:"11,keyasint,omitempty" json:"always,omitempty"`
+	Witnesses uint64   `cbor:"12,keyasint" json:"witnesses"` // most witnesses per log
+}
+
+// Member is one party of a convention.
+type Member struct {
+	Party        Party       `cbor:"1,keyasint" json:"party"`
+	Root         keys.Public `cbor:"2,keyasint" json:"root"`
+	Observer     bool        `cbor:"3,keyasint,omitempty" json:"observer,omitempty"`
+	Reservations []string    `cbor:"4,keyasint,omitempty" json:"reservations,omitempty"` // sorted
+}
+
+// Share of the parties that must sign an amendment: ceil(parties × Num / Den).
+type Share struct {
+	_   struct{} `cbor:",toarray"`
+	Num uint64   `json:"num"`
+	Den uint64   `json:"den"`
+}
+
+// Of returns how many of n must sign.
+func (s Share) Of(n int) int {
+	return int((uint64(n)*s.Num + s.Den - 1) / s.Den)
+}
+
+// Suite1 is the only suite: Ed25519 and ES256 signatures, HPKE with
+// X25519+ML-KEM-768, SHA-256 trees (RFC 9864, RFC 9180).
+const Suite1 = 1
+
+// The reservations that a party may make (SPEC §5.2).
+const (
+	ReserveAutomaticAlert = "automatic-alert" // the group sends none; the lapse is recorded
+	ReserveLineTest       = "line-test"       // the party's pairs run no hourly tests
+)
+
+// Durations of a clock by precedence, in milliseconds: FLASH, IMMEDIATE,
+// PRIORITY, ROUTINE.
+type Durations [4]int64
+
+// At returns the duration for p.
+func (d Durations) At(p Precedence) int64 { return d[p-1] }
+
+// Terms are the deadlines that the parties agreed on (SPEC §6.4). Durations
+// are milliseconds.
+type Terms struct {
+	Profile      string    `cbor:"1,keyasint" json:"profile"`
+	Assess       int64     `cbor:"2,keyasint" json:"assess"`                 // detection → assessment
+	Alert        Durations `cbor:"3,keyasint" json:"alert"`                  // assessment → alert tendered
+	AlertCap     int64     `cbor:"4,keyasint" json:"alert_cap"`              // never later than this after detection
+	FirstAttempt Durations `cbor:"5,keyasint" json:"first_attempt"`          // commit → first attempt
+	NextPath     Durations `cbor:"6,keyasint" json:"next_path"`              // no receipt → another path
+	NonDelivery  Durations `cbor:"7,keyasint" json:"non_delivery"`           // no receipt → non-delivery recorded
+	Acknowledge  Durations `cbor:"8,keyasint" json:"acknowledge"`            // received → acknowledged by a person
+	Ratify       int64     `cbor:"9,keyasint" json:"ratify"`                 // one-officer FLASH → ratification
+	LineTest     int64     `cbor:"10,keyasint" json:"line_test"`             // interval per pair; 0: none
+	LineReply    int64     `cbor:"11,keyasint" json:"line_reply"`            // test received → reply
+	OneOfficer   bool      `cbor:"12,keyasint" json:"one_officer_flash"`     // a releaser alone may send an ACTUAL FLASH alert
+	Automatic    bool      `cbor:"13,keyasint" json:"automatic_alert"`       // the group sends what nobody released
+	TellOthers   bool      `cbor:"14,keyasint" json:"tell_others,omitempty"` // an unanswered alert's existence is told to all
+}
+
+const (
+	second = int64(1000)
+	minute = 60 * second
+	hour   = 60 * minute
+	day    = 24 * hour
+)
+
+// Profile returns the terms shipped under name: crisis (minutes) or standard
+// (hours, as in NIS2). Numbers: DESIGN §6.
+func Profile(name string) (Terms, bool) {
+	t := Terms{
+		Profile:      name,
+		Assess:       hour,
+		Alert:        Durations{15 * minute, hour, 4 * hour, 24 * hour},
+		AlertCap:     24 * hour,
+		FirstAttempt: Durations{5 * second, 60 * second, 10 * minute, 10 * minute},
+		NextPath:     Durations{10 * second, 30 * second, 2 * minute, 10 * minute},
+		NonDelivery:  Durations{4 * minute, 10 * minute, hour, 6 * hour},
+		Acknowledge:  Durations{10 * minute, 30 * minute, 3 * hour, 24 * hour},
+		Ratify:       24 * hour, LineTest: hour, LineReply: 5 * minute,
+		OneOfficer: true, Automatic: true,
+	}
+	switch name {
+	case "crisis":
+		return t, true
+	case "standard":
+		t.Assess = 24 * hour
+		t.Alert = Durations{24 * hour, 24 * hour, 24 * hour, 24 * hour}
+		t.Acknowledge = Durations{30 * minute, 3 * hour, 24 * hour, 72 * hour}
+		return t, true
+	}
+	return Terms{}, false
+}
+
+// Validate checks bounds: every duration from one second to 90 days, except
+// LineTest, which may be 0.
+func (t *Terms) Validate() error {
+	if err := checkText("profile", t.Profile, 32); err != nil {
+		return err
+	}
+	one := map[string]int64{"assess": t.Assess, "alert cap": t.AlertCap, "ratify": t.Ratify, "line reply": t.LineReply}
+	if t.LineTest != 0 {
+		one["line test"] = t.LineTest
+	}
+	for name, d := range map[string]Durations{"alert": t.Alert, "first attempt": t.FirstAttempt, "next path": t.NextPath,
+		"non-delivery": t.NonDelivery, "acknowledge": t.Acknowledge} {
+		for i, v := range d {
+			one[name+" "+Precedence(i+1).String()] = v
+		}
+	}
+	names := make([]string, 0, len(one))
+	for name := range one {
+		names = append(names, name)
+	}
+	slices.Sort(names) // the same refusal for the same terms, always
+	for _, name := range names {
+		if v := one[name]; v < second || v > 90*day {
+			return Refuse(CodeDocument, "terms: %s is %d ms, 1 s to 90 days are allowed", name, v)
+		}
+	}
+	return nil
+}
+
+// Validate checks one version by itself (SPEC §5.1).
+func (c *Convention) Validate() error {
+	switch {
+	case c.Version == 0:
+		return Refuse(CodeDocument, "versions begin at 1")
+	case c.Version == 1 && c.Previous != ID{}:
+		return Refuse(CodeDocument, "version 1 has no version before it")
+	case c.Version > 1 && c.Previous == ID{}:
+		return Refuse(CodeDocument, "version %d does not name the version before it", c.Version)
+	case c.Suite != Suite1:
+		return Refuse(CodeDocument, "suite %d is not known here; known is %d", c.Suite, Suite1)
+	case c.ValidFrom <= 0 || c.Overlap < 0 || c.Overlap > 90*day:
+		return Refuse(CodeDocument, "valid-from must be positive and overlap 0 to 90 days")
+	case len(c.Parties) < 2 || len(c.Parties) > MaxParties:
+		return Refuse(CodeDocument, "%d parties, 2 to %d are allowed", len(c.Parties), MaxParties)
+	case c.Amend.Num == 0 || c.Amend.Den == 0 || c.Amend.Num > c.Amend.Den || c.Amend.Den > MaxParties:
+		return Refuse(CodeDocument, "amendment share %d/%d is not above 0 and at most 1", c.Amend.Num, c.Amend.Den)
+	case c.Witnesses > 16 || len(c.Questions) > 16 || len(c.Always) > 64:
+		return Refuse(CodeDocument, "too many witnesses, questions or always-notifiable items")
+	}
+	if err := checkText("name", c.Name, 200); err != nil {
+		return err
+	}
+	for i, m := range c.Parties {
+		if err := m.validate(); err != nil {
+			return err
+		}
+		if i > 0 && c.Parties[i-1].Party >= m.Party {
+			return Refuse(CodeDocument, "parties are not sorted without doubles at %s", m.Party)
+		}
+		for _, other := range c.Parties[:i] {
+			if other.Root == m.Root {
+				return Refuse(CodeDocument, "%s and %s have the same root key", other.Party, m.Party)
+			}
+		}
+	}
+	return c.Terms.Validate()
+}
+
+func (m *Member) validate() error {
+	if !m.Party.Valid() || m.Root.IsZero() {
+		return Refuse(CodeDocument, "%q is no party code or has no root key", m.Party)
+	}
+	for i, r := range m.Reservations {
+		if r != ReserveAutomaticAlert && r != ReserveLineTest {
+			return Refuse(CodeDocument, "%s: reservation %q is not known", m.Party, r)
+		}
+		if i > 0 && m.Reservations[i-1] >= r {
+			return Refuse(CodeDocument, "%s: reservations are not sorted without doubles", m.Party)
+		}
+	}
+	return nil
+}
+
+// Member finds a party's line.
+func (c *Convention) Member(p Party) *Member {
+	for i := range c.Parties {
+		if c.Parties[i].Party == p {
+			return &c.Parties[i]
+		}
+	}
+	return nil
+}
+
+// Reserves reports whether p made reservation r.
+func (c *Convention) Reserves(p Party, r string) bool {
+	m := c.Member(p)
+	return m != nil && slices.Contains(m.Reservations, r)
+}
+
+// SignedConvention is a version together with its proof.
+type SignedConvention struct {
+	Convention
+	ID   ID // the convention's id: SHA-256 of version 1's payload
+	Hash ID // SHA-256 of this version's payload
+	Raw  []byte
+}
+
+// ParseConvention decodes and verifies one version against the version before
+// it, which is nil for version 1. What is missing or superfluous is named.
+func ParseConvention(raw []byte, before *SignedConvention) (*SignedConvention, error) {
+	st, err := Parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	if st.Header.Kind != KindConvention {
+		return nil, Refuse(CodeDocument, "this is a %s, not a convention", st.Header.Kind)
+	}
+	body, err := st.OpenBody()
+	if err != nil {
+		return nil, err
+	}
+	c := &SignedConvention{Convention: *body.(*Convention), Hash: ID(sha256.Sum256(st.Payload)), Raw: raw}
+	if err := c.follows(before, &st.Header); err != nil {
+		return nil, err
+	}
+	if err := c.checkSigners(st, before); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *SignedConvention) follows(before *SignedConvention, h *Header) error {
+	if h.ConventionVersion != c.Version {
+		return Refuse(CodeDocument, "header says version %d, the convention %d", h.ConventionVersion, c.Version)
+	}
+	if before == nil {
+		if c.Version != 1 {
+			return Refuse(CodeNeed, "version %d needs the versions before it", c.Version)
+		}
+		c.ID = c.Hash
+		return nil
+	}
+	c.ID = before.ID
+	switch {
+	case h.Convention != before.ID:
+		return Refuse(CodeConvention, "signed under another convention's id")
+	case c.Version <= before.Version:
+		return Refuse(CodeOldNumber, "version %d, but %d is in force", c.Version, before.Version)
+	case c.Version != before.Version+1:
+		return Refuse(CodeNeed, "version %d needs version %d", c.Version, c.Version-1)
+	case c.Previous != before.Hash:
+		return Refuse(CodeDocument, "version %d names another version %d than the one known here", c.Version, before.Version)
+	case c.ValidFrom < before.ValidFrom:
+		return Refuse(CodeDocument, "version %d would be valid before version %d", c.Version, before.Version)
+	}
+	return nil
+}
+
+// checkSigners demands the exact set: all parties for version 1; for a later
+// one, enough parties of the version before, every added party, and nobody
+// else.
+func (c *SignedConvention) checkSigners(st *Statement, before *SignedConvention) error {
+	roots := map[keys.ID]keys.Public{}
+	owner := map[keys.ID]Party{}
+	add := func(m Member) { roots[m.Root.ID()], owner[m.Root.ID()] = m.Root, m.Party }
+	for _, m := range c.Parties {
+		add(m)
+	}
+	if before != nil {
+		for _, m := range before.Parties {
+			add(m)
+		}
+	}
+	signed := map[Party]bool{}
+	for i, id := range st.Header.Authors {
+		p, ok := owner[id]
+		if !ok {
+			return Refuse(CodeExtraAuthor, "author %d (key %s) is no party's root key", i+1, id)
+		}
+		if i >= st.Signed {
+			return Refuse(CodeMissingAuthor, "the signature of %s is missing", p)
+		}
+		signed[p] = true
+	}
+	if err := st.Verify(func(id keys.ID) (keys.Public, bool) { k, ok := roots[id]; return k, ok }); err != nil {
+		return err
+	}
+	if p := owner[st.Header.Authors[0]]; p != st.Header.From {
+		return Refuse(CodeWrongSender, "from is %s, but the first author is %s", st.Header.From, p)
+	}
+	old, count := 0, 0
+	for _, m := range c.Parties {
+		if before == nil || before.Member(m.Party) == nil {
+			if !signed[m.Party] {
+				return Refuse(CodeMissingAuthor, "the signature of %s is missing", m.Party)
+			}
+		}
+	}
+	if before != nil {
+		for _, m := range before.Parties {
+			old++
+			if signed[m.Party] && slices.ContainsFunc(st.Header.Authors, func(a keys.ID) bool { return a == m.Root.ID() }) {
+				count++
+			}
+		}
+		if need := before.Amend.Of(old); count < need {
+			return Refuse(CodeMissingAuthor, "%d of %d parties signed the amendment, %d are needed", count, old, need)
+		}
+	}
+	return nil
+}
+
+// ConventionHeader is the header of a draft of c, to be signed by the root
+// keys of signers in that order.
+func ConventionHeader(c *Convention, id ID, signers []keys.Public, from Party, issued Time) Header {
+	h := Header{Kind: KindConvention, Status: Actual, Precedence: Routine, TLP: TLPClear, From: from,
+		Convention: id, ConventionVersion: c.Version, Issued: issued}
+	for _, s := range signers {
+		h.Authors = append(h.Authors, s.ID())
+	}
+	return h
+}
+
+// OpenSealed opens the sealed body of a statement with a party's sealing key
+// and decodes it. It returns the blind, which discloses this one body to a
+// third person (SPEC §3.6).
+func (s *Statement) OpenSealed(key *keys.SealingPrivate) (blind [32]byte, body []byte, err error) {
+	h := &s.Header
+	blind, body, err = seal.OpenBody(s.Payload, BodyContext(h.Convention, h.From, h.Status), h.Commitment, key)
+	if err != nil {
+		return blind, nil, Refuse(CodeUnreadable, "%v", err)
+	}
+	return blind, body, nil
+}
+
+// Disclose checks a disclosed body against the commitment that the sender
+// signed, and decodes it. It needs no key: that is the point.
+func (s *Statement) Disclose(blind [32]byte, body []byte) (Body, error) {
+	if !s.Header.Kind.Rules().Sealed {
+		return nil, Refuse(CodeUnreadable, "the body of %s is not sealed", s.Header.Kind)
+	}
+	if seal.Commitment(blind, body) != s.Header.Commitment {
+		return nil, Refuse(CodeBadSignature, "this is not the body that the sender committed to")
+	}
+	return DecodeBody(s.Header.Kind, body)
+}

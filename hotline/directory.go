@@ -1,0 +1,269 @@
+package hotline
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"example.org/hotline/crypto/keys"
+)
+
+// KindDirectory carries one party's own page, signed by its root key,
+// numbered, never going back (SPEC §5.3). It travels as a document.
+var KindDirectory = register(Rules{
+	Kind: 16, Name: "directory", Class: ByRoots,
+	Body: func() Body { return new(Directory) },
+})
+
+// Directory says which nodes, group keys and officers a party has.
+type Directory struct {
+	Party      Party              `cbor:"1,keyasint" json:"party"`
+	Number     uint64             `cbor:"2,keyasint" json:"number"`
+	Issued     Time               `cbor:"3,keyasint" json:"issued"`
+	Generation uint64             `cbor:"4,keyasint" json:"generation"` // of the log
+	Nodes      []Node             `cbor:"5,keyasint" json:"nodes"`
+	Log        keys.Public        `cbor:"6,keyasint" json:"log"`
+	Service    keys.Public        `cbor:"7,keyasint" json:"service"`
+	Witness    keys.Public        `cbor:"8,keyasint" json:"witness"`    // Ed25519
+	WitnessPQ  keys.Public        `cbor:"9,keyasint" json:"witness_pq"` // ML-DSA-44
+	Sealing    keys.SealingPublic `cbor:"10,keyasint" json:"sealing"`
+	Officers   []Officer          `cbor:"11,keyasint" json:"officers"` // sorted by name
+	UTCOffset  int64              `cbor:"12,keyasint" json:"utc_offset"`
+	Prefixes   []ID               `cbor:"13,keyasint,omitempty" json:"prefixes,omitempty"` // salted hashes of the party's network prefixes
+}
+
+// Node is one daemon of the party.
+type Node struct {
+	Name string      `cbor:"1,keyasint" json:"name"` // XA-1
+	Addr string      `cbor:"2,keyasint" json:"addr"` // IP:port, UDP; no name service is needed
+	Key  keys.Public `cbor:"3,keyasint" json:"key"`  // Ed25519, TLS
+}
+
+// Officer is a person with a key. Name is a role name; the person's own name
+// stands nowhere but, salted and hashed, in Person.
+type Officer struct {
+	Name    string      `cbor:"1,keyasint" json:"name"` // XA-L3
+	Key     keys.Public `cbor:"2,keyasint" json:"key"`
+	Roles   []Role      `cbor:"3,keyasint" json:"roles"` // in the order of Roles
+	From    Time        `cbor:"4,keyasint" json:"from"`
+	Until   Time        `cbor:"5,keyasint" json:"until"`
+	Revoked Time        `cbor:"6,keyasint,omitempty" json:"revoked,omitempty"`
+	Person  ID          `cbor:"7,keyasint,omitzero" json:"person,omitzero"`
+}
+
+// Has reports whether the officer has one of the roles.
+func (o *Officer) Has(roles ...Role) bool {
+	return slices.ContainsFunc(o.Roles, func(r Role) bool { return slices.Contains(roles, r) })
+}
+
+// Validate checks one number by itself.
+func (d *Directory) Validate() error {
+	switch {
+	case !d.Party.Valid():
+		return Refuse(CodeDocument, "%q is no party code", d.Party)
+	case d.Number == 0 || d.Generation == 0 || d.Issued <= 0:
+		return Refuse(CodeDocument, "number, generation and issued time begin at 1")
+	case len(d.Nodes) == 0 || len(d.Nodes) > MaxNodes:
+		return Refuse(CodeDocument, "%d nodes, 1 to %d are allowed", len(d.Nodes), MaxNodes)
+	case len(d.Officers) > MaxOfficers:
+		return Refuse(CodeDocument, "%d officers, at most %d", len(d.Officers), MaxOfficers)
+	case d.UTCOffset < -14*hour || d.UTCOffset > 14*hour:
+		return Refuse(CodeDocument, "utc offset is milliseconds within 14 hours")
+	case len(d.Prefixes) > MaxArrayItems:
+		return Refuse(CodeDocument, "%d prefixes, at most %d", len(d.Prefixes), MaxArrayItems)
+	case d.Sealing.IsZero():
+		return Refuse(CodeDocument, "the sealing key is missing")
+	}
+	for _, k := range []struct {
+		name string
+		key  keys.Public
+		alg  keys.Algorithm
+	}{
+		{"log", d.Log, keys.Ed25519}, {"service", d.Service, keys.Ed25519},
+		{"witness", d.Witness, keys.Ed25519}, {"witness-pq", d.WitnessPQ, keys.MLDSA44},
+	} {
+		if k.key.IsZero() || k.key.Algorithm() != k.alg {
+			return Refuse(CodeDocument, "the %s key is missing or of another algorithm than the suite's", k.name)
+		}
+	}
+	for i := range d.Nodes {
+		if err := d.Nodes[i].validate(d.Party); err != nil {
+			return err
+		}
+	}
+	for i := range d.Officers {
+		if err := d.Officers[i].validate(d.Party); err != nil {
+			return err
+		}
+		if i > 0 && d.Officers[i-1].Name >= d.Officers[i].Name {
+			return Refuse(CodeDocument, "officers are not sorted without doubles at %s", d.Officers[i].Name)
+		}
+	}
+	return d.checkKeysOnce()
+}
+
+func (n *Node) validate(p Party) error {
+	if !validRoleName(n.Name) || !strings.HasPrefix(n.Name, string(p)+"-") {
+		return Refuse(CodeDocument, "node name %q does not begin with %s-", n.Name, p)
+	}
+	if a, err := netip.ParseAddrPort(n.Addr); err != nil || a.String() != n.Addr || a.Port() == 0 {
+		return Refuse(CodeDocument, "node %s: address %q is not IP:port", n.Name, n.Addr)
+	}
+	if n.Key.IsZero() || n.Key.Algorithm() != keys.Ed25519 {
+		return Refuse(CodeDocument, "node %s has no Ed25519 key", n.Name)
+	}
+	return nil
+}
+
+func (o *Officer) validate(p Party) error {
+	if !validRoleName(o.Name) || !strings.HasPrefix(o.Name, string(p)+"-") {
+		return Refuse(CodeDocument, "officer name %q does not begin with %s-", o.Name, p)
+	}
+	if o.Key.IsZero() || (o.Key.Algorithm() != keys.Ed25519 && o.Key.Algorithm() != keys.ES256) {
+		return Refuse(CodeDocument, "officer %s has no Ed25519 or P-256 key", o.Name)
+	}
+	if len(o.Roles) == 0 {
+		return Refuse(CodeDocument, "officer %s has no role", o.Name)
+	}
+	last := -1
+	for _, r := range o.Roles {
+		i := slices.Index(Roles, r)
+		if i <= last {
+			return Refuse(CodeDocument, "officer %s: role %q is unknown or out of order", o.Name, r)
+		}
+		last = i
+	}
+	if o.From <= 0 || o.Until <= o.From || o.Revoked < 0 {
+		return Refuse(CodeDocument, "officer %s is valid from %d until %d", o.Name, o.From, o.Until)
+	}
+	return nil
+}
+
+// KeyUse is one place where a key stands.
+type KeyUse struct {
+	Party Party
+	Place string
+}
+
+// Uses lists every signing key of the directory with the place where it
+// stands.
+func (d *Directory) Uses() map[keys.ID][]KeyUse {
+	uses := map[keys.ID][]KeyUse{}
+	add := func(k keys.Public, place string) {
+		if !k.IsZero() {
+			uses[k.ID()] = append(uses[k.ID()], KeyUse{d.Party, place})
+		}
+	}
+	add(d.Log, "log key")
+	add(d.Service, "service key")
+	add(d.Witness, "witness key")
+	add(d.WitnessPQ, "witness-pq key")
+	for _, n := range d.Nodes {
+		add(n.Key, "node "+n.Name)
+	}
+	for _, o := range d.Officers {
+		add(o.Key, "officer "+o.Name)
+	}
+	return uses
+}
+
+// checkKeysOnce: no key appears twice, in any role.
+func (d *Directory) checkKeysOnce() error {
+	var names []string
+	for _, places := range d.Uses() {
+		if len(places) > 1 {
+			names = append(names, places[0].Place+" and "+places[1].Place)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	slices.Sort(names)
+	return Refuse(CodeDocument, "one key stands twice: %s", names[0])
+}
+
+// Officer finds an officer by key.
+func (d *Directory) Officer(key keys.ID) *Officer {
+	for i := range d.Officers {
+		if d.Officers[i].Key.ID() == key {
+			return &d.Officers[i]
+		}
+	}
+	return nil
+}
+
+// OfficerByName finds an officer by role name.
+func (d *Directory) OfficerByName(name string) *Officer {
+	for i := range d.Officers {
+		if d.Officers[i].Name == name {
+			return &d.Officers[i]
+		}
+	}
+	return nil
+}
+
+// Node finds a node by name.
+func (d *Directory) Node(name string) *Node {
+	for i := range d.Nodes {
+		if d.Nodes[i].Name == name {
+			return &d.Nodes[i]
+		}
+	}
+	return nil
+}
+
+// SignedDirectory is a directory with its proof.
+type SignedDirectory struct {
+	Directory
+	Raw []byte
+}
+
+// ParseDirectory decodes and verifies a directory under the party's root key
+// in the convention. Whether its number and keys fit what is already known is
+// the ledger's to decide.
+func ParseDirectory(raw []byte, c *SignedConvention) (*SignedDirectory, error) {
+	st, err := Parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	if st.Header.Kind != KindDirectory {
+		return nil, Refuse(CodeDocument, "this is a %s, not a directory", st.Header.Kind)
+	}
+	body, err := st.OpenBody()
+	if err != nil {
+		return nil, err
+	}
+	d := body.(*Directory)
+	m := c.Member(d.Party)
+	switch {
+	case st.Header.Convention != c.ID:
+		return nil, Refuse(CodeConvention, "the directory of %s names another convention", d.Party)
+	case m == nil:
+		return nil, Refuse(CodeDocument, "%s is no party of the convention", d.Party)
+	case st.Header.From != d.Party:
+		return nil, Refuse(CodeWrongSender, "a directory of %s from %s", d.Party, st.Header.From)
+	case len(st.Header.Authors) != 1 || st.Header.Authors[0] != m.Root.ID():
+		return nil, Refuse(CodeMissingAuthor, "the directory of %s is not signed by its root key alone", d.Party)
+	case st.Header.Directory != d.Number:
+		return nil, Refuse(CodeDocument, "header says number %d, the directory %d", st.Header.Directory, d.Number)
+	}
+	root := func(id keys.ID) (keys.Public, bool) { return m.Root, id == m.Root.ID() }
+	if err := st.Verify(root); err != nil {
+		return nil, err
+	}
+	for id, places := range d.Uses() {
+		for _, other := range c.Parties {
+			if other.Root.ID() == id {
+				return nil, Refuse(CodeDocument, "%s is also the root key of %s", places[0].Place, other.Party)
+			}
+		}
+	}
+	return &SignedDirectory{Directory: *d, Raw: raw}, nil
+}
+
+// DirectoryHeader is the header under which root signs d.
+func DirectoryHeader(d *Directory, convention ID, version uint64, root keys.Public) Header {
+	return Header{Kind: KindDirectory, Status: Actual, Precedence: Routine, TLP: TLPGreen, From: d.Party,
+		Authors: []keys.ID{root.ID()}, Convention: convention, ConventionVersion: version,
+		Directory: d.Number, Issued: d.Issued}
+}

@@ -1,0 +1,75 @@
+package hotline
+
+import "time"
+
+// Every bound of the protocol and of the program stands in this file, in the
+// groups of SPEC §11. Sizes are bytes, durations are time.Duration, times on
+// the wire are Unix milliseconds.
+
+// Bounds fixed by the protocol: all parties must agree on them.
+const (
+	MaxStatement   = 40 << 10 // a whole COSE_Sign, signatures included
+	MaxEntry       = 60 << 10 // one leaf; a C2SP entry bundle carries at most 65535
+	MaxDocument    = 40 << 10 // a convention or a directory
+	MaxReceipt     = 4 << 10  // a tender or a receipt
+	MaxFrame       = 56 << 10 // one message of a link, padding included
+	MaxNesting     = 8
+	MaxArrayItems  = 1024
+	MaxMapPairs    = 64
+	MaxAuthors     = 64 // a convention bears one signature per party
+	MaxAddressees  = 32
+	MaxOfficers    = 128 // per directory
+	MaxNodes       = 5
+	MaxParties     = 256
+	MaxText        = 16 << 10 // free text in a body
+	MaxAlertWords  = 200      // ACP 121: FLASH and IMMEDIATE at most 200 words
+	MaxRungs       = 16
+	MaxTargets     = 16
+	MaxIndicators  = 64
+	MaxNetworks    = 64
+	MaxRoleName    = 32
+	MaxSequenceGap = 4096 // beyond watermark + this a receiver answers busy
+)
+
+// Rules of time (SPEC §6.1).
+const (
+	MaxClockStep    = 30 * time.Second // committed time may pass majority-backed time by this
+	MaxClockSkew    = 2 * time.Second  // readings of a majority agree within this
+	SkewMark        = 5 * time.Minute  // issued time further from entry time than this marks the statement
+	SubmitWindow    = 24 * time.Hour   // own statements issued earlier than this are refused
+	DirectoryMemory = 64               // numbers of one party's directory kept for statements in flight
+)
+
+// Working state of one group.
+const (
+	MaxTriage       = 1024 // sensor hits that wait
+	MaxDrafts       = 256  // statements that wait for a second signature
+	MaxRefusals     = 1024 // remembered by hash, oldest forgotten first
+	MaxOutbox       = 8192 // unreceipted statements per peer; FlashReserve of them for FLASH alone
+	FlashReserve    = 1024
+	MaxOpenCases    = 16384
+	SettledMemory   = 30 * 24 * time.Hour // a case with nothing open is remembered this long
+	MaxOwnCommand   = MaxStatement + MaxReceipt + 8<<10
+	MaxCommandBatch = 256
+)
+
+// Link (between parties) and desk.
+const (
+	LinkRate           = 200 // frames per second and peer, before a signature is checked
+	LinkBurst          = 1000
+	LinkStreams        = 256              // per connection
+	LinkInFlight       = 64               // deliveries to one peer at a time, FLASH has FlashInFlight more
+	FlashInFlight      = 16               // lane that no other precedence may take
+	LinkKeepAlive      = 10 * time.Second //
+	LinkIdle           = 35 * time.Second // a silent peer is noticed after this
+	LinkExchange       = 10 * time.Second // one question and its answer
+	LinkRedialMax      = 15 * time.Second
+	DeskStreams        = 64
+	DeskExchange       = 30 * time.Second
+	MaxDeskMessage     = 256 << 10
+	MaxWatchers        = 64
+	MaxDeskConnections = 256
+	ExportChunk        = 128 << 10
+	GroupExchange      = 10 * time.Second
+	HistoryChunk       = 256 << 10
+)

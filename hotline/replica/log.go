@@ -1,0 +1,217 @@
+package replica
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/hashicorp/raft"
+	wal "github.com/hashicorp/raft-wal"
+	"github.com/hashicorp/raft-wal/types"
+)
+
+// errCorrupt is the cause of Stop when stored bytes are not those written.
+var errCorrupt = errors.New("corrupt Raft log")
+
+// diskLog is the store below the integrity wrapper.
+type diskLog interface {
+	raft.LogStore
+	raft.StableStore
+	raft.MonotonicLogStore
+	Close() error
+}
+
+func openDiskLog(dir string, cfg *Config) (diskLog, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	return wal.Open(dir, wal.WithLogger(newRaftLogger(cfg.Logger, "raft-wal")))
+}
+
+// sealDomain separates this hash from every other use of SHA-256.
+const sealDomain = "hotline/replica/entry/1\x00"
+
+// sealOf binds an entry's index, term, type and data. The leader computes it once,
+// and it travels with the entry in Extensions: a follower checks it before it
+// stores, every member on every read and before Apply.
+func sealOf(l *raft.Log) []byte {
+	h := sha256.New()
+	var head [len(sealDomain) + 8 + 8 + 1 + 8]byte
+	b := append(head[:0], sealDomain...)
+	b = binary.BigEndian.AppendUint64(b, l.Index)
+	b = binary.BigEndian.AppendUint64(b, l.Term)
+	b = append(b, byte(l.Type))
+	b = binary.BigEndian.AppendUint64(b, uint64(len(l.Data)))
+	h.Write(b)
+	h.Write(l.Data)
+	return h.Sum(nil)
+}
+
+// checkSeal says whether l is what its proposer's leader sealed.
+func checkSeal(l *raft.Log) error {
+	if !bytes.Equal(l.Extensions, sealOf(l)) {
+		return fmt.Errorf("%w: entry %d does not match its hash", errCorrupt, l.Index)
+	}
+	return nil
+}
+
+// sealedLog is the LogStore and StableStore that Raft sees: disk below, a
+// hash on every entry, a watchdog on every write.
+type sealedLog struct {
+	disk  diskLog
+	brk   *breaker
+	bound time.Duration // of one write
+}
+
+func (s *sealedLog) FirstIndex() (uint64, error) { return s.disk.FirstIndex() }
+func (s *sealedLog) LastIndex() (uint64, error)  { return s.disk.LastIndex() }
+func (s *sealedLog) IsMonotonic() bool           { return s.disk.IsMonotonic() }
+
+// read returns raft.ErrLogNotFound for an entry outside the log, types.ErrClosed
+// after Close, and errCorrupt for everything else that is wrong.
+func (s *sealedLog) read(index uint64, l *raft.Log) (err error) {
+	defer func() {
+		// The decoder below slices without looking when a length is damaged.
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: entry %d cannot be decoded: %v", errCorrupt, index, p)
+		}
+	}()
+	err = s.disk.GetLog(index, l)
+	switch {
+	case errors.Is(err, types.ErrClosed):
+		return err
+	case errors.Is(err, raft.ErrLogNotFound):
+		return s.missing(index, err)
+	case err != nil:
+		return fmt.Errorf("%w: entry %d cannot be read: %w", errCorrupt, index, err)
+	case l.Index != index:
+		return fmt.Errorf("%w: entry %d found at the place of %d", errCorrupt, l.Index, index)
+	}
+	return checkSeal(l)
+}
+
+// missing tells an entry that was compacted away or not yet written (usual)
+// from one that should be there.
+func (s *sealedLog) missing(index uint64, notFound error) error {
+	first, err := s.disk.FirstIndex()
+	if err != nil {
+		return notFound
+	}
+	last, err := s.disk.LastIndex()
+	if err != nil || first == 0 || index < first || index > last {
+		return notFound
+	}
+	// A compaction may have moved the first index between the two looks.
+	var l raft.Log
+	if err := s.disk.GetLog(index, &l); !errors.Is(err, raft.ErrLogNotFound) {
+		return notFound
+	}
+	if again, err := s.disk.FirstIndex(); err != nil || index < again {
+		return notFound
+	}
+	return fmt.Errorf("%w: entry %d is missing between %d and %d", errCorrupt, index, first, last)
+}
+
+// GetLog never yields an entry that fails its hash: the process must stop.
+func (s *sealedLog) GetLog(index uint64, l *raft.Log) error {
+	err := s.read(index, l)
+	if errors.Is(err, errCorrupt) {
+		*l = raft.Log{}
+		return s.brk.abort(fmt.Errorf("%w; %s", err, rebuildAdvice))
+	}
+	return err
+}
+
+func (s *sealedLog) StoreLog(l *raft.Log) error { return s.StoreLogs([]*raft.Log{l}) }
+
+// StoreLogs seals what this member proposes and checks what the leader sent.
+// A wrong hash from the leader fails this request only. A failed write stops the
+// process: what is on disk is then unknown until it is read again.
+func (s *sealedLog) StoreLogs(logs []*raft.Log) error {
+	for _, l := range logs {
+		if len(l.Extensions) == 0 {
+			l.Extensions = sealOf(l)
+		} else if err := checkSeal(l); err != nil {
+			return fmt.Errorf("refused entry from the leader: %w", err)
+		}
+	}
+	return s.write("storing log entries", func() error { return s.disk.StoreLogs(logs) })
+}
+
+func (s *sealedLog) DeleteRange(low, high uint64) error {
+	return s.write("deleting log entries", func() error { return s.disk.DeleteRange(low, high) })
+}
+
+func (s *sealedLog) write(what string, f func() error) error {
+	err := s.brk.watch(what, s.bound, f)
+	if err != nil && !errors.Is(err, types.ErrClosed) {
+		err = fmt.Errorf("%s failed, check the disk of this node: %w", what, err)
+		s.brk.trip(err)
+	}
+	return err
+}
+
+// Set keeps term and vote. Raft panics when it fails; see breaker.abort.
+func (s *sealedLog) Set(key, val []byte) error {
+	err := s.write("storing the vote", func() error { return s.disk.Set(key, val) })
+	if err != nil {
+		return s.brk.abort(err)
+	}
+	return nil
+}
+
+// SetUint64 keeps term and vote. Raft panics when it fails; see breaker.abort.
+func (s *sealedLog) SetUint64(key []byte, val uint64) error {
+	err := s.write("storing the term", func() error { return s.disk.SetUint64(key, val) })
+	if err != nil {
+		return s.brk.abort(err)
+	}
+	return nil
+}
+
+func (s *sealedLog) Get(key []byte) ([]byte, error) {
+	v, err := s.disk.Get(key)
+	return v, s.readStable(err)
+}
+
+func (s *sealedLog) GetUint64(key []byte) (uint64, error) {
+	v, err := s.disk.GetUint64(key)
+	return v, s.readStable(err)
+}
+
+func (s *sealedLog) readStable(err error) error {
+	// Raft knows "never set" by this text only.
+	if err == nil || errors.Is(err, types.ErrClosed) || err.Error() == "not found" {
+		return err
+	}
+	err = fmt.Errorf("reading term or vote failed, check the disk of this node: %w", err)
+	s.brk.trip(err)
+	return err
+}
+
+// verifyAll reads the whole log once, before this member may vote.
+func (s *sealedLog) verifyAll() error {
+	first, err := s.disk.FirstIndex()
+	if err != nil {
+		return err
+	}
+	last, err := s.disk.LastIndex()
+	if err != nil || first == 0 {
+		return err
+	}
+	var l raft.Log
+	for i := first; i <= last; i++ {
+		if err := s.read(i, &l); err != nil {
+			return fmt.Errorf("%w; %s", err, rebuildAdvice)
+		}
+	}
+	return nil
+}
+
+// rebuildAdvice is what an operator does with a member whose disk lied.
+const rebuildAdvice = "remove this member from the group and add it again with an empty directory and a new id as a non-voter; " +
+	"a group of one restores from backup"
