@@ -52,11 +52,20 @@ var (
 // Cost is what one attempt at a passphrase costs (Argon2id, RFC 9106). It is
 // written into the file.
 type Cost struct {
+	MemoryKiB uint32
+	Passes    uint32
+	Lanes     uint8
+}
+
+// costArray is how a Cost stands in the header: [memory in KiB, passes, lanes].
+type costArray struct {
 	_         struct{} `cbor:",toarray"`
 	MemoryKiB uint32
 	Passes    uint32
 	Lanes     uint8
 }
+
+func (a costArray) cost() Cost { return Cost{MemoryKiB: a.MemoryKiB, Passes: a.Passes, Lanes: a.Lanes} }
 
 // Bounds of a Cost, also when reading: the header is read before it can be
 // authenticated, so a hostile file could otherwise demand any amount of memory.
@@ -99,7 +108,7 @@ type header struct {
 	Format  string
 	Purpose string
 	Public  []byte // Public.Bytes or SealingPublic.Bytes
-	Cost    Cost
+	Cost    costArray
 	Salt    []byte
 	Nonce   []byte
 }
@@ -141,7 +150,8 @@ func encryptSeed(seed [SeedSize]byte, public []byte, purpose string, passphrase 
 	if err := cost.check(); err != nil {
 		return nil, err
 	}
-	h := header{Format: fileFormat, Purpose: purpose, Public: public, Cost: cost,
+	h := header{Format: fileFormat, Purpose: purpose, Public: public,
+		Cost: costArray{MemoryKiB: cost.MemoryKiB, Passes: cost.Passes, Lanes: cost.Lanes},
 		Salt: make([]byte, saltSize), Nonce: make([]byte, chacha20poly1305.NonceSizeX)}
 	rand.Read(h.Salt)
 	rand.Read(h.Nonce)
@@ -263,7 +273,7 @@ func parseFile(file []byte) (header, container, error) {
 		len(c.Ciphertext) != SeedSize+chacha20poly1305.Overhead {
 		return h, c, fmt.Errorf("%w: salt, nonce or ciphertext of the wrong length", ErrFile)
 	}
-	return h, c, h.Cost.check()
+	return h, c, h.Cost.cost().check()
 }
 
 func checkPurpose(purpose string) error {
