@@ -42,12 +42,12 @@ func checkEdwards(raw []byte) error {
 }
 
 // doublesToOrderFour reports whether a point with this y² has order 8. Such a
-// point doubles to one with y = 0, and y(2P) = (y²+x²)/(2-y²+x²) since
-// -x²+y² = 1+dx²y², so x² = -y², hence dy⁴ = 2y²-1 on the curve.
+// point doubles to one with y = 0, which means x²+y² = 0. With x² = -y² the curve
+// -x²+y² = 1+dx²y² becomes dy⁴+2y²-1 = 0.
 func doublesToOrderFour(yy, d, prime *big.Int) bool {
-	left := new(big.Int).Mul(yy, yy)
-	left.Mul(left, d)
-	right := new(big.Int).Lsh(yy, 1)
-	right.Sub(right, big.NewInt(1))
-	return left.Sub(left, right).Mod(left, prime).Sign() == 0
+	sum := new(big.Int).Mul(yy, yy)
+	sum.Mul(sum, d)
+	sum.Add(sum, new(big.Int).Lsh(yy, 1))
+	sum.Sub(sum, big.NewInt(1))
+	return sum.Mod(sum, prime).Sign() == 0
 }
