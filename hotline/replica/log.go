@@ -121,7 +121,7 @@ func (s *sealedLog) GetLog(index uint64, l *raft.Log) error {
 	err := s.read(index, l)
 	if errors.Is(err, errCorrupt) {
 		*l = raft.Log{}
-		return s.brk.abort(fmt.Errorf("%w; %s", err, rebuildAdvice))
+		s.brk.abort(fmt.Errorf("%w; %s", err, rebuildAdvice))
 	}
 	return err
 }
@@ -158,19 +158,21 @@ func (s *sealedLog) write(what string, f func() error) error {
 // Set keeps term and vote. Raft panics when it fails; see breaker.abort.
 func (s *sealedLog) Set(key, val []byte) error {
 	err := s.write("storing the vote", func() error { return s.disk.Set(key, val) })
-	if err != nil {
-		return s.brk.abort(err)
-	}
-	return nil
+	return s.must(err)
 }
 
 // SetUint64 keeps term and vote. Raft panics when it fails; see breaker.abort.
 func (s *sealedLog) SetUint64(key []byte, val uint64) error {
 	err := s.write("storing the term", func() error { return s.disk.SetUint64(key, val) })
-	if err != nil {
-		return s.brk.abort(err)
+	return s.must(err)
+}
+
+// must ends Raft's goroutine on any error but that of a closed store.
+func (s *sealedLog) must(err error) error {
+	if err != nil && !errors.Is(err, types.ErrClosed) {
+		s.brk.abort(err)
 	}
-	return nil
+	return err
 }
 
 func (s *sealedLog) Get(key []byte) ([]byte, error) {

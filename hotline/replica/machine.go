@@ -15,9 +15,8 @@ var errMachine = errors.New("state machine failed")
 // machine adapts a Machine to Raft. What would leave the state undefined
 // stops the process.
 type machine struct {
-	m       Machine
-	brk     *breaker
-	restore error // why Restore failed during Open, so that no older snapshot is tried
+	m   Machine
+	brk *breaker
 }
 
 var _ raft.BatchingFSM = (*machine)(nil)
@@ -34,7 +33,7 @@ func (a *machine) ApplyBatch(logs []*raft.Log) []any {
 			continue
 		}
 		if err := checkSeal(l); err != nil {
-			_ = a.brk.abort(fmt.Errorf("%w; %s", err, rebuildAdvice))
+			a.brk.abort(fmt.Errorf("%w; %s", err, rebuildAdvice))
 		}
 		commands = append(commands, Command{Index: l.Index, Data: l.Data})
 	}
@@ -44,7 +43,7 @@ func (a *machine) ApplyBatch(logs []*raft.Log) []any {
 	}
 	results, err := a.apply(commands)
 	if err != nil {
-		_ = a.brk.abort(err)
+		a.brk.abort(err)
 	}
 	for i, l := range logs {
 		if l.Type == raft.LogCommand {
@@ -76,21 +75,13 @@ func (a *machine) Snapshot() (raft.FSMSnapshot, error) {
 	return capture(write), nil
 }
 
-// Restore reads only verified bytes. An error while Raft runs leaves a state
-// half replaced: the process must stop.
+// Restore reads only verified bytes. An error leaves a state half replaced:
+// the process must stop, and no older snapshot may be tried instead.
 func (a *machine) Restore(r io.ReadCloser) error {
-	if a.restore != nil {
-		return a.restore
+	if err := a.restoreFrom(r); err != nil {
+		a.brk.abort(err)
 	}
-	err := a.restoreFrom(r)
-	if err == nil {
-		return nil
-	}
-	if a.brk.running() {
-		return a.brk.abort(err)
-	}
-	a.restore = err
-	return err
+	return nil
 }
 
 func (a *machine) restoreFrom(r io.Reader) (err error) {

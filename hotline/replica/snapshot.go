@@ -11,7 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -222,11 +222,10 @@ func parseSnapshotName(text string) snapshotName {
 }
 
 func (n snapshotName) less(other snapshotName) bool {
-	i := sort.Search(len(n.parts), func(i int) bool { return n.parts[i] != other.parts[i] })
-	if n.text == "" || i == len(n.parts) {
-		return n.text < other.text
+	if c := slices.Compare(n.parts[:], other.parts[:]); c != 0 || n.text == "" {
+		return c < 0 || n.text == ""
 	}
-	return n.parts[i] < other.parts[i]
+	return n.text < other.text
 }
 
 // verify reads a finished snapshot from its first byte to its last, and returns the
@@ -252,7 +251,7 @@ func (s *snapshotStore) List() ([]*raft.SnapshotMeta, error) { return s.files.Li
 
 func (s *snapshotStore) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
 	meta, r, err := s.files.Open(id)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) && s.brk.running() {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.brk.trip(fmt.Errorf("snapshot %s cannot be opened: %w; %s", filepath.Join(s.dir, id), err, rebuildAdvice))
 	}
 	return meta, r, err

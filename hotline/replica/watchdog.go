@@ -14,21 +14,16 @@ var errStalled = errors.New("disk write stalled")
 type breaker struct {
 	// trip reports the first failure; later ones are ignored. It never blocks.
 	trip func(error)
-	// running says that Raft's own goroutines are the callers, not Open.
-	running func() bool
 }
 
-// abort reports err. While Raft runs it does not return: Raft would panic on
-// an error at these sites (a lost vote, a lost term, a committed entry that
-// cannot be read) and take the process down before Stop could say why. Ending the
-// goroutine runs Raft's deferred clean-up and leaves the rest to Stop. During
-// Open it returns err and lets Open fail.
-func (b *breaker) abort(err error) error {
+// abort reports err and ends the goroutine; it never returns. Raft would panic
+// on an error at these sites (a lost vote, a lost term, a committed entry that
+// cannot be read) and take the process down before Stop could say why. Ending
+// the goroutine runs Raft's deferred clean-up and leaves the rest to Stop. Open
+// runs Raft's start on a goroutine of its own for the same reason.
+func (b *breaker) abort(err error) {
 	b.trip(err)
-	if b.running() {
-		runtime.Goexit()
-	}
-	return err
+	runtime.Goexit()
 }
 
 // watch runs one write to disk and trips the breaker when it takes longer than

@@ -1,0 +1,330 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+const (
+	logFolder = "log"
+	// maxAppend is the number of entries in one message to a follower and in
+	// one batch for the Machine.
+	maxAppend = 64
+	// cachedEntries is the number of recent entries kept in memory for
+	// followers; each is checked again before Apply.
+	cachedEntries = 256
+	// rpcTimeout bounds one exchange of Raft; a snapshot has more, by its size.
+	rpcTimeout = 5 * time.Second
+	// snapshotCheck is how often Raft looks whether SnapshotEvery is reached.
+	snapshotCheck = 30 * time.Second
+	// drainWait bounds the wait of Close for undecided proposals, stopWait that
+	// for Raft's goroutines.
+	drainWait = 2 * time.Second
+	stopWait  = 10 * time.Second
+)
+
+// Member is one running member of the group. All methods may be called
+// concurrently.
+type Member struct {
+	cfg    Config
+	ctx    context.Context // ends when the member fails, and late in Close
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // goroutines of the member's own
+
+	lock  *os.File
+	disk  diskLog
+	raft  *raft.Raft
+	links *links
+	layer *raftLayer
+
+	serveGates, askGates gates
+
+	closing   atomic.Bool
+	undecided sync.WaitGroup // requests in Raft's hands
+
+	proposals, proposalBytes atomic.Int64
+
+	mu       sync.Mutex
+	opened   bool
+	failure  error
+	leading  bool
+	watchers map[chan bool]struct{}
+	changed  chan struct{} // closed and replaced when leadership moved
+
+	ready     chan struct{} // closed when raft is set
+	quit      chan struct{} // ends the feeds from Raft, after Raft
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// Open starts a member on its directory. The state that it finds there, log
+// and newest snapshot, is read and verified first: an error says what to do.
+// The caller must Close the member. Apply, Restore and Serve may be called before
+// Open returns.
+func Open(cfg Config) (*Member, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	m := &Member{
+		cfg: cfg, ctx: ctx, cancel: cancel,
+		serveGates: gates{inside: MaxServing, waiting: MaxServeQueue},
+		askGates:   gates{inside: MaxAsking, waiting: MaxAskQueue},
+		watchers:   make(map[chan bool]struct{}),
+		changed:    make(chan struct{}),
+		ready:      make(chan struct{}),
+		quit:       make(chan struct{}),
+	}
+	m.links = newLinks(ctx, cfg.Network)
+	m.layer = newRaftLayer(cfg.ID, m.links, m.addressOf, m.ready)
+	err := m.start()
+	m.mu.Lock()
+	if err == nil {
+		err = m.failure
+	}
+	m.opened = err == nil
+	m.mu.Unlock()
+	if err != nil {
+		m.closing.Store(true)
+		return nil, errors.Join(fmt.Errorf("replica %s: %w", cfg.ID, err), m.shutdown())
+	}
+	return m, nil
+}
+
+// start runs on a goroutine of its own, since breaker.abort ends the goroutine
+// that it is called on.
+func (m *Member) start() error {
+	err := errors.New("start was aborted")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() {
+			if p := recover(); p != nil {
+				err = fmt.Errorf("raft cannot start on what is stored in %s: %v", m.cfg.Dir, p)
+			}
+		}()
+		err = m.startRaft()
+	}()
+	<-done
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.failure != nil {
+		return m.failure
+	}
+	return err
+}
+
+func (m *Member) startRaft() error {
+	if err := os.MkdirAll(m.cfg.Dir, 0o700); err != nil {
+		return err
+	}
+	var err error
+	if m.lock, err = lockDir(m.cfg.Dir); err != nil {
+		return err
+	}
+	if m.disk, err = m.cfg.openLog(filepath.Join(m.cfg.Dir, logFolder), &m.cfg); err != nil {
+		return fmt.Errorf("opening the log in %s failed: %w", m.cfg.Dir, err)
+	}
+	brk := &breaker{trip: m.fail}
+	log := &sealedLog{disk: m.disk, brk: brk, bound: m.cfg.Timing.Write}
+	if err := log.verifyAll(); err != nil {
+		return err
+	}
+	logger := newRaftLogger(m.cfg.Logger.With("member", m.cfg.ID), "raft")
+	snapshots, err := openSnapshots(m.cfg.Dir, logger, brk)
+	if err != nil {
+		return err
+	}
+	cache, err := raft.NewLogCache(cachedEntries, log)
+	if err != nil {
+		return err
+	}
+	// The streams are live before Raft is: its first election needs them.
+	trans := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		ServerAddressProvider: m.layer,
+		Logger:                logger,
+		Stream:                m.layer,
+		MaxPool:               raftPool,
+		MaxRPCsInFlight:       1, // pipelining can deadlock: raft issues 611, 612
+		Timeout:               rpcTimeout,
+	})
+	err = m.runRaft(&machine{m: m.cfg.Machine, brk: brk}, cache, log, snapshots, trans, logger)
+	if err != nil {
+		return errors.Join(err, trans.Close())
+	}
+	return nil
+}
+
+func (m *Member) raftConfig(logger *raftLogger, notify chan<- bool) *raft.Config {
+	c := raft.DefaultConfig()
+	c.LocalID = raft.ServerID(m.cfg.ID)
+	c.HeartbeatTimeout = m.cfg.Timing.Heartbeat
+	c.ElectionTimeout = m.cfg.Timing.Election
+	c.LeaderLeaseTimeout = m.cfg.Timing.Lease
+	c.CommitTimeout = m.cfg.Timing.Commit
+	c.MaxAppendEntries = maxAppend
+	c.BatchApplyCh = true
+	c.SnapshotThreshold = m.cfg.SnapshotEvery
+	c.SnapshotInterval = snapshotCheck
+	c.TrailingLogs = m.cfg.Trailing
+	c.ShutdownOnRemove = false // a removed member stays, silent, until it is closed
+	c.PreVoteDisabled = false
+	c.NoLegacyTelemetry = true
+	c.NotifyCh = notify
+	c.Logger = logger
+	return c
+}
+
+func (m *Member) runRaft(fsm raft.FSM, logs raft.LogStore, stable raft.StableStore, snapshots raft.SnapshotStore,
+	trans raft.Transport, logger *raftLogger,
+) error {
+	notify := make(chan bool)
+	c := m.raftConfig(logger, notify)
+	known, err := raft.HasExistingState(logs, stable, snapshots)
+	if err != nil {
+		return err
+	}
+	if !known && len(m.cfg.Bootstrap) > 0 {
+		err := raft.BootstrapCluster(c, logs, stable, snapshots, trans, configurationOf(m.cfg.Bootstrap))
+		if err != nil {
+			return fmt.Errorf("first configuration: %w", err)
+		}
+	}
+	r, err := raft.NewRaft(c, fsm, logs, stable, snapshots, trans)
+	if err != nil {
+		return err
+	}
+	m.raft = r
+	close(m.ready)
+	moved := make(chan raft.Observation, 1)
+	r.RegisterObserver(raft.NewObserver(moved, false, func(o *raft.Observation) bool {
+		_, ok := o.Data.(raft.LeaderObservation)
+		return ok
+	}))
+	m.wg.Go(func() { m.followLeadership(notify, moved) })
+	m.wg.Go(m.acceptLoop)
+	return nil
+}
+
+func configurationOf(servers []Server) raft.Configuration {
+	var c raft.Configuration
+	for _, s := range servers {
+		suffrage := raft.Nonvoter
+		if s.Voter {
+			suffrage = raft.Voter
+		}
+		c.Servers = append(c.Servers, raft.Server{
+			Suffrage: suffrage, ID: raft.ServerID(s.ID), Address: raft.ServerAddress(s.Address),
+		})
+	}
+	return c
+}
+
+// fail makes the member silent towards the group, so that another can lead,
+// and calls Stop. It never blocks; only the first failure counts.
+func (m *Member) fail(err error) {
+	m.mu.Lock()
+	if m.failure != nil {
+		m.mu.Unlock()
+		return
+	}
+	m.failure = err
+	opened := m.opened
+	m.mu.Unlock()
+	m.cancel()
+	m.cfg.Logger.Error("this member must stop", "member", m.cfg.ID, "error", err)
+	m.publish(false)
+	if opened {
+		go m.cfg.Stop(err) // not waited for: Stop may well call Close
+	}
+}
+
+// stopped says that nothing new is taken on.
+func (m *Member) stopped() bool { return m.closing.Load() || m.ctx.Err() != nil }
+
+// Close hands leadership over when it can, waits for undecided proposals, and
+// stops every goroutine of the member. Each wait is bounded; an error says what
+// did not stop. Later calls return the same.
+func (m *Member) Close() error {
+	m.closeOnce.Do(func() {
+		if m.IsLeader() {
+			ctx, cancel := context.WithTimeout(m.ctx, 2*m.cfg.Timing.Election)
+			if err := m.TransferLeadership(ctx); err != nil && !errors.Is(err, errNoSuccessor) {
+				m.cfg.Logger.Warn("leadership was not handed over", "member", m.cfg.ID, "error", err)
+			}
+			cancel()
+		}
+		m.mu.Lock() // so that nothing joins undecided behind the wait
+		m.closing.Store(true)
+		m.mu.Unlock()
+		m.drain()
+		m.closeErr = m.shutdown()
+	})
+	return m.closeErr
+}
+
+// drain gives Raft time to answer what it has in hand.
+func (m *Member) drain() {
+	idle := make(chan struct{})
+	go func() { m.undecided.Wait(); close(idle) }() // ends with Raft at the latest
+	select {
+	case <-idle:
+	case <-m.ctx.Done():
+	case <-time.After(drainWait):
+	}
+}
+
+// shutdown ends what start began, in the reverse order, also when start got only
+// half-way.
+func (m *Member) shutdown() error {
+	var stopping raft.Future
+	if m.raft != nil {
+		stopping = m.raft.Shutdown()
+	}
+	// Raft's goroutines may be in the middle of an exchange: end it under them.
+	m.cancel()
+	_ = m.layer.Close()
+	if err := waitFor(stopping, stopWait); err != nil {
+		close(m.quit)
+		m.publish(false)
+		return fmt.Errorf("raft did not stop within %v, the disk may be stalled: %w", stopWait, err)
+	}
+	close(m.quit)
+	m.links.close()
+	m.layer.open.Wait()
+	m.wg.Wait()
+	m.publish(false)
+	var err error
+	if m.disk != nil {
+		err = m.disk.Close()
+	}
+	if m.lock != nil {
+		err = errors.Join(err, m.lock.Close())
+	}
+	return err
+}
+
+// waitFor waits for a future of Raft that cannot be abandoned.
+func waitFor(f raft.Future, bound time.Duration) error {
+	if f == nil {
+		return nil
+	}
+	done := make(chan error, 1)
+	go func() { done <- f.Error() }()
+	timer := time.NewTimer(bound)
+	defer timer.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-timer.C:
+		return context.DeadlineExceeded
+	}
+}

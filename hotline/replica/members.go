@@ -1,0 +1,181 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// errNoSuccessor: no other member has a vote.
+var errNoSuccessor = errors.New("no other member could lead")
+
+// Members returns the members as this member last heard: the newest
+// configuration in its log, which may not be committed yet.
+func (m *Member) Members() ([]Server, error) {
+	f := m.raft.GetConfiguration()
+	if err := f.Error(); err != nil {
+		return nil, err
+	}
+	var all []Server
+	for _, s := range f.Configuration().Servers {
+		all = append(all, Server{ID: string(s.ID), Address: string(s.Address), Voter: s.Suffrage == raft.Voter})
+	}
+	return all, nil
+}
+
+func (m *Member) member(id string) (Server, error) {
+	all, err := m.Members()
+	if err != nil {
+		return Server{}, err
+	}
+	for _, s := range all {
+		if s.ID == id {
+			return s, nil
+		}
+	}
+	return Server{}, fmt.Errorf("%w: %s", ErrNotMember, id)
+}
+
+func (m *Member) addressOf(id string) (string, error) {
+	s, err := m.member(id)
+	return s.Address, err
+}
+
+// AddNonvoter adds a member without a vote; it starts to receive the log. For
+// one that is in the group already it changes the address and keeps the vote. It
+// works on the leader only. The errors are those of Propose.
+func (m *Member) AddNonvoter(ctx context.Context, id, address string) error {
+	if id == "" || address == "" {
+		return errors.New("a new member needs an id and an address")
+	}
+	all, err := m.Members()
+	if err != nil {
+		return err
+	}
+	if _, err := m.member(id); err != nil && len(all) >= MaxMembers {
+		return fmt.Errorf("the group has %d members already, the most that are possible", len(all))
+	}
+	return m.change(ctx, func(wait time.Duration) raft.Future {
+		return m.raft.AddNonvoter(raft.ServerID(id), raft.ServerAddress(address), 0, wait)
+	})
+}
+
+// Promote gives a non-voter a vote, and refuses with ErrLagging while its
+// Machine is more than MaxLag entries behind or its CaughtUp says no: a vote for
+// a member without the log would leave the group one failure nearer to a halt.
+// It works on the leader only. The other errors are those of Propose, and
+// ErrNotMember, ErrUnreachable.
+func (m *Member) Promote(ctx context.Context, id string) error {
+	s, err := m.member(id)
+	if err != nil {
+		return err
+	}
+	if s.Voter {
+		return nil
+	}
+	if !m.IsLeader() {
+		return ErrNotLeader
+	}
+	if err := m.caughtUp(ctx, s); err != nil {
+		return err
+	}
+	return m.change(ctx, func(wait time.Duration) raft.Future {
+		return m.raft.AddVoter(raft.ServerID(s.ID), raft.ServerAddress(s.Address), 0, wait)
+	})
+}
+
+func (m *Member) caughtUp(ctx context.Context, s Server) error {
+	answer, err := m.exchange(ctx, s.ID, s.Address, kindStatus, nil)
+	if errors.Is(err, ErrUnknown) {
+		return fmt.Errorf("%w: %w", ErrUnreachable, errors.Unwrap(err))
+	}
+	if err != nil {
+		return err
+	}
+	p, err := parseProgress(answer)
+	if err != nil {
+		return err
+	}
+	term, committed := m.raft.CurrentTerm(), m.raft.CommitIndex()
+	switch {
+	case p.term != term:
+		return fmt.Errorf("%w: %s is in term %d, the group in %d", ErrLagging, s.ID, p.term, term)
+	case p.applied+MaxLag < committed:
+		return fmt.Errorf("%w: %s has applied %d of %d entries", ErrLagging, s.ID, p.applied, committed)
+	case p.unfit != "":
+		return fmt.Errorf("%w: %s says: %s", ErrLagging, s.ID, p.unfit)
+	}
+	return nil
+}
+
+// Remove takes a member out of the group; removing one that is not in it does
+// nothing. A leader that removes itself steps down once that is committed. A
+// removed member stays silent and is to be closed; its id must not be used
+// again. It works on the leader only. The errors are those of Propose.
+func (m *Member) Remove(ctx context.Context, id string) error {
+	return m.change(ctx, func(wait time.Duration) raft.Future {
+		return m.raft.RemoveServer(raft.ServerID(id), 0, wait)
+	})
+}
+
+// change commits one change of the configuration. Raft makes one at a time.
+func (m *Member) change(ctx context.Context, submit func(time.Duration) raft.Future) error {
+	if !m.IsLeader() {
+		return ErrNotLeader
+	}
+	_, err := m.decide(ctx, func() {}, submit)
+	return err
+}
+
+// TransferLeadership hands leadership to the voter whose log is longest, and
+// returns when this member leads no more. While it lasts proposals are refused
+// with ErrNotLeader. It works on the leader only.
+func (m *Member) TransferLeadership(ctx context.Context) error {
+	if !m.IsLeader() {
+		return ErrNotLeader
+	}
+	all, err := m.Members()
+	if err != nil {
+		return err
+	}
+	others := 0
+	for _, s := range all {
+		if s.Voter && s.ID != m.cfg.ID {
+			others++
+		}
+	}
+	if others == 0 {
+		return errNoSuccessor
+	}
+	_, err = m.decide(ctx, func() {}, func(time.Duration) raft.Future { return m.raft.LeadershipTransfer() })
+	return err
+}
+
+// Snapshot takes a snapshot now, and verifies it. It does nothing when nothing
+// has been committed since the last. The member takes snapshots by itself too,
+// as Config.SnapshotEvery says.
+func (m *Member) Snapshot(ctx context.Context) error {
+	_, err := m.decide(ctx, func() {}, func(time.Duration) raft.Future { return m.raft.Snapshot() })
+	if errors.Is(err, raft.ErrNothingNewToSnapshot) {
+		return nil
+	}
+	return err
+}
+
+// Stats returns a view of this member.
+func (m *Member) Stats() Stats {
+	s := Stats{
+		ID: m.cfg.ID, IsLeader: m.IsLeader(),
+		Term: m.raft.CurrentTerm(), Applied: m.raft.AppliedIndex(), Committed: m.raft.CommitIndex(),
+		Last: m.raft.LastIndex(), Proposals: int(m.proposals.Load()),
+	}
+	s.Leader, _ = m.Leader()
+	s.Members, _ = m.Members()
+	if at := m.raft.LastContact(); !s.IsLeader && !at.IsZero() {
+		s.LastContact = time.Since(at)
+	}
+	return s
+}
