@@ -1,0 +1,179 @@
+// Package config holds the configuration of hotlined: one TOML file, read strictly. An unknown key is an error that names the
+// line and the key that was probably meant; a value that breaks a rule is an error that names the rule; and all of them are
+// told at once. The commented example file beside the unit files is written from the tags of Config, so that the two cannot
+// differ.
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// MaxFile bounds a configuration file, in bytes.
+const MaxFile = 1 << 20
+
+// Config is the whole configuration of one node. Field tags: toml is the key, doc the comment in the example file, example the
+// value that the example file shows for a key that has no default. Nothing is reloaded: a change needs a restart.
+type Config struct {
+	Party     string   `toml:"party" example:"XA" doc:"Code of the party that this node belongs to, as in the convention: 2 to 8 upper-case letters and digits, beginning with a letter."`
+	Node      string   `toml:"node" example:"XA-1" doc:"Name of this node, as in the party's directory: the party's code, a hyphen, and upper-case letters, digits and hyphens. No two nodes share a name, and a wiped node returns under a new one."`
+	Data      string   `toml:"data" doc:"Directory of the node's own state: Raft log, ledger, triage queue. It belongs to this node alone, on a disk that keeps what it has synced. A relative path here and below is taken from the directory of this file."`
+	Listen    string   `toml:"listen" doc:"IP address and UDP port on which this node answers other parties, its own group and officers. [::] is every address of both families. Names are not allowed: the line must work without a name service."`
+	Advertise string   `toml:"advertise" doc:"IP address and UDP port under which others reach this node, if it differs from listen, as behind an address translator. Empty: the address in the directory of the party is right."`
+	Documents string   `toml:"documents" example:"/etc/hotline/documents" doc:"Directory that holds the signed convention and the signed directories of all parties. What a node learns later it keeps in its data directory; this is what it starts from."`
+	Territory []string `toml:"territory" doc:"Networks of the party in CIDR notation, such as [\"198.51.100.0/24\", \"2001:db8:1::/48\"]. They alone decide what counts as having left the party's territory. Empty: sensor hits have no direction."`
+
+	Keys    Keys    `toml:"keys" doc:"Keys of this node and of its group. An officer's key is never kept here."`
+	Group   Group   `toml:"group" doc:"Replication between the nodes of the party. Every node of a group must have the same durations."`
+	Limits  Limits  `toml:"limits" doc:"What others may ask of this node."`
+	Metrics Metrics `toml:"metrics" doc:"Figures for Prometheus, and health for load balancers."`
+	Log     Log     `toml:"log" doc:"The log of the daemon goes to standard error. It never holds the text of a statement."`
+}
+
+// Keys says where the node's keys are and how they are opened.
+type Keys struct {
+	Dir        string `toml:"dir" example:"/etc/hotline/keys" doc:"Directory of the key files. Nobody but the daemon's user may read it."`
+	Passphrase string `toml:"passphrase" doc:"Where the passphrase of the key files comes from. \"prompt\" asks on the terminal; \"file:PATH\" reads a file that only the daemon's user may read; \"credential:NAME\" reads a systemd credential (LoadCredential or LoadCredentialEncrypted), which is the way for a service."`
+}
+
+// Group tunes Raft.
+type Group struct {
+	Heartbeat     Duration `toml:"heartbeat" doc:"How long a follower waits without hearing from the leader before it calls an election. 50ms to 10s. 500ms and the same election replace a dead leader in about a second; raise both if the sites are far apart."`
+	Election      Duration `toml:"election" doc:"How long an election waits for votes. At least heartbeat, at most 30s."`
+	SnapshotEvery uint64   `toml:"snapshot_every" doc:"Number of commands after which the log is cut and replaced by a snapshot. 16 to 1000000."`
+	Join          bool     `toml:"join" doc:"true: start as a non-voter that waits to be added to an existing group. false: found a group of one, or go on with the group in data."`
+}
+
+// Limits bound what others may ask.
+type Limits struct {
+	PeerRate  int `toml:"peer_rate" doc:"Frames a second that each other party may send on average, before any signature is checked. 1 to 10000. What is beyond waits at the sender; no party slows another."`
+	PeerBurst int `toml:"peer_burst" doc:"Frames that each other party may send at once. peer_rate to 100000."`
+	Triage    int `toml:"triage" doc:"Sensor hits that may wait for an operator. 10 to 10000. What does not fit is lost, and the loss is counted."`
+}
+
+// Metrics is off when Listen is empty.
+type Metrics struct {
+	Listen string `toml:"listen" doc:"Loopback address and TCP port, such as 127.0.0.1:9470. Any other address is refused: the figures show when a party is busy. Empty: off."`
+}
+
+// Log chooses how much is logged, and how.
+type Log struct {
+	Level  string `toml:"level" doc:"debug, info, warn or error."`
+	Format string `toml:"format" doc:"text for people, json for machines."`
+}
+
+// Duration is a time.Duration that is written as in Go: "500ms", "2s", "1m30s".
+type Duration struct{ time.Duration }
+
+// UnmarshalText reads "500ms". A number without a unit is refused.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf("%q is not a duration: write it like 500ms or 2s", text)
+	}
+	d.Duration = v
+	return nil
+}
+
+// MarshalText writes what UnmarshalText reads.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// Default is the configuration before a file is read. A node on its own needs only party, node, documents and keys.dir beside
+// it.
+func Default() *Config {
+	return &Config{
+		Data:    "/var/lib/hotline",
+		Listen:  "[::]:4870",
+		Keys:    Keys{Passphrase: "prompt"},
+		Group:   Group{Heartbeat: Duration{500 * time.Millisecond}, Election: Duration{500 * time.Millisecond}, SnapshotEvery: 8192},
+		Limits:  Limits{PeerRate: 200, PeerBurst: 400, Triage: 1000},
+		Metrics: Metrics{Listen: ""},
+		Log:     Log{Level: "info", Format: "text"},
+	}
+}
+
+// Load reads, checks and completes the file at path. Relative paths in it are taken from its directory. Every error begins
+// with the path; a node must not start on any of them.
+func Load(path string) (*Config, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("configuration %s: %w", path, err)
+	}
+	if len(data) > MaxFile {
+		return nil, fmt.Errorf("configuration %s: larger than %d bytes: this is not a configuration of hotlined", path, MaxFile)
+	}
+	c, err := Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("configuration %s: %w", path, err)
+	}
+	base, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return nil, fmt.Errorf("configuration %s: %w", path, err)
+	}
+	c.resolve(base)
+	return c, nil
+}
+
+// Parse reads and checks the text of a configuration file over the defaults. Paths stay as they are written.
+func Parse(data []byte) (*Config, error) {
+	c := Default()
+	decoder := toml.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(c); err != nil {
+		return nil, explain(err)
+	}
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// explain turns an error of the TOML reader into one that names lines and says what to write instead.
+func explain(err error) error {
+	var unknown *toml.StrictMissingError
+	if errors.As(err, &unknown) {
+		all := make([]error, 0, len(unknown.Errors))
+		for i := range unknown.Errors {
+			line, _ := unknown.Errors[i].Position()
+			key := strings.Join(unknown.Errors[i].Key(), ".")
+			all = append(all, fmt.Errorf("line %d: unknown key %q: %s", line, key, suggest(key)))
+		}
+		return errors.Join(all...)
+	}
+	var broken *toml.DecodeError
+	if errors.As(err, &broken) {
+		line, column := broken.Position()
+		return fmt.Errorf("line %d, column %d: %s", line, column, strings.TrimPrefix(broken.Error(), "toml: "))
+	}
+	return err
+}
+
+// resolve makes the paths absolute.
+func (c *Config) resolve(base string) {
+	for _, p := range []*string{&c.Data, &c.Documents, &c.Keys.Dir} {
+		*p = absolute(base, *p)
+	}
+	if file, ok := strings.CutPrefix(c.Keys.Passphrase, "file:"); ok {
+		c.Keys.Passphrase = "file:" + absolute(base, file)
+	}
+}
+
+func absolute(base, path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(base, path)
+}
