@@ -9,11 +9,11 @@ import (
 )
 
 // This file is the one place that says what CBOR this package accepts: the
-// deterministic encoding of RFC 8949 section 4.2.1 with integers, byte and text
-// strings, arrays, maps, false, true and null. There are no tags (except the
-// COSE tag that opens a message), no floating point numbers, no undefined and
-// no other simple values. It reads the bytes in place and allocates nothing,
-// because every statement passes through it.
+// deterministic encoding of RFC 8949 section 4.2.1 with 64-bit signed integers,
+// byte and text strings, arrays, maps, false, true and null. There are no tags
+// (except the COSE tag that opens a message), no floating point numbers, no
+// undefined and no other simple values. It reads the bytes in place and
+// allocates nothing, because every statement passes through it.
 
 // Bounds of an opaque map.
 const (
@@ -168,6 +168,9 @@ func (r *reader) skip(depth int) error {
 	}
 	switch major {
 	case majorUint, majorNint:
+		if arg > math.MaxInt64 {
+			return malformed("integer does not fit 64 bits with sign")
+		}
 		return nil
 	case majorBytes:
 		_, err = r.take(arg)
@@ -211,7 +214,7 @@ func (r *reader) skipMap(n uint64, depth int) error {
 	var last []byte
 	for range n {
 		start := r.b
-		if len(start) > 0 && start[0]>>5 > majorText || len(start) > 0 && start[0]>>5 == majorBytes {
+		if len(start) > 0 && start[0]>>5 != majorUint && start[0]>>5 != majorNint && start[0]>>5 != majorText {
 			return malformed("map key is neither integer nor text")
 		}
 		if err := r.skip(depth - 1); err != nil {

@@ -2,6 +2,7 @@ package seal
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
 
 	"example.org/hotline/crypto/keys"
@@ -23,7 +24,7 @@ const (
 
 	hashSize = 32
 
-	// MaxPath is the longest inclusion path, that of a tree of 2^63 leaves.
+	// MaxPath is the longest inclusion path, that of a tree of 2^63-1 leaves.
 	MaxPath = 63
 )
 
@@ -53,7 +54,7 @@ type Receipt struct {
 // check holds size, index and the number of hashes together: a path has one
 // length for an index in a tree (RFC 9162 section 2.1.3.1).
 func (p InclusionProof) check() error {
-	if p.Size == 0 || p.Size > 1<<63 || p.Index >= p.Size {
+	if p.Size == 0 || p.Size > math.MaxInt64 || p.Index >= p.Size {
 		return malformed("index is not inside the tree")
 	}
 	if len(p.Path) != pathLength(p.Index, p.Size) {
@@ -98,6 +99,10 @@ func SignReceipt(claims []byte, root [32]byte, proof InclusionProof, aad []byte,
 			return nil, fmt.Errorf("signer %s returned a bad signature: %w", s.Public(), err)
 		}
 	}
+	return encodeReceipt(protected, proof, sig), nil
+}
+
+func encodeReceipt(protected []byte, proof InclusionProof, sig []byte) []byte {
 	encoded := encodeProof(proof)
 	b := make([]byte, 0, 32+3*headRoom+len(protected)+len(encoded)+len(sig))
 	b = appendHead(appendHead(b, majorTag, tagSign1), majorArray, 4)
@@ -106,7 +111,7 @@ func SignReceipt(claims []byte, root [32]byte, proof InclusionProof, aad []byte,
 	b = appendInt(appendHead(b, majorMap, 1), proofInclusion)
 	b = appendBytes(appendHead(b, majorArray, 1), encoded)
 	b = appendHead(b, majorSimple, simpleNull)
-	return appendBytes(b, sig), nil
+	return appendBytes(b, sig)
 }
 
 // receiptPrefix is the protected header of a receipt up to the claims.
