@@ -12,11 +12,12 @@ import (
 // is signed by every party's root key over 32 zero bytes in the id's place;
 // its payload's SHA-256 is the id from then on. A later version is signed by
 // at least the share of parties that the version before demands, and by every
-// party that it adds. Between nodes it travels as a document, not as a
+// root key that it adds. Between nodes it travels as a document, not as a
 // delivered statement: it proves itself.
 var KindConvention = register(Rules{
 	Kind: 17, Name: "convention", Class: ByRoots,
-	Body: func() Body { return new(Convention) },
+	ActualOnly: true,
+	Body:       func() Body { return new(Convention) },
 })
 
 // Convention is the instrument that parties sign.
@@ -174,7 +175,7 @@ func (c *Convention) Validate() error {
 	case c.Witnesses > 16 || len(c.Questions) > 16 || len(c.Always) > 64:
 		return Refuse(CodeDocument, "too many witnesses, questions or always-notifiable items")
 	}
-	if err := checkText("name", c.Name, 200); err != nil {
+	if err := c.checkTexts(); err != nil {
 		return err
 	}
 	for i, m := range c.Parties {
@@ -191,6 +192,28 @@ func (c *Convention) Validate() error {
 		}
 	}
 	return c.Terms.Validate()
+}
+
+// checkTexts bounds every text; no question and no item is empty.
+func (c *Convention) checkTexts() error {
+	if err := checkText("name", c.Name, 200); err != nil {
+		return err
+	}
+	for _, list := range []struct {
+		name  string
+		texts []string
+		most  int
+	}{{"question", c.Questions, 500}, {"always-notifiable item", c.Always, 200}} {
+		for i, text := range list.texts {
+			if text == "" {
+				return Refuse(CodeDocument, "%s %d is empty", list.name, i+1)
+			}
+			if err := checkText(list.name, text, list.most); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (m *Member) validate() error {
@@ -284,8 +307,8 @@ func (c *SignedConvention) follows(before *SignedConvention, h *Header) error {
 }
 
 // checkSigners demands the exact set: all parties for version 1; for a later
-// one, enough parties of the version before, every added party, and nobody
-// else.
+// one, enough parties of the version before, every root key that the version
+// before does not hold for that party, and nobody else.
 func (c *SignedConvention) checkSigners(st *Statement, before *SignedConvention) error {
 	roots := map[keys.ID]keys.Public{}
 	owner := map[keys.ID]Party{}
@@ -298,7 +321,7 @@ func (c *SignedConvention) checkSigners(st *Statement, before *SignedConvention)
 			add(m)
 		}
 	}
-	signed := map[Party]bool{}
+	signed := map[keys.ID]bool{}
 	for i, id := range st.Header.Authors {
 		p, ok := owner[id]
 		if !ok {
@@ -307,7 +330,7 @@ func (c *SignedConvention) checkSigners(st *Statement, before *SignedConvention)
 		if i >= st.Signed {
 			return Refuse(CodeMissingAuthor, "the signature of %s is missing", p)
 		}
-		signed[p] = true
+		signed[id] = true
 	}
 	if err := st.Verify(func(id keys.ID) (keys.Public, bool) { k, ok := roots[id]; return k, ok }); err != nil {
 		return err
@@ -315,24 +338,23 @@ func (c *SignedConvention) checkSigners(st *Statement, before *SignedConvention)
 	if p := owner[st.Header.Authors[0]]; p != st.Header.From {
 		return Refuse(CodeWrongSender, "from is %s, but the first author is %s", st.Header.From, p)
 	}
-	old, count := 0, 0
 	for _, m := range c.Parties {
-		if before == nil || before.Member(m.Party) == nil {
-			if !signed[m.Party] {
-				return Refuse(CodeMissingAuthor, "the signature of %s is missing", m.Party)
-			}
+		known := before != nil && before.Member(m.Party) != nil && before.Member(m.Party).Root == m.Root
+		if !known && !signed[m.Root.ID()] {
+			return Refuse(CodeMissingAuthor, "the signature of %s with its new root key is missing", m.Party)
 		}
 	}
-	if before != nil {
-		for _, m := range before.Parties {
-			old++
-			if signed[m.Party] && slices.ContainsFunc(st.Header.Authors, func(a keys.ID) bool { return a == m.Root.ID() }) {
-				count++
-			}
+	if before == nil {
+		return nil
+	}
+	count := 0
+	for _, m := range before.Parties {
+		if signed[m.Root.ID()] {
+			count++
 		}
-		if need := before.Amend.Of(old); count < need {
-			return Refuse(CodeMissingAuthor, "%d of %d parties signed the amendment, %d are needed", count, old, need)
-		}
+	}
+	if need := before.Amend.Of(len(before.Parties)); count < need {
+		return Refuse(CodeMissingAuthor, "%d of %d parties signed the amendment, %d are needed", count, len(before.Parties), need)
 	}
 	return nil
 }

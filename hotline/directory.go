@@ -12,7 +12,8 @@ import (
 // numbered, never going back (SPEC §5.3). It travels as a document.
 var KindDirectory = register(Rules{
 	Kind: 16, Name: "directory", Class: ByRoots,
-	Body: func() Body { return new(Directory) },
+	ActualOnly: true,
+	Body:       func() Body { return new(Directory) },
 })
 
 // Directory says which nodes, group keys and officers a party has.
@@ -21,7 +22,7 @@ type Directory struct {
 	Number     uint64             `cbor:"2,keyasint" json:"number"`
 	Issued     Time               `cbor:"3,keyasint" json:"issued"`
 	Generation uint64             `cbor:"4,keyasint" json:"generation"` // of the log
-	Nodes      []Node             `cbor:"5,keyasint" json:"nodes"`
+	Nodes      []Node             `cbor:"5,keyasint" json:"nodes"`      // sorted by name
 	Log        keys.Public        `cbor:"6,keyasint" json:"log"`
 	Service    keys.Public        `cbor:"7,keyasint" json:"service"`
 	Witness    keys.Public        `cbor:"8,keyasint" json:"witness"`    // Ed25519
@@ -89,6 +90,9 @@ func (d *Directory) Validate() error {
 	for i := range d.Nodes {
 		if err := d.Nodes[i].validate(d.Party); err != nil {
 			return err
+		}
+		if i > 0 && d.Nodes[i-1].Name >= d.Nodes[i].Name {
+			return Refuse(CodeDocument, "nodes are not sorted without doubles at %s", d.Nodes[i].Name)
 		}
 	}
 	for i := range d.Officers {

@@ -116,7 +116,8 @@ type Received struct {
 type Receipted struct {
 	Statement ID     `cbor:"1,keyasint"`
 	Index     uint64 `cbor:"2,keyasint"` // of the own EntrySent
-	Receipt   []byte `cbor:"3,keyasint"`
+	Tender    []byte `cbor:"3,keyasint"` // as it was sent along: whoever checks the receipt rebuilds the peer's leaf with it
+	Receipt   []byte `cbor:"4,keyasint"`
 }
 
 // Duty is the class of something owed (SPEC §6.3).
@@ -194,7 +195,7 @@ type SenderEntry struct {
 }
 
 // contents makes an empty content per type.
-func contents(t EntryType) any {
+func contents(t EntryType) content {
 	switch t {
 	case EntryGenesis:
 		return new(Genesis)
@@ -248,8 +249,11 @@ func DecodeEntry(b []byte) (*Entry, any, error) {
 	if err := Unmarshal(e.Content, c, MaxEntry); err != nil {
 		return nil, nil, wrap(err, "content of entry type %d", uint64(e.Type))
 	}
-	if err := e.Scope.validate(); err != nil {
+	if err := e.validate(); err != nil {
 		return nil, nil, err
+	}
+	if err := c.Validate(); err != nil {
+		return nil, nil, wrap(err, "content of entry type %d", uint64(e.Type))
 	}
 	return &e, c, nil
 }
@@ -269,7 +273,11 @@ func (s *Scope) validate() error {
 	if !ok {
 		return Refuse(CodeMalformed, "scope of class %d does not fit its case and parties", s.Class)
 	}
-	return checkParties("scope", s.Parties)
+	if s.Case != nil && (!s.Case.Party.Valid() || s.Case.ID.IsZero()) {
+		return Refuse(CodeMalformed, "scope of a case without party or statement")
+	}
+	// a case with all its addressees and the party that opened it
+	return recode(CodeMalformed, checkParties("scope", s.Parties, MaxAddressees+1))
 }
 
 // Common is the scope of what concerns the whole log.
@@ -316,8 +324,12 @@ func ParseSenderEntry(b []byte) (*SenderEntry, error) {
 	if len(s.Sent.Statement) != 0 {
 		return nil, Refuse(CodeMalformed, "sender's entry repeats the statement")
 	}
-	if err := s.Scope.validate(); err != nil {
-		return nil, err
+	e := Entry{Type: EntrySent, Time: s.Time, Scope: s.Scope, Cause: s.Cause}
+	if err := e.validate(); err != nil {
+		return nil, wrap(err, "sender's entry")
+	}
+	if err := s.Sent.check(); err != nil {
+		return nil, wrap(err, "sender's entry")
 	}
 	return &s, nil
 }
@@ -331,4 +343,3 @@ func (s *Sent) SequenceFor(p Party) uint64 {
 	}
 	return 0
 }
-

@@ -51,6 +51,18 @@ const (
 	CodeInternal       Code = "internal"        // fault of this node: see its log
 )
 
+// wellFormed reports whether c has the form of a code: 1 to 32 of a-z, 0-9 and
+// hyphen. A peer may speak a later version and name a code that is not listed
+// here, but never one that could rewrite a terminal.
+func (c Code) wellFormed() bool {
+	for _, b := range []byte(c) {
+		if (b < 'a' || b > 'z') && (b < '0' || b > '9') && b != '-' {
+			return false
+		}
+	}
+	return len(c) >= 1 && len(c) <= 32
+}
+
 // Refusal is an error of the first class: this one request fails, everything
 // else goes on. It always carries a stable code.
 type Refusal struct {

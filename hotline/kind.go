@@ -49,11 +49,18 @@ type Rules struct {
 	// OneOfficer is the exception to two authors: nil where there is none.
 	OneOfficer func(*Header) bool
 
+	Opens     bool // an opening statement: its id is the case's
 	Delivered bool // goes to addressees, with sequence, tender and receipt
 	Sealed    bool // body sealed to addressees and sender; else the payload is open
 	OpensAck  bool // opens the receiver's duty to acknowledge
 	Undeliver bool // the non-delivery clock runs
 	Rejects   bool // an unacceptable one gets a signed reject; else only a refusal
+
+	// ActualOnly kinds change who is who, the terms or the ladder: there is
+	// no exercise of them.
+	ActualOnly bool
+	// MaxSize bounds the whole statement below MaxStatement; 0: no less.
+	MaxSize int
 
 	Case     Presence // opening statements have none
 	Re       Presence
@@ -64,9 +71,13 @@ type Rules struct {
 	Detected Presence
 	Assessed Presence
 
+	// Check holds what else a header of the kind must obey; nil: nothing.
+	Check func(*Header) error
 	// Body makes an empty value of the body's type: what is sealed, or the
 	// open payload. Every body has a Validate method.
 	Body func() Body
+	// CheckBody compares an open body with its header; nil: nothing.
+	CheckBody func(*Header, Body) error
 }
 
 // Body is the content of a statement of one kind.
@@ -141,6 +152,8 @@ func (r *Rules) checkHeader(h *Header) error {
 		{"to", presence(r.Delivered), len(h.To) > 0},
 		{"commitment", presence(r.Sealed), h.Commitment != [32]byte{}},
 		{"convention", presence(r.Kind != KindConvention || h.ConventionVersion > 1), h.Convention != ID{}},
+		{"convention version", Must, h.ConventionVersion != 0},
+		{"directory", presence(r.Kind != KindConvention), h.Directory != 0},
 	}
 	for _, f := range fields {
 		if f.rule == Must && !f.here {
@@ -152,6 +165,17 @@ func (r *Rules) checkHeader(h *Header) error {
 	}
 	if h.Supersedes != nil && r.Class != ByOfficers {
 		return Refuse(CodeHeader, "%s supersedes nothing", r.Name)
+	}
+	if r.Delivered && h.Case == nil && len(h.To) != 1 {
+		return Refuse(CodeHeader, "%s without a case goes to exactly one party", r.Name)
+	}
+	if r.ActualOnly && h.Status != Actual {
+		return Refuse(CodeStatus, "%s is always ACTUAL", r.Name)
+	}
+	if r.Check != nil {
+		if err := r.Check(h); err != nil {
+			return err
+		}
 	}
 	return r.checkAuthors(h)
 }
@@ -182,12 +206,27 @@ func (r *Rules) checkAuthors(h *Header) error {
 }
 
 // checkPayload decodes an open payload strictly; a sealed one is opaque here.
-func (r *Rules) checkPayload(_ *Header, payload []byte) error {
+func (r *Rules) checkPayload(h *Header, payload []byte) error {
 	if r.Sealed {
 		return nil
 	}
-	_, err := r.decode(payload)
-	return err
+	body, err := r.decode(payload)
+	if err != nil || r.CheckBody == nil {
+		return err
+	}
+	return r.CheckBody(h, body)
+}
+
+// checkSize bounds a whole statement.
+func (r *Rules) checkSize(n int) error {
+	most := MaxStatement
+	if r.MaxSize != 0 {
+		most = r.MaxSize
+	}
+	if n > most {
+		return Refuse(CodeTooLarge, "%s of %d bytes, at most %d", r.Name, n, most)
+	}
+	return nil
 }
 
 func (r *Rules) decode(b []byte) (Body, error) {

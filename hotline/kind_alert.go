@@ -33,7 +33,7 @@ func (a *Alert) Validate() error {
 	if n := len(strings.Fields(a.Text)); n > MaxAlertWords {
 		return Refuse(CodeTooLarge, "alert text of %d words, at most %d: send the rest as a supplement", n, MaxAlertWords)
 	}
-	if err := checkText("language", a.Language, 35); err != nil {
+	if err := checkLanguage(a.Language); err != nil {
 		return err
 	}
 	return a.Facts.Validate()
@@ -112,6 +112,25 @@ func (f *Facts) Validate() error {
 		return err
 	}
 	return checkText("help", f.Help, MaxText)
+}
+
+// checkLanguage accepts nothing, or the form of a BCP 47 tag: subtags of 1 to 8
+// letters and digits, 35 bytes together. Which language it is, is not checked.
+func checkLanguage(tag string) error {
+	if tag == "" {
+		return nil
+	}
+	if len(tag) > 35 {
+		return Refuse(CodeTooLarge, "language tag of %d bytes, at most 35", len(tag))
+	}
+	for part := range strings.SplitSeq(tag, "-") {
+		if len(part) < 1 || len(part) > 8 || strings.ContainsFunc(part, func(r rune) bool {
+			return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9')
+		}) {
+			return Refuse(CodeMalformed, "language %q does not have the form of a BCP 47 tag", tag)
+		}
+	}
+	return nil
 }
 
 // checkText refuses text over max bytes, invalid UTF-8, and control

@@ -8,8 +8,23 @@ var KindAssessment = register(Rules{
 	Kind: 2, Name: "assessment", Class: ByOfficers,
 	Authors: [][]Role{{Operator}},
 	Sealed:  true, Case: Must, Re: Must, Verdict: Must, Notify: May, Assessed: Must,
-	Body: func() Body { return new(Assessment) },
+	MaxSize: MaxAssessment,
+	Check:   checkVerdict,
+	Body:    func() Body { return new(Assessment) },
 })
+
+// checkVerdict: NOTIFIABLE says to whom; BELOW-THRESHOLD names nobody.
+func checkVerdict(h *Header) error {
+	switch {
+	case h.Verdict == Notifiable && len(h.Notify) == 0:
+		return Refuse(CodeHeader, "a NOTIFIABLE assessment names whom to notify")
+	case h.Verdict == BelowThreshold && len(h.Notify) > 0:
+		return Refuse(CodeHeader, "a BELOW-THRESHOLD assessment notifies nobody")
+	case h.Verdict > BelowThreshold:
+		return Refuse(CodeHeader, "verdict %d", h.Verdict)
+	}
+	return nil
+}
 
 // Assessment holds the answers and, if notifiable, the facts to be told.
 type Assessment struct {

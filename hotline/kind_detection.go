@@ -5,7 +5,7 @@ package hotline
 var KindDetection = register(Rules{
 	Kind: 1, Name: "detection", Class: ByOfficers,
 	Authors: [][]Role{{Operator}},
-	Sealed:  true, Detected: Must,
+	Opens:   true, Sealed: true, Detected: Must,
 	Body: func() Body { return new(Detection) },
 })
 

@@ -20,5 +20,8 @@ func (e *Escalation) Validate() error {
 	if e.Due <= 0 {
 		return Refuse(CodeMalformed, "due time must be positive")
 	}
+	if e.Office == "" {
+		return Refuse(CodeMalformed, "an escalation names the office that was reached")
+	}
 	return checkText("office", e.Office, MaxRoleName)
 }

@@ -4,8 +4,9 @@ package hotline
 // only (SPEC §4.7, §6.5).
 var KindLadder = register(Rules{
 	Kind: 7, Name: "ladder", Class: ByOfficers,
-	Authors: [][]Role{{Authority}},
-	Body:    func() Body { return new(Ladder) },
+	Authors:    [][]Role{{Authority}},
+	ActualOnly: true,
+	Body:       func() Body { return new(Ladder) },
 })
 
 // Ladder is what climbs when a duty is not done. Rungs stand at fractions of

@@ -11,7 +11,7 @@ var KindLineTest = register(Rules{
 // KindLineReply answers a line test, whole path back (SPEC §4.12).
 var KindLineReply = register(Rules{
 	Kind: 12, Name: "line-reply", Class: ByGroup,
-	Delivered: true, Undeliver: true, Rejects: true, Re: Must,
+	Delivered: true, Undeliver: true, Rejects: true, Re: Must, Cause: Must,
 	Body: func() Body { return new(LineTest) },
 })
 

@@ -18,7 +18,7 @@ type Note struct {
 
 // Validate bounds the words.
 func (n *Note) Validate() error {
-	if err := checkText("language", n.Language, 35); err != nil {
+	if err := checkLanguage(n.Language); err != nil {
 		return err
 	}
 	return checkText("text", n.Text, MaxText)

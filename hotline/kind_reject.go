@@ -26,7 +26,7 @@ func (r *Reject) Validate() error {
 // opened by its addressee, or breaks a rule of its kind (SPEC §4.14).
 var KindUnreadable = register(Rules{
 	Kind: 14, Name: "unreadable", Class: ByGroup,
-	Delivered: true, Undeliver: true, Case: May, Re: Must, Reason: Must,
+	Delivered: true, Undeliver: true, Case: May, Re: Must, Cause: Must, Reason: Must,
 	Body: func() Body { return new(Service) },
 })
 

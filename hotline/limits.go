@@ -8,19 +8,20 @@ import "time"
 
 // Bounds fixed by the protocol: all parties must agree on them.
 const (
-	MaxStatement   = 40 << 10 // a whole COSE_Sign, signatures included
-	MaxEntry       = 60 << 10 // one leaf; a C2SP entry bundle carries at most 65535
-	MaxDocument    = 40 << 10 // a convention or a directory
-	MaxReceipt     = 4 << 10  // a tender or a receipt
-	MaxFrame       = 56 << 10 // one message of a link, padding included
+	MaxStatement   = 40 << 10             // a whole COSE_Sign, signatures included
+	MaxDocument    = MaxStatement         // a convention or a directory, which are statements
+	MaxEntry       = 60 << 10             // one leaf; a C2SP entry bundle carries at most 65535
+	MaxAssessment  = MaxStatement - 1<<10 // a whole assessment: an automatic alert embeds it
+	MaxReceipt     = 4 << 10              // a tender or a receipt
+	MaxFrame       = 56 << 10             // one message of a link, padding included
 	MaxNesting     = 8
 	MaxArrayItems  = 1024
 	MaxMapPairs    = 64
-	MaxAuthors     = 64 // a convention bears one signature per party
-	MaxAddressees  = 32
-	MaxOfficers    = 128 // per directory
+	MaxAuthors     = MaxParties // a convention bears one signature per party
+	MaxAddressees  = 24         // each costs some 1.2 KiB in a sealed body
+	MaxOfficers    = 128        // per directory
 	MaxNodes       = 5
-	MaxParties     = 256
+	MaxParties     = 200      // so many signatures, keys and header lines fit MaxStatement
 	MaxText        = 16 << 10 // free text in a body
 	MaxAlertWords  = 200      // ACP 121: FLASH and IMMEDIATE at most 200 words
 	MaxRungs       = 16

@@ -1,6 +1,9 @@
 package hotline
 
 import (
+	"errors"
+	"slices"
+
 	"example.org/hotline/crypto/keys"
 	"example.org/hotline/crypto/seal"
 	"example.org/hotline/crypto/tlog"
@@ -58,6 +61,9 @@ func SignReceipt(c Claims, convention ID, root tlog.Hash, path []tlog.Hash, log 
 // ParseReceipt decodes a tender or receipt strictly. It verifies no signature.
 func ParseReceipt(raw []byte) (*Receipt, error) {
 	p, err := seal.ParseReceipt(raw, MaxReceipt)
+	if errors.Is(err, seal.ErrTooLarge) {
+		return nil, Refuse(CodeTooLarge, "%v", err)
+	}
 	if err != nil {
 		return nil, Refuse(CodeMalformed, "receipt: %v", err)
 	}
@@ -68,7 +74,7 @@ func ParseReceipt(raw []byte) (*Receipt, error) {
 	if !r.Party.Valid() || r.Generation == 0 || r.Time <= 0 || r.Voters == 0 {
 		return nil, Refuse(CodeMalformed, "receipt: a claim is out of range")
 	}
-	if r.Of != nil && (!r.Of.Party.Valid() || r.Of.Generation == 0 || r.Of.Sequence == 0) {
+	if r.Of != nil && (!r.Of.Party.Valid() || r.Of.Generation == 0 || r.Of.Sequence == 0 || !r.Of.Marks.known()) {
 		return nil, Refuse(CodeMalformed, "receipt: a claim about the sender is out of range")
 	}
 	if p.Proof.Index != r.Index || p.Proof.Size != r.Index+1 {
@@ -111,6 +117,9 @@ func VerifyTender(t *Receipt, st *Statement, s *SenderEntry, convention ID, log 
 			return Refuse(CodeTender, "sequences do not fit the addressees")
 		}
 	}
+	if !s.Scope.covers(&st.Header) {
+		return Refuse(CodeTender, "the sender logged it under a scope that leaves out its case or a party")
+	}
 	leaf, err := s.Leaf(st.Raw)
 	if err != nil {
 		return err
@@ -119,6 +128,21 @@ func VerifyTender(t *Receipt, st *Statement, s *SenderEntry, convention ID, log 
 		return Refuse(CodeTender, "%v", err)
 	}
 	return nil
+}
+
+// covers reports whether an entry of this scope is shown to everybody whom the
+// statement concerns: a sender that logged it under another scope could leave
+// it out of what it shows (SPEC §7.3).
+func (s *Scope) covers(h *Header) bool {
+	if h.Case == nil && s.Class != ScopePair || h.Case != nil && (s.Case == nil || *s.Case != *h.Case) {
+		return false
+	}
+	for _, p := range h.To {
+		if !slices.Contains(s.Parties, p) {
+			return false
+		}
+	}
+	return slices.Contains(s.Parties, h.From)
 }
 
 // ReceivedEntry builds the receiver's leaf for a delivered statement: the

@@ -4,6 +4,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"example.org/hotline/crypto/keys"
 	"example.org/hotline/crypto/seal"
@@ -183,7 +185,7 @@ type Header struct {
 	Case              *CaseID    `cbor:"11,keyasint,omitempty"` // absent in an opening statement
 	Re                *ID        `cbor:"12,keyasint,omitempty"` // in reply to
 	Supersedes        *ID        `cbor:"13,keyasint,omitempty"`
-	Cause             uint64     `cbor:"14,keyasint,omitempty"` // 1 + index of the due entry that asked for a group's statement
+	Cause             uint64     `cbor:"14,keyasint,omitempty"` // 1 + index of the own entry that asked for a group's statement
 	Issued            Time       `cbor:"15,keyasint"`
 	Detected          Time       `cbor:"16,keyasint,omitempty"`
 	Assessed          Time       `cbor:"17,keyasint,omitempty"`
@@ -241,14 +243,14 @@ func Sign(h Header, payload []byte, signers ...keys.Signer) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := h.Kind.Rules().checkPayload(&h, payload); err != nil {
+		return nil, err
+	}
 	raw, err := seal.Sign(prot, payload, AAD(h.Convention, h.Status), signers...)
 	if err != nil {
 		return nil, err
 	}
-	if len(raw) > MaxStatement {
-		return nil, Refuse(CodeTooLarge, "statement of %d bytes, at most %d", len(raw), MaxStatement)
-	}
-	return raw, nil
+	return raw, h.Kind.Rules().checkSize(len(raw))
 }
 
 // Countersign adds the signature of the draft's next author.
@@ -263,7 +265,11 @@ func Countersign(raw []byte, s keys.Signer) ([]byte, error) {
 	if st.Header.Authors[st.Signed] != s.Public().ID() {
 		return nil, Refuse(CodeMissingAuthor, "the draft waits for the signature of key %s", st.Header.Authors[st.Signed])
 	}
-	return seal.AddSignature(raw, AAD(st.Header.Convention, st.Header.Status), s)
+	signed, err := seal.AddSignature(raw, AAD(st.Header.Convention, st.Header.Status), s)
+	if err != nil {
+		return nil, err
+	}
+	return signed, st.Header.Kind.Rules().checkSize(len(signed))
 }
 
 // Parse decodes a statement or a draft strictly. It verifies no signature.
@@ -284,6 +290,9 @@ func Parse(raw []byte) (*Statement, error) {
 		return nil, Refuse(CodeMalformed, "crit must list exactly the hotline header")
 	}
 	if err := p.Header.check(); err != nil {
+		return nil, err
+	}
+	if err := p.Header.Kind.Rules().checkSize(len(raw)); err != nil {
 		return nil, err
 	}
 	if len(m.Signatures) > len(p.Header.Authors) {
@@ -340,22 +349,24 @@ func (h *Header) check() error {
 		return Refuse(CodeExtraAuthor, "%d authors, at most %d", len(h.Authors), MaxAuthors)
 	case h.Issued <= 0 || h.Detected < 0 || h.Assessed < 0:
 		return Refuse(CodeHeader, "times must be positive")
-	case len(h.Reason) > 32:
-		return Refuse(CodeHeader, "reason longer than 32 bytes")
-	case h.Peer != nil && len(h.Peer.Origin) > 64:
-		return Refuse(CodeHeader, "peer origin longer than 64 bytes")
-	case h.Case != nil && !h.Case.Party.Valid():
-		return Refuse(CodeHeader, "case of %q, which is no party code", h.Case.Party)
+	case h.Reason != "" && !h.Reason.wellFormed():
+		return Refuse(CodeHeader, "reason is not 1 to 32 lower-case letters, digits and hyphens")
+	case h.Peer != nil && !validOrigin(h.Peer.Origin):
+		return Refuse(CodeHeader, "peer origin %q is not hotline/<party>/<generation>", h.Peer.Origin)
+	case h.Case != nil && (!h.Case.Party.Valid() || h.Case.ID.IsZero()):
+		return Refuse(CodeHeader, "case names no party or no statement")
+	case h.Re != nil && h.Re.IsZero(), h.Supersedes != nil && h.Supersedes.IsZero():
+		return Refuse(CodeHeader, "reference to the zero id")
 	}
 	for i, a := range h.Authors {
 		if slices.Contains(h.Authors[:i], a) {
 			return Refuse(CodeSameOfficer, "key %s stands twice among the authors", a)
 		}
 	}
-	if err := checkParties("to", h.To); err != nil {
+	if err := checkParties("to", h.To, MaxAddressees); err != nil {
 		return err
 	}
-	if err := checkParties("notify", h.Notify); err != nil {
+	if err := checkParties("notify", h.Notify, MaxAddressees); err != nil {
 		return err
 	}
 	if slices.Contains(h.To, h.From) || slices.Contains(h.Notify, h.From) {
@@ -364,9 +375,19 @@ func (h *Header) check() error {
 	return r.checkHeader(h)
 }
 
-func checkParties(field string, list []Party) error {
-	if len(list) > MaxAddressees {
-		return Refuse(CodeHeader, "%s names %d parties, at most %d", field, len(list), MaxAddressees)
+// validOrigin accepts the origin of a party's log, hotline/<party>/<generation>
+// with the generation in decimal, from 1 and without leading zeros (SPEC §7.5).
+func validOrigin(s string) bool {
+	rest, ok := strings.CutPrefix(s, "hotline/")
+	party, generation, found := strings.Cut(rest, "/")
+	n, err := strconv.ParseUint(generation, 10, 64)
+	return ok && found && Party(party).Valid() && err == nil && n > 0 && strconv.FormatUint(n, 10) == generation
+}
+
+// checkParties holds a list of parties to its order and bound.
+func checkParties(field string, list []Party, most int) error {
+	if len(list) > most {
+		return Refuse(CodeHeader, "%s names %d parties, at most %d", field, len(list), most)
 	}
 	for i, p := range list {
 		if !p.Valid() {
