@@ -254,6 +254,22 @@ func (g *group) leader(ctx context.Context, nodes ...*node) *node {
 	}
 }
 
+// leaderOtherThan waits until one of rest leads instead of old.
+func (g *group) leaderOtherThan(ctx context.Context, old *node, rest []*node) *node {
+	g.t.Helper()
+	for {
+		changed := rest[0].leaderChanged()
+		if id, ok := rest[0].Leader(); ok && id != old.cfg.ID {
+			return g.leader(ctx, rest...)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			g.t.Fatal("nobody took over")
+		}
+	}
+}
+
 func (n *node) mustPropose(t *testing.T, ctx context.Context, line string) any {
 	t.Helper()
 	got, err := n.Propose(ctx, []byte(line))

@@ -63,6 +63,7 @@ func checkSeal(l *raft.Log) error {
 // hash on every entry, a watchdog on every write.
 type sealedLog struct {
 	disk  diskLog
+	tail  *tailMark
 	brk   *breaker
 	bound time.Duration // of one write
 }
@@ -80,6 +81,14 @@ func (s *sealedLog) read(index uint64, l *raft.Log) (err error) {
 			err = fmt.Errorf("%w: entry %d cannot be decoded: %v", errCorrupt, index, p)
 		}
 	}()
+	// The segment being written also yields entries that were compacted away;
+	// a new member would then be fed from there and not from the snapshot.
+	if first, err := s.disk.FirstIndex(); err != nil || index < first || first == 0 {
+		if err == nil {
+			err = raft.ErrLogNotFound // compared by Raft, so not wrapped
+		}
+		return err
+	}
 	err = s.disk.GetLog(index, l)
 	switch {
 	case errors.Is(err, types.ErrClosed):
@@ -139,11 +148,37 @@ func (s *sealedLog) StoreLogs(logs []*raft.Log) error {
 			return fmt.Errorf("refused entry from the leader: %w", err)
 		}
 	}
-	return s.write("storing log entries", func() error { return s.disk.StoreLogs(logs) })
+	return s.write("storing log entries", func() error {
+		if err := s.disk.StoreLogs(logs); err != nil || len(logs) == 0 {
+			return err
+		}
+		return s.tail.set(logs[len(logs)-1].Index)
+	})
 }
 
+// DeleteRange cuts the beginning (compaction) or the end (what a former leader
+// never committed, or everything below a snapshot from the leader).
 func (s *sealedLog) DeleteRange(low, high uint64) error {
-	return s.write("deleting log entries", func() error { return s.disk.DeleteRange(low, high) })
+	return s.write("deleting log entries", func() error {
+		first, err := s.disk.FirstIndex()
+		if err != nil {
+			return err
+		}
+		last, err := s.disk.LastIndex()
+		if err != nil {
+			return err
+		}
+		if high >= last {
+			rest := uint64(0)
+			if low > first {
+				rest = low - 1
+			}
+			if err := s.tail.lower(rest); err != nil {
+				return err
+			}
+		}
+		return s.disk.DeleteRange(low, high)
+	})
 }
 
 func (s *sealedLog) write(what string, f func() error) error {
@@ -202,8 +237,14 @@ func (s *sealedLog) verifyAll() error {
 		return err
 	}
 	last, err := s.disk.LastIndex()
-	if err != nil || first == 0 {
+	if err != nil {
 		return err
+	}
+	if err := s.tail.check(last); err != nil {
+		return fmt.Errorf("%w; %s", err, rebuildAdvice)
+	}
+	if first == 0 {
+		return nil
 	}
 	var l raft.Log
 	for i := first; i <= last; i++ {

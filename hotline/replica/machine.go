@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"sync/atomic"
 
 	"github.com/hashicorp/raft"
 )
@@ -12,14 +13,24 @@ import (
 // errMachine is the cause of Stop when the Machine itself fails.
 var errMachine = errors.New("state machine failed")
 
-// machine adapts a Machine to Raft. What would leave the state undefined
-// stops the process.
+// machine adapts a Machine to Raft. What leaves the state undefined stops the
+// process; until it has ended the state is not touched, and not saved.
 type machine struct {
-	m   Machine
-	brk *breaker
+	m      Machine
+	brk    *breaker
+	broken atomic.Pointer[brokenMachine]
 }
 
+// brokenMachine is the result of a command that was committed and that the Machine did
+// not get or did not survive.
+type brokenMachine struct{ error }
+
 var _ raft.BatchingFSM = (*machine)(nil)
+
+func (a *machine) fail(err error) {
+	a.broken.CompareAndSwap(nil, &brokenMachine{err})
+	a.brk.trip(err)
+}
 
 func (a *machine) Apply(l *raft.Log) any { return a.ApplyBatch([]*raft.Log{l})[0] }
 
@@ -27,23 +38,16 @@ func (a *machine) Apply(l *raft.Log) any { return a.ApplyBatch([]*raft.Log{l})[0
 // its hash once more, so that nothing reaches the state that the leader did not
 // seal, whatever cache it came through.
 func (a *machine) ApplyBatch(logs []*raft.Log) []any {
-	commands := make([]Command, 0, len(logs))
-	for _, l := range logs {
-		if l.Type != raft.LogCommand {
-			continue
-		}
-		if err := checkSeal(l); err != nil {
-			a.brk.abort(fmt.Errorf("%w; %s", err, rebuildAdvice))
-		}
-		commands = append(commands, Command{Index: l.Index, Data: l.Data})
-	}
 	answers := make([]any, len(logs))
-	if len(commands) == 0 {
-		return answers
-	}
-	results, err := a.apply(commands)
+	results, err := a.applyLogs(logs)
 	if err != nil {
-		a.brk.abort(err)
+		a.fail(err)
+	}
+	if b := a.broken.Load(); b != nil {
+		for i := range answers {
+			answers[i] = b
+		}
+		return answers
 	}
 	for i, l := range logs {
 		if l.Type == raft.LogCommand {
@@ -51,6 +55,26 @@ func (a *machine) ApplyBatch(logs []*raft.Log) []any {
 		}
 	}
 	return answers
+}
+
+func (a *machine) applyLogs(logs []*raft.Log) ([]any, error) {
+	if a.broken.Load() != nil {
+		return nil, nil
+	}
+	commands := make([]Command, 0, len(logs))
+	for _, l := range logs {
+		if l.Type != raft.LogCommand {
+			continue
+		}
+		if err := checkSeal(l); err != nil {
+			return nil, fmt.Errorf("%w; %s", err, rebuildAdvice)
+		}
+		commands = append(commands, Command{Index: l.Index, Data: l.Data})
+	}
+	if len(commands) == 0 {
+		return nil, nil
+	}
+	return a.apply(commands)
 }
 
 func (a *machine) apply(commands []Command) (results []any, err error) {
@@ -68,6 +92,9 @@ func (a *machine) apply(commands []Command) (results []any, err error) {
 }
 
 func (a *machine) Snapshot() (raft.FSMSnapshot, error) {
+	if b := a.broken.Load(); b != nil {
+		return nil, b
+	}
 	write, err := a.m.Snapshot()
 	if err != nil {
 		return nil, err
@@ -78,10 +105,14 @@ func (a *machine) Snapshot() (raft.FSMSnapshot, error) {
 // Restore reads only verified bytes. An error leaves a state half replaced:
 // the process must stop, and no older snapshot may be tried instead.
 func (a *machine) Restore(r io.ReadCloser) error {
-	if err := a.restoreFrom(r); err != nil {
-		a.brk.abort(err)
+	if b := a.broken.Load(); b != nil {
+		return b
 	}
-	return nil
+	err := a.restoreFrom(r)
+	if err != nil {
+		a.fail(err)
+	}
+	return err
 }
 
 func (a *machine) restoreFrom(r io.Reader) (err error) {

@@ -41,6 +41,8 @@ type Member struct {
 
 	lock  *os.File
 	disk  diskLog
+	tail  *tailMark
+	trans *raft.NetworkTransport
 	raft  *raft.Raft
 	links *links
 	layer *raftLayer
@@ -59,6 +61,7 @@ type Member struct {
 	watchers map[chan bool]struct{}
 	changed  chan struct{} // closed and replaced when leadership moved
 
+	started   chan struct{} // closed when start has ended
 	ready     chan struct{} // closed when raft is set
 	quit      chan struct{} // ends the feeds from Raft, after Raft
 	closeOnce sync.Once
@@ -80,49 +83,60 @@ func Open(cfg Config) (*Member, error) {
 		askGates:   gates{inside: MaxAsking, waiting: MaxAskQueue},
 		watchers:   make(map[chan bool]struct{}),
 		changed:    make(chan struct{}),
+		started:    make(chan struct{}),
 		ready:      make(chan struct{}),
 		quit:       make(chan struct{}),
 	}
 	m.links = newLinks(ctx, cfg.Network)
 	m.layer = newRaftLayer(cfg.ID, m.links, m.addressOf, m.ready)
-	err := m.start()
+	err := m.awaitStart()
 	m.mu.Lock()
-	if err == nil {
+	if m.failure != nil {
 		err = m.failure
 	}
 	m.opened = err == nil
 	m.mu.Unlock()
-	if err != nil {
-		m.closing.Store(true)
-		return nil, errors.Join(fmt.Errorf("replica %s: %w", cfg.ID, err), m.shutdown())
+	if err == nil {
+		return m, nil
 	}
-	return m, nil
+	err = fmt.Errorf("replica %s: %w", cfg.ID, err)
+	m.closing.Store(true)
+	if errors.Is(err, errStalled) {
+		go func() { <-m.started; _ = m.shutdown() }() // should the disk ever answer
+		return nil, err
+	}
+	return nil, errors.Join(err, m.shutdown())
 }
 
-// start runs on a goroutine of its own, since breaker.abort ends the goroutine
-// that it is called on.
-func (m *Member) start() error {
+// awaitStart starts the member on a goroutine of its own, since breaker.abort
+// ends the goroutine that it is called on, and since a stalled disk must not
+// hold up Open.
+func (m *Member) awaitStart() error {
 	err := errors.New("start was aborted")
-	done := make(chan struct{})
 	go func() {
-		defer close(done)
+		defer close(m.started)
 		defer func() {
 			if p := recover(); p != nil {
 				err = fmt.Errorf("raft cannot start on what is stored in %s: %v", m.cfg.Dir, p)
 			}
 		}()
-		err = m.startRaft()
+		err = m.start()
 	}()
-	<-done
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.failure != nil {
-		return m.failure
+	select {
+	case <-m.started:
+		return err
+	case <-m.ctx.Done(): // by fail only
 	}
-	return err
+	m.mu.Lock()
+	failure := m.failure
+	m.mu.Unlock()
+	if !errors.Is(failure, errStalled) {
+		<-m.started
+	}
+	return failure
 }
 
-func (m *Member) startRaft() error {
+func (m *Member) start() error {
 	if err := os.MkdirAll(m.cfg.Dir, 0o700); err != nil {
 		return err
 	}
@@ -133,8 +147,11 @@ func (m *Member) startRaft() error {
 	if m.disk, err = m.cfg.openLog(filepath.Join(m.cfg.Dir, logFolder), &m.cfg); err != nil {
 		return fmt.Errorf("opening the log in %s failed: %w", m.cfg.Dir, err)
 	}
+	if m.tail, err = openTailMark(m.cfg.Dir); err != nil {
+		return err
+	}
 	brk := &breaker{trip: m.fail}
-	log := &sealedLog{disk: m.disk, brk: brk, bound: m.cfg.Timing.Write}
+	log := &sealedLog{disk: m.disk, tail: m.tail, brk: brk, bound: m.cfg.Timing.Write}
 	if err := log.verifyAll(); err != nil {
 		return err
 	}
@@ -148,7 +165,7 @@ func (m *Member) startRaft() error {
 		return err
 	}
 	// The streams are live before Raft is: its first election needs them.
-	trans := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+	m.trans = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		ServerAddressProvider: m.layer,
 		Logger:                logger,
 		Stream:                m.layer,
@@ -156,11 +173,7 @@ func (m *Member) startRaft() error {
 		MaxRPCsInFlight:       1, // pipelining can deadlock: raft issues 611, 612
 		Timeout:               rpcTimeout,
 	})
-	err = m.runRaft(&machine{m: m.cfg.Machine, brk: brk}, cache, log, snapshots, trans, logger)
-	if err != nil {
-		return errors.Join(err, trans.Close())
-	}
-	return nil
+	return m.runRaft(&machine{m: m.cfg.Machine, brk: brk}, cache, log, snapshots, m.trans, logger)
 }
 
 func (m *Member) raftConfig(logger *raftLogger, notify chan<- bool) *raft.Config {
@@ -292,19 +305,34 @@ func (m *Member) shutdown() error {
 	// Raft's goroutines may be in the middle of an exchange: end it under them.
 	m.cancel()
 	_ = m.layer.Close()
-	if err := waitFor(stopping, stopWait); err != nil {
-		close(m.quit)
-		m.publish(false)
-		return fmt.Errorf("raft did not stop within %v, the disk may be stalled: %w", stopWait, err)
-	}
+	defer m.publish(false)
+	stopped := endsWithin(stopWait, func() { m.stopRaft(stopping) })
 	close(m.quit)
-	m.links.close()
-	m.layer.open.Wait()
-	m.wg.Wait()
-	m.publish(false)
+	if !stopped {
+		return fmt.Errorf("raft did not stop within %v, the disk may be stalled: end the process", stopWait)
+	}
+	if !endsWithin(stopWait, func() { m.links.close(); m.wg.Wait(); m.layer.open.Wait() }) {
+		return fmt.Errorf("requests did not end within %v: Serve, Dial and Accept must return when their context ends", stopWait)
+	}
+	return m.release()
+}
+
+func (m *Member) stopRaft(stopping raft.Future) {
+	if stopping != nil {
+		_ = stopping.Error() // never fails; closes the transport too
+	} else if m.trans != nil {
+		_ = m.trans.Close()
+	}
+}
+
+// release gives the directory back.
+func (m *Member) release() error {
 	var err error
 	if m.disk != nil {
 		err = m.disk.Close()
+	}
+	if m.tail != nil {
+		err = errors.Join(err, m.tail.close())
 	}
 	if m.lock != nil {
 		err = errors.Join(err, m.lock.Close())
@@ -312,19 +340,17 @@ func (m *Member) shutdown() error {
 	return err
 }
 
-// waitFor waits for a future of Raft that cannot be abandoned.
-func waitFor(f raft.Future, bound time.Duration) error {
-	if f == nil {
-		return nil
-	}
-	done := make(chan error, 1)
-	go func() { done <- f.Error() }()
+// endsWithin runs a wait that cannot be abandoned. When it does not end in time
+// its goroutine stays behind, and the process has to end.
+func endsWithin(bound time.Duration, wait func()) bool {
+	done := make(chan struct{})
+	go func() { defer close(done); wait() }()
 	timer := time.NewTimer(bound)
 	defer timer.Stop()
 	select {
-	case err := <-done:
-		return err
+	case <-done:
+		return true
 	case <-timer.C:
-		return context.DeadlineExceeded
+		return false
 	}
 }

@@ -9,6 +9,9 @@ import (
 	"github.com/hashicorp/raft"
 )
 
+// statusTimeout bounds the question to a member how far it is.
+const statusTimeout = 5 * time.Second
+
 // errNoSuccessor: no other member has a vote.
 var errNoSuccessor = errors.New("no other member could lead")
 
@@ -88,6 +91,8 @@ func (m *Member) Promote(ctx context.Context, id string) error {
 }
 
 func (m *Member) caughtUp(ctx context.Context, s Server) error {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
 	answer, err := m.exchange(ctx, s.ID, s.Address, kindStatus, nil)
 	if errors.Is(err, ErrUnknown) {
 		return fmt.Errorf("%w: %w", ErrUnreachable, errors.Unwrap(err))
@@ -155,8 +160,8 @@ func (m *Member) TransferLeadership(ctx context.Context) error {
 }
 
 // Snapshot takes a snapshot now, and verifies it. It does nothing when nothing
-// has been committed since the last. The member takes snapshots by itself too,
-// as Config.SnapshotEvery says.
+// has been applied since the member was opened. The member takes snapshots by
+// itself too, as Config.SnapshotEvery says.
 func (m *Member) Snapshot(ctx context.Context) error {
 	_, err := m.decide(ctx, func() {}, func(time.Duration) raft.Future { return m.raft.Snapshot() })
 	if errors.Is(err, raft.ErrNothingNewToSnapshot) {

@@ -40,7 +40,11 @@ func (m *Member) Propose(ctx context.Context, command []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f.(raft.ApplyFuture).Response(), nil
+	result := f.(raft.ApplyFuture).Response()
+	if broken, ok := result.(*brokenMachine); ok {
+		return nil, fmt.Errorf("%w: %w", ErrUnknown, broken)
+	}
+	return result, nil
 }
 
 // reserve takes a place for one proposal. The place is held until Raft has

@@ -95,7 +95,7 @@ type Network interface {
 // Command is one committed command.
 type Command struct {
 	Index uint64 // its place in the Raft log; grows, with gaps
-	Data  []byte // as proposed; owned by the Machine from here on
+	Data  []byte // as proposed; shared with the log, must not be changed
 }
 
 // Machine is what the log drives. Apply, Snapshot and Restore are never called
