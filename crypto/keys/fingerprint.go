@@ -13,8 +13,8 @@ const (
 // Fingerprint returns two lines of four groups of five characters, for two
 // people to read to each other over a telephone:
 //
-//	7K3QA 0M2XB RT5ZC 81WDE
-//	H4N6P 9VYGJ S0F2K 3QB7T
+//	3ZKKP E2G57 5JWQ6 JYKE7
+//	RNVDQ TNW7B K1BK0 KZXG0
 //
 // The characters are Crockford's base 32. The first 19 of a line carry 95 bits
 // of the ID, most significant first (so the two lines are its first 190 bits),

@@ -47,6 +47,14 @@ func TestFingerprintForm(t *testing.T) {
 	}
 }
 
+// Promise: a key has the same fingerprint for ever; people have written it down.
+func TestFingerprintIsFixed(t *testing.T) {
+	const want = "3ZKKP E2G57 5JWQ6 JYKE7\nRNVDQ TNW7B K1BK0 KZXG0"
+	if got := mustKey(t, Ed25519, 9).Public().Fingerprint(); got != want {
+		t.Errorf("fingerprint %q", got)
+	}
+}
+
 // Promise: the check character shows each wrong character, each two exchanged
 // ones, and the lines in the wrong order.
 func TestFingerprintCheckCharacter(t *testing.T) {

@@ -130,7 +130,11 @@ func TestES256Vector(t *testing.T) {
 	if want := append(bytes.Clone(r), low...); !bytes.Equal(sig, want) {
 		t.Errorf("signature %x, want %x", sig, want)
 	}
-	pub, err := NewPublic(ES256, compressed(&key.PublicKey))
+	raw, err := compressed(&key.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pub, err := NewPublic(ES256, raw)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
+	"errors"
 	"fmt"
 	"math/big"
 
@@ -60,7 +61,10 @@ func FromSeed(alg Algorithm, seed [SeedSize]byte) (*Private, error) {
 		if err != nil {
 			return nil, err
 		}
-		k.signer, raw = key, compressed(&key.PublicKey)
+		if raw, err = compressed(&key.PublicKey); err != nil {
+			return nil, err
+		}
+		k.signer = key
 	case MLDSA44:
 		key, err := mldsa.NewPrivateKey(mldsa.MLDSA44(), seed[:])
 		if err != nil {
@@ -91,8 +95,26 @@ func es256FromSeed(seed [SeedSize]byte) (*ecdsa.PrivateKey, error) {
 }
 
 // compressed returns the point of SEC 1 section 2.3.3, 33 bytes.
-func compressed(pub *ecdsa.PublicKey) []byte {
-	return elliptic.MarshalCompressed(elliptic.P256(), pub.X, pub.Y)
+func compressed(pub *ecdsa.PublicKey) ([]byte, error) {
+	point, err := pub.Bytes() // 4, x, y
+	if err != nil || len(point) != 65 {
+		return nil, fmt.Errorf("%w: not a point of P-256", ErrKey)
+	}
+	return append([]byte{2 | point[64]&1}, point[1:33]...), nil
+}
+
+// decompress returns the key of a point of 33 bytes.
+func decompress(raw []byte) (*ecdsa.PublicKey, error) {
+	curve := elliptic.P256()
+	x, y := elliptic.UnmarshalCompressed(curve, raw)
+	if x == nil {
+		return nil, errors.New("not a compressed point of P-256")
+	}
+	point := make([]byte, 65)
+	point[0] = 4
+	x.FillBytes(point[1:33])
+	y.FillBytes(point[33:])
+	return ecdsa.ParseUncompressedPublicKey(curve, point)
 }
 
 // Public returns the public key.
@@ -142,7 +164,11 @@ func publicFromCertificate(cert *x509.Certificate) (Public, error) {
 		if pub.Curve != elliptic.P256() {
 			return Public{}, fmt.Errorf("%w: certificate with a curve other than P-256", ErrKey)
 		}
-		return NewPublic(ES256, compressed(pub))
+		raw, err := compressed(pub)
+		if err != nil {
+			return Public{}, err
+		}
+		return NewPublic(ES256, raw)
 	}
 	return Public{}, fmt.Errorf("%w: certificate with %s", ErrAlgorithm, cert.PublicKeyAlgorithm)
 }

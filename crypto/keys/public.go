@@ -136,9 +136,7 @@ func NewPublic(alg Algorithm, raw []byte) (Public, error) {
 	case Ed25519:
 		err = checkEdwards(raw)
 	case ES256:
-		if x, _ := elliptic.UnmarshalCompressed(elliptic.P256(), raw); x == nil {
-			err = errors.New("not a compressed point of P-256")
-		}
+		_, err = decompress(raw)
 	case MLDSA44:
 		_, err = mldsa.NewPublicKey(mldsa.MLDSA44(), raw)
 	}
@@ -242,14 +240,13 @@ func (p Public) Verify(msg, sig []byte) error {
 }
 
 func verifyES256(raw string, msg, sig []byte) bool {
-	curve := elliptic.P256()
-	x, y := elliptic.UnmarshalCompressed(curve, []byte(raw))
+	pub, err := decompress([]byte(raw))
 	r, s := new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:])
-	if x == nil || s.Cmp(halfOrder()) > 0 {
+	if err != nil || s.Cmp(halfOrder()) > 0 {
 		return false
 	}
 	digest := sha256.Sum256(msg)
-	return ecdsa.Verify(&ecdsa.PublicKey{Curve: curve, X: x, Y: y}, digest[:], r, s)
+	return ecdsa.Verify(pub, digest[:], r, s)
 }
 
 // halfOrder is floor(n/2) for the order n of P-256, the largest s accepted.
