@@ -77,19 +77,18 @@ func (d Durations) At(p Precedence) int64 { return d[p-1] }
 // are milliseconds.
 type Terms struct {
 	Profile      string    `cbor:"1,keyasint" json:"profile"`
-	Assess       int64     `cbor:"2,keyasint" json:"assess"`                 // detection → assessment
-	Alert        Durations `cbor:"3,keyasint" json:"alert"`                  // assessment → alert tendered
-	AlertCap     int64     `cbor:"4,keyasint" json:"alert_cap"`              // never later than this after detection
-	FirstAttempt Durations `cbor:"5,keyasint" json:"first_attempt"`          // commit → first attempt
-	NextPath     Durations `cbor:"6,keyasint" json:"next_path"`              // no receipt → another path
-	NonDelivery  Durations `cbor:"7,keyasint" json:"non_delivery"`           // no receipt → non-delivery recorded
-	Acknowledge  Durations `cbor:"8,keyasint" json:"acknowledge"`            // received → acknowledged by a person
-	Ratify       int64     `cbor:"9,keyasint" json:"ratify"`                 // one-officer FLASH → ratification
-	LineTest     int64     `cbor:"10,keyasint" json:"line_test"`             // interval per pair; 0: none
-	LineReply    int64     `cbor:"11,keyasint" json:"line_reply"`            // test received → reply
-	OneOfficer   bool      `cbor:"12,keyasint" json:"one_officer_flash"`     // a releaser alone may send an ACTUAL FLASH alert
-	Automatic    bool      `cbor:"13,keyasint" json:"automatic_alert"`       // the group sends what nobody released
-	TellOthers   bool      `cbor:"14,keyasint" json:"tell_others,omitempty"` // an unanswered alert's existence is told to all
+	Assess       int64     `cbor:"2,keyasint" json:"assess"`             // detection → assessment
+	Alert        Durations `cbor:"3,keyasint" json:"alert"`              // assessment → alert tendered
+	AlertCap     int64     `cbor:"4,keyasint" json:"alert_cap"`          // never later than this after detection
+	FirstAttempt Durations `cbor:"5,keyasint" json:"first_attempt"`      // commit → first attempt
+	NextPath     Durations `cbor:"6,keyasint" json:"next_path"`          // no receipt → another path
+	NonDelivery  Durations `cbor:"7,keyasint" json:"non_delivery"`       // no receipt → non-delivery recorded
+	Acknowledge  Durations `cbor:"8,keyasint" json:"acknowledge"`        // received → acknowledged by a person
+	Ratify       int64     `cbor:"9,keyasint" json:"ratify"`             // one-officer FLASH → ratification
+	LineTest     int64     `cbor:"10,keyasint" json:"line_test"`         // interval per pair; 0: none
+	LineReply    int64     `cbor:"11,keyasint" json:"line_reply"`        // test received → reply
+	OneOfficer   bool      `cbor:"12,keyasint" json:"one_officer_flash"` // a releaser alone may send an ACTUAL FLASH alert
+	Automatic    bool      `cbor:"13,keyasint" json:"automatic_alert"`   // the group sends what nobody released
 }
 
 const (
@@ -219,6 +218,9 @@ func (c *Convention) checkTexts() error {
 func (m *Member) validate() error {
 	if !m.Party.Valid() || m.Root.IsZero() {
 		return Refuse(CodeDocument, "%q is no party code or has no root key", m.Party)
+	}
+	if alg := m.Root.Algorithm(); alg != keys.Ed25519 && alg != keys.ES256 {
+		return Refuse(CodeDocument, "the root key of %s is %s; Ed25519 and ES256 are of the suite", m.Party, alg)
 	}
 	for i, r := range m.Reservations {
 		if r != ReserveAutomaticAlert && r != ReserveLineTest {

@@ -1,0 +1,123 @@
+package ledger
+
+import (
+	"example.org/hotline/crypto/tlog"
+	"example.org/hotline/hotline"
+)
+
+// CommandType says what a command asks of the ledger (SPEC §7.4).
+type CommandType uint64
+
+// The commands. Those after the line leave the record state alone: they change
+// the working state and never make an entry.
+const (
+	Genesis  CommandType = 1
+	Submit   CommandType = 2 // an own statement, of an officer or of the group
+	Receive  CommandType = 3 // a peer's statement with its tender
+	Receipt  CommandType = 4 // a peer's receipt of an own statement
+	Tick     CommandType = 5 // nothing but the time
+	Members  CommandType = 6 // the voters after a change of configuration
+	Rules    CommandType = 7 // a new version of the rules
+	Document CommandType = 8 // a convention version or a directory
+
+	Hit     CommandType = 16 // a sensor hit for the triage queue
+	Dismiss CommandType = 17 // takes a hit out of the queue
+	Draft   CommandType = 18 // a statement that waits for its second signature
+)
+
+// Command is what a leader proposes. Everything that Apply needs stands in it:
+// Apply reads no clock and no randomness.
+type Command struct {
+	Type     CommandType       `cbor:"1,keyasint"`
+	Time     hotline.Time      `cbor:"2,keyasint"`           // the leader's clock
+	Seed     []byte            `cbor:"3,keyasint,omitempty"` // of the salts; 32 random bytes, shown in no entry
+	Readings []hotline.Reading `cbor:"4,keyasint,omitempty"`
+
+	Genesis   *hotline.Genesis `cbor:"5,keyasint,omitempty"`
+	Statement []byte           `cbor:"6,keyasint,omitempty"`
+	Sender    []byte           `cbor:"7,keyasint,omitempty"` // hotline.SenderEntry
+	Tender    []byte           `cbor:"8,keyasint,omitempty"`
+	Receipt   []byte           `cbor:"9,keyasint,omitempty"`
+	Voters    []string         `cbor:"10,keyasint,omitempty"`
+	Rules     uint64           `cbor:"11,keyasint,omitempty"`
+	Document  []byte           `cbor:"12,keyasint,omitempty"`
+	Hit       *hotline.Hit     `cbor:"13,keyasint,omitempty"`
+	Key       string           `cbor:"14,keyasint,omitempty"` // of a hit: dismissed, or adopted by the submitted detection
+}
+
+// MaxCommand bounds an encoded command in bytes.
+const MaxCommand = hotline.MaxOwnCommand
+
+// DecodeCommand decodes a command strictly.
+func DecodeCommand(b []byte) (*Command, error) {
+	c := new(Command)
+	if err := hotline.Unmarshal(b, c, MaxCommand); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Result is what Apply answers: the entries and effects, and what became of
+// the command itself.
+type Result struct {
+	Code hotline.Code // why the command was refused; "" if it was done
+	Text string
+
+	Time    hotline.Time // committed time after the command
+	First   uint64       // index of Entries[0]
+	Entries [][]byte
+	Effects []Effect
+
+	// Of a statement: its place in this log. Existing says that it stood there
+	// before this command. Reject is the code under which a peer's statement
+	// was logged as rejected.
+	Index    uint64
+	Placed   bool
+	Existing bool
+	Reject   hotline.Code
+
+	// Of a statement placed by this command: what tender or receipt need.
+	Root tlog.Hash
+	Path []tlog.Hash
+
+	// Need says which documents the receiver lacks (CodeNeed).
+	NeedDirectory  uint64
+	NeedConvention uint64
+}
+
+// EffectType says what the node must do because of what was decided.
+type EffectType uint8
+
+// The effects. An effect may happen twice (a new leader derives it again from
+// the state); whoever acts on it makes it harmless.
+const (
+	Deliver   EffectType = 1 // send an own statement to a peer
+	Settled   EffectType = 2 // a peer's receipt is committed: nothing more to send
+	Received  EffectType = 3 // a peer's statement was accepted
+	Compose   EffectType = 4 // build, sign and submit a statement of the group
+	Page      EffectType = 5 // wake the people on a rung
+	Stop      EffectType = 6 // the thing was done: everything pending for it stops
+	Wake      EffectType = 7 // a sensor hit waits for an operator
+	Published EffectType = 8 // a document is in force: links, keys and peers may change
+	Accepted  EffectType = 9 // an own statement was accepted
+)
+
+// Effect is one thing to do.
+type Effect struct {
+	Type       EffectType
+	Peer       hotline.Party
+	ID         hotline.ID // the statement concerned
+	Kind       hotline.Kind
+	Index      uint64
+	Sequence   uint64
+	Precedence hotline.Precedence
+	Status     hotline.Status
+	Time       hotline.Time
+	Case       *hotline.CaseID
+	Duty       hotline.Duty
+	Overdue    bool
+	Office     string
+	Targets    []string
+	Ask        *Ask
+	Text       string
+}

@@ -1,0 +1,127 @@
+package ledger
+
+import (
+	"slices"
+
+	"example.org/hotline/crypto/keys"
+	"example.org/hotline/hotline"
+)
+
+// document takes a convention version or a directory. Documents prove
+// themselves by root keys, so they carry no sequence and no tender, and Apply
+// verifies them here (SPEC §5).
+func (r *run) document() error {
+	st, err := hotline.Parse(r.c.Document)
+	if err != nil {
+		return err
+	}
+	switch st.Header.Kind {
+	case hotline.KindConvention:
+		return r.conventionVersion()
+	case hotline.KindDirectory:
+		return r.directory()
+	}
+	return hotline.Refuse(hotline.CodeDocument, "a %s is no document", st.Header.Kind)
+}
+
+func (r *run) conventionVersion() error {
+	s := r.s
+	var before *hotline.SignedConvention
+	if n := len(s.conventions); n > 0 {
+		before = s.conventions[n-1]
+	}
+	c, err := hotline.ParseConvention(r.c.Document, before)
+	if err != nil {
+		return err
+	}
+	if c.ID != s.convention {
+		return hotline.Refuse(hotline.CodeConvention, "this log belongs to another convention")
+	}
+	for _, m := range c.Parties {
+		if use, ok := s.keyof[m.Root.ID()]; ok && use != (hotline.KeyUse{Party: m.Party, Place: "root key"}) {
+			return hotline.Refuse(hotline.CodeDocument, "the root key of %s is also the %s of %s", m.Party, use.Place, use.Party)
+		}
+	}
+	r.add(hotline.EntryDocument, hotline.Common(), hotline.Outside, &hotline.Document{Raw: r.c.Document})
+	s.conventions = append(s.conventions, c)
+	for _, m := range c.Parties {
+		s.keyof[m.Root.ID()] = hotline.KeyUse{Party: m.Party, Place: "root key"}
+	}
+	for _, p := range s.Peers() {
+		r.scheduleLineTest(s.pair(p))
+	}
+	r.effect(Effect{Type: Published, Kind: hotline.KindConvention, Sequence: c.Version, Time: r.t})
+	return nil
+}
+
+// directory takes the newest number of a party, or one that it skipped here
+// and that statements in flight still name. It never replaces a number.
+func (r *run) directory() error {
+	s := r.s
+	c := s.Convention(r.t)
+	if c == nil {
+		return hotline.Refuse(hotline.CodeNeed, "the convention comes before directories")
+	}
+	d, err := hotline.ParseDirectory(r.c.Document, s.conventions[len(s.conventions)-1])
+	if err != nil {
+		return err
+	}
+	newest := s.Directory(d.Party)
+	if s.DirectoryNumber(d.Party, d.Number) != nil {
+		return hotline.Refuse(hotline.CodeOldNumber, "directory %d of %s is known", d.Number, d.Party)
+	}
+	if newest != nil && d.Number+hotline.DirectoryMemory < newest.Number {
+		return hotline.Refuse(hotline.CodeOldNumber, "directory %d of %s, but %d is in force", d.Number, d.Party, newest.Number)
+	}
+	if newest != nil && d.Number > newest.Number && d.Generation < newest.Generation {
+		return hotline.Refuse(hotline.CodeOldNumber, "the generation of the log of %s goes back to %d", d.Party, d.Generation)
+	}
+	if d.Party == s.self && d.Generation != s.generation {
+		return hotline.Refuse(hotline.CodeDocument, "directory is for generation %d, this log is %d", d.Generation, s.generation)
+	}
+	if err := s.keysFree(&d.Directory); err != nil {
+		return err
+	}
+	r.add(hotline.EntryDocument, hotline.Common(), hotline.Outside, &hotline.Document{Raw: r.c.Document})
+	s.file(d)
+	if d.Party != s.self {
+		r.scheduleLineTest(s.pair(d.Party))
+	}
+	r.effect(Effect{Type: Published, Kind: hotline.KindDirectory, Peer: d.Party, Sequence: d.Number, Time: r.t})
+	return nil
+}
+
+// keysFree: no key appears twice, in any role or any directory; the same
+// party's earlier numbers may have it in the same place.
+func (s *State) keysFree(d *hotline.Directory) error {
+	for id, uses := range d.Uses() {
+		if use, ok := s.keyof[id]; ok && use != uses[0] {
+			return hotline.Refuse(hotline.CodeDocument, "the key of %s (%s) is already the %s of %s", uses[0].Place, d.Party, use.Place, use.Party)
+		}
+	}
+	return nil
+}
+
+func (s *State) file(d *hotline.SignedDirectory) {
+	list := append(s.directories[d.Party], d)
+	slices.SortFunc(list, func(a, b *hotline.SignedDirectory) int { return int(a.Number) - int(b.Number) })
+	if len(list) > hotline.DirectoryMemory {
+		list = list[len(list)-hotline.DirectoryMemory:]
+	}
+	s.directories[d.Party] = list
+	for id, uses := range d.Uses() {
+		s.keyof[id] = uses[0]
+	}
+}
+
+// LogKeys returns the log keys of p that stand in remembered directories,
+// newest first.
+func (s *State) LogKeys(p hotline.Party) []keys.Public {
+	var list []keys.Public
+	for i := len(s.directories[p]) - 1; i >= 0; i-- {
+		if k := s.directories[p][i].Log; !slices.Contains(list, k) {
+			list = append(list, k)
+		}
+	}
+	return list
+}

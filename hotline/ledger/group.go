@@ -1,0 +1,182 @@
+package ledger
+
+import (
+	"slices"
+
+	"example.org/hotline/hotline"
+)
+
+// Ask is a statement of the group that an entry asked for. Apply cannot sign:
+// the leader builds the statement and submits it, naming the entry as its
+// cause; Apply keeps the first one (SPEC §6.8).
+type Ask struct {
+	Kind       hotline.Kind
+	Cause      uint64 // index of the entry that asked
+	Case       *hotline.CaseID
+	Re         hotline.ID // zero for a line test
+	To         []hotline.Party
+	Peer       hotline.Party // of a non-delivery, which goes to nobody
+	Status     hotline.Status
+	Precedence hotline.Precedence
+	Due        hotline.Time
+	Office     string
+	Reason     hotline.Code
+	Sequence   uint64
+	Source     uint64       // index of the entry to embed (the assessment of an automatic alert)
+	Answered   uint64       // 1 + index of the statement
+	Until      hotline.Time // an answered ask is remembered until then
+}
+
+type askKey struct {
+	cause uint64
+	kind  hotline.Kind
+}
+
+func (r *run) ask(a *Ask) {
+	r.s.asks[askKey{a.Cause, a.Kind}] = a
+	r.effect(Effect{Type: Compose, Kind: a.Kind, ID: a.Re, Index: a.Cause, Case: a.Case, Time: r.t,
+		Precedence: a.Precedence, Status: a.Status, Ask: a})
+}
+
+// Asks returns what still has to be composed, by cause. A new leader takes
+// them up.
+func (s *State) Asks() []*Ask {
+	var list []*Ask
+	for _, a := range s.asks {
+		if a.Answered == 0 {
+			list = append(list, a)
+		}
+	}
+	slices.SortFunc(list, func(a, b *Ask) int {
+		if a.Cause != b.Cause {
+			return int(a.Cause) - int(b.Cause)
+		}
+		return int(a.Kind) - int(b.Kind)
+	})
+	return list
+}
+
+// askAutomaticAlert follows a passed alert deadline: what an officer has
+// signed as NOTIFIABLE goes out, unless the party reserved against it; then
+// the lapse alone is recorded.
+func (r *run) askAutomaticAlert(d *Duty, index uint64) {
+	s := r.s
+	k := s.caseOf(d.Case)
+	c := s.Convention(r.t)
+	if k == nil || !c.Terms.Automatic || c.Reserves(s.self, hotline.ReserveAutomaticAlert) || len(k.Untold) == 0 {
+		return
+	}
+	r.ask(&Ask{Kind: hotline.KindAutomaticAlert, Cause: index, Case: d.Case, Re: d.Subject, To: slices.Clone(k.Untold),
+		Status: d.Status, Precedence: d.Precedence, Due: d.Deadline, Source: k.AssessedAt})
+}
+
+// ownGroup checks a statement of the own group against what asked for it.
+func (r *run) ownGroup(st *hotline.Statement) (func(uint64), error) {
+	s, h := r.s, &st.Header
+	switch h.Kind {
+	case hotline.KindService:
+		return nil, nil
+	case hotline.KindUnreadable:
+		return r.ownUnreadable(st)
+	}
+	a := s.asks[askKey{h.Cause - 1, h.Kind}]
+	switch {
+	case a == nil:
+		return nil, hotline.Refuse(hotline.CodeNotOwed, "no entry %d asks for a %s", h.Cause-1, h.Kind)
+	case a.Answered != 0:
+		return nil, hotline.Refuse(hotline.CodeDuplicate, "entry %d already answers", a.Answered-1)
+	case !slices.Equal(a.To, h.To) || a.Status != h.Status || a.Precedence != h.Precedence || a.Reason != h.Reason:
+		return nil, hotline.Refuse(hotline.CodeHeader, "not the %s that entry %d asks for", h.Kind, a.Cause)
+	case (a.Case == nil) != (h.Case == nil) || (a.Case != nil && *a.Case != *h.Case):
+		return nil, hotline.Refuse(hotline.CodeCase, "entry %d asks for another case", a.Cause)
+	case (h.Re == nil) != a.Re.IsZero() || (h.Re != nil && *h.Re != a.Re):
+		return nil, hotline.Refuse(hotline.CodeReference, "entry %d asks about another statement", a.Cause)
+	}
+	if h.Kind == hotline.KindAutomaticAlert {
+		if _, err := embedded(st); err != nil {
+			return nil, err
+		}
+	}
+	return func(index uint64) { r.answered(a, st, index) }, nil
+}
+
+func (r *run) answered(a *Ask, st *hotline.Statement, index uint64) {
+	s := r.s
+	a.Answered, a.Until = index+1, r.t+window
+	switch a.Kind {
+	case hotline.KindAutomaticAlert:
+		if k := s.caseOf(a.Case); k != nil {
+			r.told(k, a.To)
+		}
+	case hotline.KindLineTest:
+		peer := a.To[0]
+		c := s.Convention(r.t)
+		s.open(&Duty{Class: hotline.DutyLineReply, Subject: st.ID, Peer: peer, Status: a.Status, Precedence: a.Precedence,
+			Opened: r.t, Deadline: r.t + hotline.Time(c.Terms.LineReply)}, single("technician", nil))
+	}
+}
+
+// ownUnreadable: only the leader finds out that a body does not open, so no
+// entry asks; it must name an accepted statement of the addressee.
+func (r *run) ownUnreadable(st *hotline.Statement) (func(uint64), error) {
+	s, h := r.s, &st.Header
+	key := askKey{h.Cause - 1, h.Kind}
+	if s.asks[key] != nil {
+		return nil, hotline.Refuse(hotline.CodeDuplicate, "entry %d is already called unreadable", h.Cause-1)
+	}
+	if len(h.To) != 1 {
+		return nil, hotline.Refuse(hotline.CodeWrongAddressee, "unreadable goes to the sender alone")
+	}
+	index, ok := uint64(0), false
+	if k := s.caseOf(h.Case); k != nil {
+		if e := k.known(*h.Re); e != nil && e.From == h.To[0] {
+			index, ok = e.Index, true
+		}
+	} else if pair := s.pairs[h.To[0]]; pair != nil {
+		index, ok = pair.Seen.find(*h.Re)
+	}
+	if !ok || index != h.Cause-1 {
+		return nil, hotline.Refuse(hotline.CodeReference, "entry %d is no accepted statement of %s", h.Cause-1, h.To[0])
+	}
+	return func(at uint64) {
+		s.asks[key] = &Ask{Kind: h.Kind, Cause: h.Cause - 1, To: h.To, Answered: at + 1, Until: r.t + window}
+	}, nil
+}
+
+// scheduleLineTest sets the pair's next own test. Slots of the interval are
+// counted from the epoch; the party whose code sorts first takes the even
+// ones, the other the odd ones, as the Direct Communications Link does with
+// its hours: both sides originate, and neither needs to agree on a phase.
+func (r *run) scheduleLineTest(pair *Pair) {
+	s := r.s
+	c := s.Convention(r.t)
+	if c.Terms.LineTest == 0 || c.Reserves(s.self, hotline.ReserveLineTest) || c.Reserves(pair.Peer, hotline.ReserveLineTest) {
+		return
+	}
+	if slices.ContainsFunc(pair.Duties, func(d *Duty) bool { return d.Class == hotline.DutyLineTest }) {
+		return
+	}
+	interval := hotline.Time(c.Terms.LineTest)
+	slot := r.t/interval + 1
+	parity := hotline.Time(0)
+	if s.self > pair.Peer {
+		parity = 1
+	}
+	if slot%2 != parity {
+		slot++
+	}
+	s.open(&Duty{Class: hotline.DutyLineTest, Peer: pair.Peer, Status: hotline.Test, Precedence: hotline.Routine,
+		Opened: r.t, Deadline: slot * interval}, single("line", nil))
+}
+
+func (r *run) lineReplied(st *hotline.Statement) (func(uint64), error) {
+	s, h := r.s, &st.Header
+	pair := s.pairs[h.From]
+	if pair == nil || find(pair.Duties, hotline.DutyLineReply, *h.Re, h.From) == nil {
+		return nil, hotline.Refuse(hotline.CodeNotOwed, "no line test of this id waits for a reply")
+	}
+	return func(uint64) {
+		pair.Missed, pair.Tested = 0, r.t
+		r.discharge(hotline.DutyLineReply, pair.Duties, *h.Re, h.From)
+	}, nil
+}

@@ -1,0 +1,100 @@
+package ledger
+
+import (
+	"slices"
+
+	"example.org/hotline/hotline"
+)
+
+// recents remembers ids until a time of the log: what must be known for a
+// while and may then be forgotten, so that memory stays bounded (SPEC §6.6).
+type recents struct {
+	at    map[hotline.ID]uint64
+	queue []recent // by expiry
+}
+
+type recent struct {
+	ID    hotline.ID
+	Index uint64
+	Until hotline.Time
+}
+
+func newRecents() recents { return recents{at: map[hotline.ID]uint64{}} }
+
+func (r *recents) find(id hotline.ID) (uint64, bool) {
+	i, ok := r.at[id]
+	return i, ok
+}
+
+func (r *recents) add(id hotline.ID, index uint64, until hotline.Time) {
+	if _, ok := r.at[id]; ok {
+		return
+	}
+	r.at[id] = index
+	i := len(r.queue)
+	for i > 0 && r.queue[i-1].Until > until {
+		i--
+	}
+	r.queue = slices.Insert(r.queue, i, recent{id, index, until})
+}
+
+func (r *recents) forget(t hotline.Time) {
+	n := 0
+	for n < len(r.queue) && r.queue[n].Until < t {
+		delete(r.at, r.queue[n].ID)
+		n++
+	}
+	if n > 0 {
+		r.queue = slices.Delete(r.queue, 0, n)
+	}
+}
+
+// settling is a case that may be forgotten if nothing touches it until then.
+type settling struct {
+	Key   string
+	Until hotline.Time
+}
+
+// settle notes that a case was touched at t.
+func (s *State) settle(c *Case, t hotline.Time) {
+	c.Touched = t
+	s.settling = append(s.settling, settling{c.ID.Key(), t + hotline.Time(hotline.SettledMemory.Milliseconds())})
+}
+
+// forget drops what its window has passed. It runs after the deadlines before
+// t and before the command at t, so that a replay, which sees deadlines and
+// commands apart, forgets at the same point of the log.
+func (s *State) forget(t hotline.Time) {
+	s.recent.forget(t)
+	for _, p := range s.pairs {
+		p.Seen.forget(t)
+	}
+	for k, a := range s.asks {
+		if a.Answered != 0 && a.Until < t {
+			delete(s.asks, k)
+		}
+	}
+	n := 0
+	for n < len(s.settling) && s.settling[n].Until < t {
+		c := s.cases[s.settling[n].Key]
+		if c != nil && len(c.Duties) == 0 && c.Touched+hotline.Time(hotline.SettledMemory.Milliseconds()) < t && !s.waits(c) {
+			delete(s.cases, s.settling[n].Key)
+		}
+		n++
+	}
+	if n > 0 {
+		s.settling = slices.Delete(s.settling, 0, n)
+	}
+}
+
+// waits reports whether a statement of the case is still on its way.
+func (s *State) waits(c *Case) bool {
+	for _, p := range s.pairs {
+		for _, o := range p.Sent {
+			if o.Case != nil && *o.Case == c.ID {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,191 @@
+package ledger
+
+import (
+	"slices"
+
+	"example.org/hotline/hotline"
+)
+
+// own checks what an own statement does, by its kind, and returns what follows
+// once its entry is made. A kind without a line here follows the rules of its
+// table alone: delivered, and acknowledged if it opens that duty.
+func (r *run) own(st *hotline.Statement) (func(index uint64), error) {
+	h := &st.Header
+	var k *Case
+	if h.Case != nil {
+		var err error
+		if k, err = r.s.inCase(h); err != nil {
+			return nil, err
+		}
+	}
+	if h.Kind.Rules().Class == hotline.ByGroup {
+		return r.ownGroup(st)
+	}
+	switch h.Kind {
+	case hotline.KindDetection:
+		return r.detection(st)
+	case hotline.KindAssessment:
+		return r.assessment(st, k)
+	case hotline.KindAlert:
+		return r.alert(st, k)
+	case hotline.KindRatification:
+		return r.ratification(st, k)
+	case hotline.KindAcknowledgement:
+		return r.acknowledgement(st)
+	case hotline.KindLadder:
+		return r.setLadder(st)
+	}
+	return nil, nil
+}
+
+// detection opens a case: T0 is fixed and the duty to assess is open.
+func (r *run) detection(st *hotline.Statement) (func(uint64), error) {
+	s, h := r.s, &st.Header
+	if len(s.cases) >= hotline.MaxOpenCases {
+		return nil, hotline.Refuse(hotline.CodeBusy, "%d cases are open", len(s.cases))
+	}
+	return func(index uint64) {
+		id := hotline.CaseID{Party: s.self, ID: st.ID}
+		k := &Case{ID: id, Status: h.Status, Precedence: h.Precedence, Stage: Detected, Opened: r.t, Parties: []hotline.Party{s.self}}
+		k.note(st, index, r.t)
+		s.cases[id.Key()] = k
+		s.open(&Duty{Class: hotline.DutyAssess, Subject: st.ID, Case: &id, Status: h.Status, Precedence: h.Precedence,
+			Opened: r.t, Deadline: r.t + hotline.Time(s.Convention(r.t).Terms.Assess)}, s.Ladder().Owing)
+	}, nil
+}
+
+// assessment closes the duty to assess. NOTIFIABLE opens the duty to alert,
+// never later than the cap after the detection was adopted; a case below the
+// threshold may be assessed again.
+func (r *run) assessment(st *hotline.Statement, k *Case) (func(uint64), error) {
+	s, h := r.s, &st.Header
+	switch {
+	case k.ID.Party != s.self:
+		return nil, hotline.Refuse(hotline.CodeCase, "the case was opened by %s, who assesses it", k.ID.Party)
+	case *h.Re != k.ID.ID:
+		return nil, hotline.Refuse(hotline.CodeReference, "an assessment refers to the detection that opened its case")
+	case k.Stage != Detected && k.Stage != BelowThreshold:
+		return nil, hotline.Refuse(hotline.CodeNotOwed, "the case is %s; a further assessment changes nothing", k.Stage)
+	case (h.Verdict == hotline.Notifiable) != (len(h.Notify) > 0):
+		return nil, hotline.Refuse(hotline.CodeHeader, "NOTIFIABLE names whom to notify, BELOW-THRESHOLD nobody")
+	case h.Verdict > hotline.BelowThreshold:
+		return nil, hotline.Refuse(hotline.CodeHeader, "verdict %d", h.Verdict)
+	}
+	return func(index uint64) {
+		r.discharge(hotline.DutyAssess, k.Duties, k.ID.ID, "")
+		k.Assessment, k.AssessedAt, k.Precedence = st.ID, index, h.Precedence
+		if h.Verdict == hotline.BelowThreshold {
+			k.Stage = BelowThreshold
+			s.settle(k, r.t)
+			return
+		}
+		k.Stage, k.Untold = NotifiableCase, slices.Clone(h.Notify)
+		terms := &s.Convention(r.t).Terms
+		deadline := min(r.t+hotline.Time(terms.Alert.At(h.Precedence)), k.Opened+hotline.Time(terms.AlertCap))
+		id := k.ID
+		s.open(&Duty{Class: hotline.DutyAlert, Subject: st.ID, Case: &id, Status: h.Status, Precedence: h.Precedence,
+			Opened: r.t, Deadline: deadline}, s.Ladder().Owing)
+	}, nil
+}
+
+// alert closes the duty to alert once everybody named has been told.
+func (r *run) alert(st *hotline.Statement, k *Case) (func(uint64), error) {
+	s, h := r.s, &st.Header
+	terms := &s.Convention(r.t).Terms
+	alone := len(h.Authors) == 1 && h.Status == hotline.Actual
+	switch {
+	case k.ID.Party != s.self || (k.Stage != NotifiableCase && k.Stage != Tendered):
+		return nil, hotline.Refuse(hotline.CodeNotOwed, "an alert follows an own assessment NOTIFIABLE; this case is %s", k.Stage)
+	case alone && !terms.OneOfficer:
+		return nil, hotline.Refuse(hotline.CodeMissingAuthor, "the terms demand two officers for an ACTUAL alert")
+	}
+	return func(uint64) {
+		r.told(k, h.To)
+		if alone {
+			id := k.ID
+			s.open(&Duty{Class: hotline.DutyRatify, Subject: st.ID, Case: &id, Status: h.Status, Precedence: h.Precedence,
+				Opened: r.t, Deadline: r.t + hotline.Time(terms.Ratify)}, s.Ladder().Owing)
+		}
+	}, nil
+}
+
+// told takes parties off the list of those who must still be told.
+func (r *run) told(k *Case, to []hotline.Party) {
+	k.Untold = slices.DeleteFunc(k.Untold, func(p hotline.Party) bool { return slices.Contains(to, p) })
+	k.Stage = Tendered
+	if len(k.Untold) > 0 {
+		return
+	}
+	r.discharge(hotline.DutyAlert, k.Duties, k.Assessment, "")
+	for key, a := range r.s.asks {
+		if a.Kind == hotline.KindAutomaticAlert && a.Re == k.Assessment && a.Answered == 0 {
+			delete(r.s.asks, key)
+		}
+	}
+}
+
+func (r *run) ratification(st *hotline.Statement, k *Case) (func(uint64), error) {
+	h := &st.Header
+	alert := k.known(*h.Re)
+	if alert == nil || find(k.Duties, hotline.DutyRatify, *h.Re, "") == nil {
+		return nil, hotline.Refuse(hotline.CodeNotOwed, "no alert of this id waits for ratification")
+	}
+	if !slices.Equal(alert.To, h.To) {
+		return nil, hotline.Refuse(hotline.CodeWrongAddressee, "a ratification goes to the alert's addressees: %v", alert.To)
+	}
+	return func(uint64) { r.discharge(hotline.DutyRatify, k.Duties, *h.Re, "") }, nil
+}
+
+// acknowledgement closes the duty that a peer's statement opened here.
+func (r *run) acknowledgement(st *hotline.Statement) (func(uint64), error) {
+	h := &st.Header
+	if len(h.To) != 1 {
+		return nil, hotline.Refuse(hotline.CodeWrongAddressee, "an acknowledgement goes to the one who is acknowledged")
+	}
+	d := find(r.s.dutiesOf(h.Case, h.To[0]), hotline.DutyAcknowledge, *h.Re, h.To[0])
+	switch {
+	case d == nil:
+		return nil, hotline.Refuse(hotline.CodeNotOwed, "nothing of %s under id %s waits for an acknowledgement here", h.To[0], h.Re.Short())
+	case d.Status != h.Status:
+		return nil, hotline.Refuse(hotline.CodeStatus, "%s acknowledges what is %s", h.Status, d.Status)
+	}
+	return func(uint64) {
+		r.discharge(hotline.DutyAcknowledge, r.s.dutiesOf(h.Case, h.To[0]), *h.Re, h.To[0])
+		for key, a := range r.s.asks {
+			if a.Kind == hotline.KindEscalation && a.Re == *h.Re && a.Answered == 0 {
+				delete(r.s.asks, key)
+			}
+		}
+	}, nil
+}
+
+// discharge closes a duty, if it is open, and stops what is pending for it.
+// That it was overdue stays in the log for ever.
+func (r *run) discharge(class hotline.Duty, duties []*Duty, subject hotline.ID, peer hotline.Party) {
+	d := find(duties, class, subject, peer)
+	if d == nil {
+		return
+	}
+	r.s.close(d)
+	r.effect(Effect{Type: Stop, ID: subject, Peer: peer, Duty: class, Overdue: d.Overdue, Case: d.Case, Time: r.t})
+}
+
+func (r *run) setLadder(st *hotline.Statement) (func(uint64), error) {
+	body, err := st.OpenBody()
+	if err != nil {
+		return nil, err
+	}
+	l := body.(*hotline.Ladder)
+	if r.s.ladder != nil && l.Number <= r.s.ladder.Number {
+		return nil, hotline.Refuse(hotline.CodeOldNumber, "ladder %d, but %d is in force", l.Number, r.s.ladder.Number)
+	}
+	d := r.s.Directory(r.s.self)
+	for _, rung := range slices.Concat(l.Owing, l.Receiving) {
+		for _, name := range rung.Targets {
+			if o := d.OfficerByName(name); o == nil || o.Revoked != 0 || r.t >= o.Until {
+				return nil, hotline.Refuse(hotline.CodeLadder, "rung %s: %s is no officer in force", rung.Office, name)
+			}
+		}
+	}
+	return func(uint64) { r.s.ladder = l }, nil
+}

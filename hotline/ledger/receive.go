@@ -1,0 +1,364 @@
+package ledger
+
+import (
+	"slices"
+
+	"example.org/hotline/hotline"
+)
+
+// receive takes a peer's statement (SPEC §6.6, §8.2). There are three ends:
+// refused (nothing is recorded here: not for us, not provable, busy, or a
+// document is missing), rejected (verified and in sequence, but not
+// acceptable: logged with its code, and a signed reject goes back), accepted.
+func (r *run) receive() error {
+	s := r.s
+	st, err := hotline.Parse(r.c.Statement)
+	if err != nil {
+		return err
+	}
+	sender, err := hotline.ParseSenderEntry(r.c.Sender)
+	if err != nil {
+		return err
+	}
+	generation, err := s.fitsLine(st, sender)
+	if err != nil {
+		if hotline.CodeOf(err) == hotline.CodeNeed {
+			r.need(st.Header.From, sender)
+		}
+		return err
+	}
+	from, n := st.Header.From, sender.Sent.SequenceFor(s.self)
+	pair := s.pair(from)
+	if err := pair.In.admits(generation, n); err != nil {
+		return err
+	}
+	then, reject := r.accept(st, sender)
+	marks := sender.Sent.Marks | r.marks(st.Header.Issued, sender.Time)
+	if reject == nil && revokedSince(st, s.Directory(from)) {
+		marks |= hotline.MarkRevokedSince
+	}
+	code := hotline.CodeOf(reject)
+	index := r.add(hotline.EntryReceived, hotline.ReceivedScope(s.self, &st.Header), hotline.Outside, &hotline.Received{
+		Statement: st.Raw, Sender: r.c.Sender, Tender: r.c.Tender, Code: code, Marks: marks, Voters: uint64(len(s.voters))})
+	r.placed(index)
+	pair.In.take(generation, n)
+	if reject != nil {
+		r.rejected(st, n, index, code, reject)
+		return nil
+	}
+	if st.Header.Case == nil {
+		pair.Seen.add(st.ID, index, r.t+window)
+	}
+	then(index)
+	r.effect(Effect{Type: Received, Peer: from, ID: st.ID, Kind: st.Header.Kind, Index: index, Sequence: n,
+		Precedence: st.Header.Precedence, Status: st.Header.Status, Time: r.t, Case: st.Header.Case})
+	return nil
+}
+
+// fitsLine checks what must hold before a statement of a peer can use up its
+// sequence, and returns the generation of the sender's log.
+func (s *State) fitsLine(st *hotline.Statement, sender *hotline.SenderEntry) (uint64, error) {
+	h := &st.Header
+	switch {
+	case h.From == s.self:
+		return 0, hotline.Refuse(hotline.CodeWrongSender, "an own statement came from outside")
+	case h.Convention != s.convention:
+		return 0, hotline.Refuse(hotline.CodeConvention, "the statement names another convention")
+	case !slices.Contains(h.To, s.self):
+		return 0, hotline.Refuse(hotline.CodeWrongAddressee, "addressed to %v, not to %s", h.To, s.self)
+	case !st.Complete():
+		return 0, hotline.Refuse(hotline.CodeMissingAuthor, "%d of %d authors have signed", st.Signed, len(h.Authors))
+	case sender.Sent.Convention > uint64(len(s.conventions)):
+		return 0, hotline.Refuse(hotline.CodeNeed, "convention version %d is not known here", sender.Sent.Convention)
+	}
+	d := s.DirectoryNumber(h.From, sender.Sent.Directory)
+	if d == nil {
+		return 0, hotline.Refuse(hotline.CodeNeed, "directory %d of %s is not known here", sender.Sent.Directory, h.From)
+	}
+	if sender.Sent.SequenceFor(s.self) == 0 {
+		return 0, hotline.Refuse(hotline.CodeTender, "the sender's entry gives no sequence for %s", s.self)
+	}
+	return d.Generation, nil
+}
+
+func (r *run) need(from hotline.Party, sender *hotline.SenderEntry) {
+	if sender.Sent.Convention > uint64(len(r.s.conventions)) {
+		r.res.NeedConvention = uint64(len(r.s.conventions)) + 1
+	}
+	if r.s.DirectoryNumber(from, sender.Sent.Directory) == nil {
+		r.res.NeedDirectory = sender.Sent.Directory
+	}
+}
+
+// admits is the exactly-once rule: a sequence is used up by one entry, and no
+// further than MaxSequenceGap above the watermark is remembered.
+func (w *Window) admits(generation, n uint64) error {
+	switch {
+	case generation < w.Generation:
+		return hotline.Refuse(hotline.CodeOldNumber, "generation %d of the sender's log is closed", generation)
+	case generation > w.Generation:
+		if n > hotline.MaxSequenceGap {
+			return hotline.Refuse(hotline.CodeBusy, "sequence %d is too far above 0", n)
+		}
+		return nil
+	case n <= w.Watermark || w.Above[n]:
+		return hotline.Refuse(hotline.CodeDuplicate, "sequence %d is used up", n)
+	case n > w.Watermark+hotline.MaxSequenceGap:
+		return hotline.Refuse(hotline.CodeBusy, "sequence %d is too far above %d", n, w.Watermark)
+	}
+	return nil
+}
+
+func (w *Window) take(generation, n uint64) {
+	if generation > w.Generation {
+		w.Generation, w.Watermark, w.Above = generation, 0, map[uint64]bool{}
+	}
+	w.Above[n] = true
+	for w.Above[w.Watermark+1] {
+		delete(w.Above, w.Watermark+1)
+		w.Watermark++
+	}
+}
+
+// accept judges a verified statement. Validity of version and keys is judged
+// where the sender logged it: by the time of its entry and the numbers in
+// force there, so that nothing in flight is wronged by a change (SPEC §3.5).
+func (r *run) accept(st *hotline.Statement, sender *hotline.SenderEntry) (func(uint64), error) {
+	s, h := r.s, &st.Header
+	d := s.DirectoryNumber(h.From, sender.Sent.Directory)
+	if h.Directory > d.Number {
+		return nil, hotline.Refuse(hotline.CodeHeader, "drafted under directory %d, logged under %d", h.Directory, d.Number)
+	}
+	if err := s.fitsVersion(h.ConventionVersion, sender.Sent.Convention, sender.Time); err != nil {
+		return nil, err
+	}
+	if err := mayAuthor(st, d, sender.Time); err != nil {
+		return nil, err
+	}
+	if h.Kind == hotline.KindAlert && h.Status == hotline.Actual && len(h.Authors) == 1 &&
+		!s.conventions[sender.Sent.Convention-1].Terms.OneOfficer {
+		return nil, hotline.Refuse(hotline.CodeMissingAuthor, "the terms demand two officers for an ACTUAL alert")
+	}
+	if h.Case == nil && len(h.To) != 1 {
+		return nil, hotline.Refuse(hotline.CodeHeader, "without a case a statement has one addressee")
+	}
+	k, err := s.peerCase(h)
+	if err != nil {
+		return nil, err
+	}
+	then, err := r.peer(st, k, d)
+	if err != nil {
+		return nil, err
+	}
+	return func(index uint64) {
+		if h.Case != nil {
+			r.enter(st, k, index)
+		}
+		if h.Kind.Rules().OpensAck {
+			r.owesAcknowledgement(st)
+		}
+		if then != nil {
+			then(index)
+		}
+		if k := s.caseOf(h.Case); k != nil {
+			s.settle(k, r.t)
+		}
+	}, nil
+}
+
+// peerCase finds the case of a peer's statement. The opener may open it here;
+// any other party must have been an addressee in it.
+func (s *State) peerCase(h *hotline.Header) (*Case, error) {
+	if h.Case == nil {
+		return nil, nil
+	}
+	if s.cases[h.Case.Key()] == nil && h.Case.Party == h.From {
+		if len(s.cases) >= hotline.MaxOpenCases {
+			return nil, hotline.Refuse(hotline.CodeBusy, "%d cases are open", len(s.cases))
+		}
+		return nil, nil
+	}
+	return s.inCase(h)
+}
+
+// enter notes an accepted statement in its case, opening it if need be.
+func (r *run) enter(st *hotline.Statement, k *Case, index uint64) {
+	h := &st.Header
+	if k == nil {
+		k = &Case{ID: *h.Case, Status: h.Status, Precedence: h.Precedence, Stage: Concerned, Opened: r.t}
+		r.s.cases[h.Case.Key()] = k
+	}
+	k.note(st, index, r.t)
+	k.admit(slices.Concat([]hotline.Party{h.From}, h.To)...)
+}
+
+// owesAcknowledgement opens the duty that a person acknowledges, with the
+// receiving ladder, on the terms in force here now.
+func (r *run) owesAcknowledgement(st *hotline.Statement) {
+	s, h := r.s, &st.Header
+	term := hotline.Time(s.Convention(r.t).Terms.Acknowledge.At(h.Precedence))
+	s.open(&Duty{Class: hotline.DutyAcknowledge, Subject: st.ID, Peer: h.From, Case: h.Case, Status: h.Status,
+		Precedence: h.Precedence, Opened: r.t, Deadline: r.t + term}, s.Ladder().Receiving)
+}
+
+// peer checks what a peer's statement does here, by its kind, and returns what
+// follows once its entry is made.
+func (r *run) peer(st *hotline.Statement, k *Case, d *hotline.SignedDirectory) (func(uint64), error) {
+	h := &st.Header
+	switch h.Kind {
+	case hotline.KindAcknowledgement:
+		return r.acknowledged(st, k)
+	case hotline.KindRatification:
+		if k == nil || k.known(*h.Re) == nil {
+			return nil, hotline.Refuse(hotline.CodeReference, "no alert of this id is known in the case")
+		}
+	case hotline.KindAutomaticAlert:
+		return nil, r.automaticFits(st, d)
+	case hotline.KindEscalation:
+		if o := r.s.sentTo(h.From, *h.Re); o == nil {
+			return nil, hotline.Refuse(hotline.CodeReference, "nothing of this id waits for an acknowledgement of %s", h.From)
+		}
+	case hotline.KindLineTest:
+		return func(index uint64) {
+			id := st.ID
+			r.ask(&Ask{Kind: hotline.KindLineReply, Cause: index, Re: id, To: []hotline.Party{h.From},
+				Status: h.Status, Precedence: h.Precedence, Due: r.t})
+		}, nil
+	case hotline.KindLineReply:
+		return r.lineReplied(st)
+	case hotline.KindReject:
+		return r.wasRejected(st)
+	case hotline.KindUnreadable:
+		if r.s.sentTo(h.From, *h.Re) == nil && (k == nil || k.known(*h.Re) == nil) {
+			return nil, hotline.Refuse(hotline.CodeReference, "nothing of this id was sent to %s", h.From)
+		}
+	}
+	return nil, nil
+}
+
+func (s *State) sentTo(p hotline.Party, id hotline.ID) *Sent {
+	if pair := s.pairs[p]; pair != nil {
+		return pair.Sent[id]
+	}
+	return nil
+}
+
+// automaticFits checks that an automatic alert rests on an officer's
+// assessment that names this party.
+func (r *run) automaticFits(st *hotline.Statement, d *hotline.SignedDirectory) error {
+	inner, err := embedded(st)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(inner.Header.Notify, r.s.self) {
+		return hotline.Refuse(hotline.CodeWrongAddressee, "the embedded assessment does not name %s", r.s.self)
+	}
+	o := d.Officer(inner.Header.Authors[0])
+	if o == nil || !o.Has(hotline.Operator) {
+		return hotline.Refuse(hotline.CodeRole, "the embedded assessment is not signed by an operator of directory %d", d.Number)
+	}
+	return nil
+}
+
+// acknowledged takes a peer's acknowledgement of an own statement. It may
+// overtake the receipt: then the receipt opens no waiting.
+func (r *run) acknowledged(st *hotline.Statement, k *Case) (func(uint64), error) {
+	s, h := r.s, &st.Header
+	o := s.sentTo(h.From, *h.Re)
+	switch {
+	case o == nil || !o.Kind.Rules().OpensAck || o.Acknowledged:
+		return nil, hotline.Refuse(hotline.CodeNotOwed, "nothing under id %s waits for an acknowledgement of %s", h.Re.Short(), h.From)
+	case o.Status != h.Status:
+		return nil, hotline.Refuse(hotline.CodeStatus, "%s acknowledges what is %s", h.Status, o.Status)
+	case (o.Case == nil) != (h.Case == nil) || (o.Case != nil && *o.Case != *h.Case):
+		return nil, hotline.Refuse(hotline.CodeCase, "the acknowledged statement is of another case")
+	}
+	return func(uint64) {
+		o.Acknowledged = true
+		if k != nil {
+			k.tell(h.From, *h.Re, ToldAcknowledged)
+		}
+		r.discharge(hotline.DutyAwait, s.dutiesOf(h.Case, h.From), *h.Re, h.From)
+		if o.Receipted {
+			delete(s.pairs[h.From].Sent, *h.Re)
+		}
+	}, nil
+}
+
+// wasRejected closes the delivery of an own statement that the peer verified
+// but does not accept.
+func (r *run) wasRejected(st *hotline.Statement) (func(uint64), error) {
+	s, h := r.s, &st.Header
+	o := s.sentTo(h.From, *h.Re)
+	if o == nil || o.Receipted {
+		return nil, hotline.Refuse(hotline.CodeReference, "nothing of this id waits for a receipt of %s", h.From)
+	}
+	return func(uint64) {
+		delete(s.pairs[h.From].Sent, *h.Re)
+		r.discharge(hotline.DutyDeliver, s.dutiesOf(o.Case, h.From), *h.Re, h.From)
+		if k := s.caseOf(o.Case); k != nil {
+			k.tell(h.From, *h.Re, ToldRejected)
+		}
+		r.effect(Effect{Type: Settled, Peer: h.From, ID: *h.Re, Kind: o.Kind, Sequence: o.Sequence, Text: string(h.Reason)})
+		r.effect(Effect{Type: Page, Peer: h.From, ID: *h.Re, Precedence: o.Precedence, Status: o.Status, Time: r.t, Case: o.Case,
+			Duty: hotline.DutyDeliver, Office: "operator", Targets: s.onDuty(hotline.Operator), Text: "rejected: " + string(h.Reason)})
+	}, nil
+}
+
+// rejected logs nothing more, but asks for the signed reject; nothing ever
+// rejects a reject.
+func (r *run) rejected(st *hotline.Statement, n, index uint64, code hotline.Code, why error) {
+	h := &st.Header
+	r.res.Reject, r.res.Text = code, why.Error()
+	if !h.Kind.Rules().Rejects {
+		return
+	}
+	var c *hotline.CaseID
+	if r.s.caseOf(h.Case) != nil {
+		c = h.Case
+	}
+	r.ask(&Ask{Kind: hotline.KindReject, Cause: index, Case: c, Re: st.ID, To: []hotline.Party{h.From},
+		Status: h.Status, Precedence: h.Precedence, Due: r.t, Reason: code, Sequence: n})
+}
+
+// receipt takes a peer's receipt of an own statement (SPEC §8.3): delivery to
+// it is closed, and waiting for its acknowledgement begins.
+func (r *run) receipt() error {
+	s := r.s
+	rc, err := hotline.ParseReceipt(r.c.Receipt)
+	if err != nil {
+		return err
+	}
+	o := s.sentTo(rc.Party, rc.Statement)
+	switch {
+	case o == nil || o.Receipted:
+		return hotline.Refuse(hotline.CodeDuplicate, "nothing of this id waits for a receipt of %s", rc.Party)
+	case rc.Of == nil || rc.Of.Party != s.self || rc.Of.Generation != s.generation || rc.Of.Index != o.Index || rc.Of.Sequence != o.Sequence:
+		return hotline.Refuse(hotline.CodeReceipt, "the receipt is not for entry %d, sequence %d", o.Index, o.Sequence)
+	}
+	scope := hotline.PairScope(s.self, rc.Party)
+	if o.Case != nil {
+		scope = hotline.CaseScope(*o.Case, s.self, rc.Party)
+	}
+	r.add(hotline.EntryReceipted, scope, hotline.Outside, &hotline.Receipted{
+		Statement: rc.Statement, Index: o.Index, Tender: r.c.Tender, Receipt: r.c.Receipt})
+	o.Receipted = true
+	duties := func() []*Duty { return s.dutiesOf(o.Case, rc.Party) }
+	r.discharge(hotline.DutyDeliver, duties(), o.ID, rc.Party)
+	r.effect(Effect{Type: Settled, Peer: rc.Party, ID: o.ID, Kind: o.Kind, Sequence: o.Sequence, Index: o.Index, Time: rc.Time})
+	k := s.caseOf(o.Case)
+	if k != nil && !o.Acknowledged {
+		k.tell(rc.Party, o.ID, ToldReceived)
+	}
+	if !o.Kind.Rules().OpensAck || o.Acknowledged {
+		delete(s.pairs[rc.Party].Sent, o.ID)
+	} else {
+		term := hotline.Time(s.Convention(r.t).Terms.Acknowledge.At(o.Precedence))
+		s.open(&Duty{Class: hotline.DutyAwait, Subject: o.ID, Peer: rc.Party, Case: o.Case, Status: o.Status, Precedence: o.Precedence,
+			Opened: r.t, Deadline: r.t + term}, from(s.Ladder().Receiving, hotline.Deadline))
+	}
+	if k != nil {
+		s.settle(k, r.t)
+	}
+	return nil
+}

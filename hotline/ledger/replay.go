@@ -1,0 +1,183 @@
+package ledger
+
+import (
+	"bytes"
+	"fmt"
+
+	"example.org/hotline/hotline"
+)
+
+// Replay decides again what a log says was decided (SPEC §7.4). Entries from
+// outside are turned back into commands, derived ones into ticks; salts are
+// taken as given; admission (busy, rate, stale) is not replayed.
+//
+// A whole log is fed entry by entry. A part of one (a projection on some
+// parties) is fed the entries that it shows, and Skip tells of the hidden ones.
+type Replay struct {
+	s        *State
+	pending  []*hotline.Entry // made by Apply, not yet seen in the log
+	clock    *hotline.Entry   // seen, and held until the command behind it is known
+	readings []hotline.Reading
+}
+
+// NewReplay starts at genesis. only is nil for a whole log; otherwise it names
+// the parties whose part is shown, the log's own among them.
+func NewReplay(only map[hotline.Party]bool) *Replay {
+	s := New()
+	s.tree, s.only = nil, only
+	return &Replay{s: s}
+}
+
+// State is the state after what was fed.
+func (r *Replay) State() *State { return r.s }
+
+// Difference is an entry that the ledger would not have made.
+type Difference struct {
+	Index uint64
+	Text  string
+}
+
+func (d *Difference) Error() string { return fmt.Sprintf("entry %d: %s", d.Index, d.Text) }
+
+// Skip tells of hidden entries: the next one shown has this index.
+func (r *Replay) Skip(index uint64) error {
+	if len(r.pending) > 0 {
+		return &Difference{r.s.size, "an entry that the decisions demand here is not shown"}
+	}
+	r.s.size = index
+	return nil
+}
+
+// Next takes the entry at index. verify is called with the command that the
+// entry becomes, before it is applied; it may be nil for derived entries.
+func (r *Replay) Next(index uint64, raw []byte, verify func(*Command) error) error {
+	e, content, err := hotline.DecodeEntry(raw)
+	if err != nil {
+		return &Difference{index, err.Error()}
+	}
+	if len(r.pending) > 0 {
+		return r.match(index, e)
+	}
+	if index != r.s.size {
+		return &Difference{index, fmt.Sprintf("entry %d was expected next", r.s.size)}
+	}
+	if c, ok := content.(*hotline.Clock); ok {
+		// The clock entry stands before the first entry of its command.
+		if r.clock != nil {
+			return &Difference{index, "two clock entries without a command"}
+		}
+		r.clock, r.readings = e, c.Readings
+		r.s.size++
+		return nil
+	}
+	c, given := recall(e, content)
+	if c.Type != Tick && verify != nil {
+		if err := verify(c); err != nil {
+			return &Difference{index, err.Error()}
+		}
+	}
+	clock := r.clock
+	if clock != nil {
+		c.Readings = r.readings
+		r.clock, r.readings = nil, nil
+		r.s.size-- // Apply makes the clock entry again
+	}
+	if err := r.apply(c, given); err != nil {
+		return &Difference{index, err.Error()}
+	}
+	if clock != nil {
+		if err := r.match(index-1, clock); err != nil {
+			return err
+		}
+	}
+	return r.match(index, e)
+}
+
+func (r *Replay) apply(c *Command, given []hotline.Sequence) error {
+	run := &run{s: r.s, c: c, res: &Result{First: r.s.size}, zeroSalt: true, given: given}
+	run.apply()
+	for _, b := range run.res.Entries {
+		e, _, err := hotline.DecodeEntry(b)
+		if err != nil {
+			return err
+		}
+		r.pending = append(r.pending, e)
+	}
+	if run.res.Code != "" {
+		return hotline.Refuse(run.res.Code, "the ledger refuses this: %s", run.res.Text)
+	}
+	if run.res.Existing {
+		return hotline.Refuse(hotline.CodeDuplicate, "the statement stands in entry %d already", run.res.Index)
+	}
+	return nil
+}
+
+// match compares an entry with the one that the decisions make, but for the
+// salt.
+func (r *Replay) match(index uint64, e *hotline.Entry) error {
+	if len(r.pending) == 0 {
+		return &Difference{index, "the decisions make no entry here"}
+	}
+	want := r.pending[0]
+	r.pending = r.pending[1:]
+	switch {
+	case want.Type != e.Type:
+		return &Difference{index, fmt.Sprintf("is of type %d; the decisions make one of type %d here", e.Type, want.Type)}
+	case want.Time != e.Time:
+		return &Difference{index, fmt.Sprintf("bears time %d; the decisions make it at %d", e.Time, want.Time)}
+	case want.Cause != e.Cause || !sameScope(want.Scope, e.Scope):
+		return &Difference{index, "scope or cause differ from the decisions"}
+	case !bytes.Equal(want.Content, e.Content):
+		return &Difference{index, "content differs from the decisions"}
+	}
+	return nil
+}
+
+func sameScope(a, b hotline.Scope) bool {
+	return bytes.Equal(hotline.MustMarshal(a), hotline.MustMarshal(b))
+}
+
+// End reports what the log should still hold after its last entry.
+func (r *Replay) End() error {
+	if len(r.pending) > 0 {
+		return &Difference{r.s.size - uint64(len(r.pending)), "the log ends before an entry that its last command makes"}
+	}
+	if r.clock != nil {
+		return &Difference{r.s.size - 1, "the log ends with a clock entry without a command"}
+	}
+	return nil
+}
+
+// recall turns an entry back into the command that made it.
+func recall(e *hotline.Entry, content any) (*Command, []hotline.Sequence) {
+	c := &Command{Time: e.Time}
+	unproven := func(m hotline.Marks) {
+		if m&hotline.MarkTimeUnproven != 0 {
+			c.Time++ // the leader's time lay beyond what was permitted
+		}
+	}
+	switch x := content.(type) {
+	case *hotline.Genesis:
+		c.Type, c.Genesis = Genesis, x
+	case *hotline.Sent:
+		c.Type, c.Statement = Submit, x.Statement
+		unproven(x.Marks)
+		return c, x.Sequences
+	case *hotline.Received:
+		c.Type, c.Statement, c.Sender, c.Tender = Receive, x.Statement, x.Sender, x.Tender
+		if s, err := hotline.ParseSenderEntry(x.Sender); err == nil {
+			unproven(x.Marks &^ s.Sent.Marks)
+		}
+	case *hotline.Receipted:
+		c.Type, c.Receipt, c.Tender = Receipt, x.Receipt, x.Tender
+	case *hotline.Members:
+		c.Type, c.Voters = Members, x.Voters
+	case *hotline.RulesVersion:
+		c.Type, c.Rules = Rules, x.Version
+	case *hotline.Document:
+		c.Type, c.Document = Document, x.Raw
+	default:
+		c.Type = Tick
+	}
+	return c, nil
+}

@@ -1,0 +1,196 @@
+package ledger
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"example.org/hotline/crypto/tlog"
+	"example.org/hotline/hotline"
+)
+
+// A snapshot holds the open state, the size and the edge of the tree; never
+// history (SPEC §7.4). It passes between nodes of one party only, which trust
+// each other; its form is private to this version of the program and bounded
+// by the bounds of what it holds.
+type snapshot struct {
+	Version     uint64
+	Self        hotline.Party
+	Generation  uint64
+	Convention  hotline.ID
+	Rules       uint64
+	Tree        tlog.Frontier
+	Time        hotline.Time
+	Backed      hotline.Time
+	Voters      []string
+	Conventions [][]byte
+	Directories [][]byte
+	Ladder      *hotline.Ladder
+	Pairs       []pairImage
+	Cases       []caseImage
+	Recent      []recent
+	Asks        []*Ask
+	Settling    []settling
+	Working     Working
+}
+
+type pairImage struct {
+	Pair
+	Above []uint64
+	Out   []*Sent
+	Seen  []recent
+}
+
+type caseImage struct{ Case }
+
+const snapshotVersion = 1
+
+var (
+	snapEncoder, _ = cbor.EncOptions{Sort: cbor.SortBytewiseLexical}.EncMode()
+	snapDecoder, _ = cbor.DecOptions{MaxArrayElements: 1 << 24, MaxMapPairs: 1 << 24, MaxNestedLevels: 32}.DecMode()
+)
+
+// Snapshot captures the state. The result shares nothing with it.
+func (s *State) Snapshot() ([]byte, error) {
+	im := snapshot{
+		Version: snapshotVersion, Self: s.self, Generation: s.generation, Convention: s.convention, Rules: s.rules,
+		Time: s.time, Backed: s.backed, Voters: s.voters, Ladder: s.ladder, Recent: s.recent.queue,
+		Settling: s.settling, Working: s.working,
+	}
+	if s.tree != nil {
+		im.Tree = *s.tree
+	}
+	for _, c := range s.conventions {
+		im.Conventions = append(im.Conventions, c.Raw)
+	}
+	for _, p := range sortedKeys(s.directories) {
+		for _, d := range s.directories[p] {
+			im.Directories = append(im.Directories, d.Raw)
+		}
+	}
+	for _, p := range sortedKeys(s.pairs) {
+		im.Pairs = append(im.Pairs, imageOf(s.pairs[p]))
+	}
+	for _, k := range sortedKeys(s.cases) {
+		im.Cases = append(im.Cases, caseImage{*s.cases[k]})
+	}
+	for _, a := range s.asks {
+		im.Asks = append(im.Asks, a)
+	}
+	slices.SortFunc(im.Asks, func(a, b *Ask) int {
+		if a.Cause != b.Cause {
+			return int(a.Cause) - int(b.Cause)
+		}
+		return int(a.Kind) - int(b.Kind)
+	})
+	return snapEncoder.Marshal(im)
+}
+
+func imageOf(p *Pair) pairImage {
+	im := pairImage{Pair: *p, Above: sortedKeys(p.In.Above), Seen: p.Seen.queue}
+	for _, o := range p.Sent {
+		im.Out = append(im.Out, o)
+	}
+	slices.SortFunc(im.Out, func(a, b *Sent) int { return int(a.Sequence) - int(b.Sequence) })
+	im.Pair.Sent, im.In.Above = nil, nil
+	return im
+}
+
+func sortedKeys[K ~string | ~uint64, V any](m map[K]V) []K {
+	list := make([]K, 0, len(m))
+	for k := range m {
+		list = append(list, k)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// RestoreState rebuilds a state from a snapshot. Documents are parsed and
+// verified again; an error means that the snapshot is damaged and the process
+// must not go on with it.
+func RestoreState(b []byte) (*State, error) {
+	var im snapshot
+	if err := snapDecoder.Unmarshal(b, &im); err != nil {
+		return nil, fmt.Errorf("snapshot: %w", err)
+	}
+	if im.Version != snapshotVersion {
+		return nil, fmt.Errorf("snapshot version %d, this program reads %d: use the version that wrote it", im.Version, snapshotVersion)
+	}
+	if err := im.Tree.Validate(); err != nil {
+		return nil, fmt.Errorf("snapshot: tree: %w", err)
+	}
+	s := New()
+	s.self, s.generation, s.convention, s.rules = im.Self, im.Generation, im.Convention, im.Rules
+	s.tree, s.size, s.time, s.backed = &im.Tree, im.Tree.Size, im.Time, im.Backed
+	s.voters, s.ladder, s.settling, s.working = im.Voters, im.Ladder, im.Settling, im.Working
+	for _, e := range im.Recent {
+		s.recent.add(e.ID, e.Index, e.Until)
+	}
+	if err := s.restoreDocuments(&im); err != nil {
+		return nil, fmt.Errorf("snapshot: %w", err)
+	}
+	for i := range im.Pairs {
+		s.restorePair(&im.Pairs[i])
+	}
+	for i := range im.Cases {
+		c := im.Cases[i].Case
+		s.cases[c.ID.Key()] = &c
+		for _, d := range c.Duties {
+			s.watch(d, c.owner().key)
+		}
+	}
+	for _, a := range im.Asks {
+		s.asks[askKey{a.Cause, a.Kind}] = a
+	}
+	return s, nil
+}
+
+func (s *State) restorePair(im *pairImage) {
+	p := im.Pair
+	p.Sent, p.In.Above, p.Seen = map[hotline.ID]*Sent{}, map[uint64]bool{}, newRecents()
+	for _, n := range im.Above {
+		p.In.Above[n] = true
+	}
+	for _, o := range im.Out {
+		p.Sent[o.ID] = o
+	}
+	for _, e := range im.Seen {
+		p.Seen.add(e.ID, e.Index, e.Until)
+	}
+	s.pairs[p.Peer] = &p
+	for _, d := range p.Duties {
+		s.watch(d, p.owner().key)
+	}
+}
+
+func (s *State) restoreDocuments(im *snapshot) error {
+	var before *hotline.SignedConvention
+	for i, raw := range im.Conventions {
+		c, err := hotline.ParseConvention(raw, before)
+		if err != nil {
+			return fmt.Errorf("convention version %d: %w", i+1, err)
+		}
+		s.conventions, before = append(s.conventions, c), c
+		for _, m := range c.Parties {
+			s.keyof[m.Root.ID()] = hotline.KeyUse{Party: m.Party, Place: "root key"}
+		}
+	}
+	for _, raw := range im.Directories {
+		var d *hotline.SignedDirectory
+		var err error
+		// A directory was verified under the convention of its time.
+		for i := len(s.conventions) - 1; i >= 0; i-- {
+			if d, err = hotline.ParseDirectory(raw, s.conventions[i]); err == nil {
+				break
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("directory: %w", err)
+		}
+		if d != nil {
+			s.file(d)
+		}
+	}
+	return nil
+}

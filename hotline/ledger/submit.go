@@ -1,0 +1,226 @@
+package ledger
+
+import (
+	"slices"
+
+	"example.org/hotline/hotline"
+)
+
+// submit takes an own statement, of an officer or of the group (SPEC §6.7).
+// Everything that may refuse comes first; then the entry is made; then what
+// follows from it. Nothing can fail in between.
+func (r *run) submit() error {
+	s := r.s
+	st, err := hotline.Parse(r.c.Statement)
+	if err != nil {
+		return err
+	}
+	if index, ok := s.recent.find(st.ID); ok {
+		r.res.Index, r.res.Existing = index, true
+		return nil
+	}
+	if err := r.maySubmit(st); err != nil {
+		return err
+	}
+	then, err := r.own(st)
+	if err != nil {
+		return err
+	}
+	sent := r.sent(st)
+	// A statement of the group comes in by the same door as an officer's: what
+	// is signed is never derived.
+	index := r.add(hotline.EntrySent, s.ownScope(st), hotline.Outside, sent)
+	r.placed(index)
+	s.recent.add(st.ID, index, max(r.t, st.Header.Issued)+window)
+	s.dropDraft(st.ID)
+	s.dropHit(r.c.Key)
+	r.effect(Effect{Type: Accepted, ID: st.ID, Kind: st.Header.Kind, Index: index, Precedence: st.Header.Precedence, Status: st.Header.Status, Case: s.caseIDOf(st), Time: r.t})
+	r.track(st, index)
+	r.dispatch(st, sent, index)
+	if then != nil {
+		then(index)
+	}
+	return nil
+}
+
+var window = hotline.Time(hotline.SubmitWindow.Milliseconds())
+
+func (r *run) maySubmit(st *hotline.Statement) error {
+	s, h := r.s, &st.Header
+	switch {
+	case h.From != s.self:
+		return hotline.Refuse(hotline.CodeWrongSender, "a statement of %s in the ledger of %s", h.From, s.self)
+	case h.Convention != s.convention:
+		return hotline.Refuse(hotline.CodeConvention, "the statement names another convention")
+	case !st.Complete():
+		return hotline.Refuse(hotline.CodeMissingAuthor, "%d of %d authors have signed", st.Signed, len(h.Authors))
+	case h.Issued < r.t-window:
+		return hotline.Refuse(hotline.CodeStale, "issued more than %s before; sign it anew", hotline.SubmitWindow)
+	}
+	d, c := s.Directory(s.self), s.Convention(r.t)
+	if d == nil || c == nil || len(s.voters) == 0 {
+		return hotline.Refuse(hotline.CodeInternal, "the ledger has no own directory, convention or members yet")
+	}
+	if h.Directory > d.Number {
+		return hotline.Refuse(hotline.CodeNeed, "directory %d is not in the ledger; newest is %d", h.Directory, d.Number)
+	}
+	if err := s.fitsVersion(h.ConventionVersion, c.Version, r.t); err != nil {
+		return err
+	}
+	if err := mayAuthor(st, d, r.t); err != nil {
+		return err
+	}
+	for _, p := range slices.Concat(h.To, h.Notify) {
+		if c.Member(p) == nil || s.Directory(p) == nil {
+			return hotline.Refuse(hotline.CodeWrongAddressee, "%s is no party, or its directory is not known here", p)
+		}
+	}
+	return r.hasRoom(h)
+}
+
+// hasRoom holds the bound of each addressee's outbox; the last places are for
+// FLASH alone.
+func (r *run) hasRoom(h *hotline.Header) error {
+	for _, p := range h.To {
+		limit := hotline.MaxOutbox
+		if h.Precedence != hotline.Flash {
+			limit -= hotline.FlashReserve
+		}
+		if pair := r.s.pairs[p]; pair != nil && len(pair.Sent) >= limit {
+			return hotline.Refuse(hotline.CodeBusy, "%d statements wait for %s", len(pair.Sent), p)
+		}
+	}
+	if len(h.To) > 1 && h.Case == nil {
+		return hotline.Refuse(hotline.CodeHeader, "without a case a statement has one addressee")
+	}
+	return nil
+}
+
+// sent numbers the statement towards each addressee.
+func (r *run) sent(st *hotline.Statement) *hotline.Sent {
+	s, h := r.s, &st.Header
+	sent := &hotline.Sent{Directory: s.Directory(s.self).Number, Convention: s.Convention(r.t).Version,
+		Voters: uint64(len(s.voters)), Statement: st.Raw, Marks: r.marks(h.Issued, r.t)}
+	for i, p := range h.To {
+		n := s.pair(p).NextOut
+		if s.only != nil && !s.only[p] && i < len(r.given) {
+			n = r.given[i].N // a part of a log does not show how far the others are
+		}
+		sent.Sequences = append(sent.Sequences, hotline.Sequence{To: p, N: n})
+	}
+	return sent
+}
+
+func (r *run) marks(issued, logged hotline.Time) (m hotline.Marks) {
+	skew := hotline.Time(hotline.SkewMark.Milliseconds())
+	if r.unproven {
+		m |= hotline.MarkTimeUnproven
+	}
+	if issued < logged-skew || issued > logged+skew {
+		m |= hotline.MarkSkewed
+	}
+	return m
+}
+
+// dispatch puts the statement into each addressee's outbox and starts the
+// clock of non-delivery.
+func (r *run) dispatch(st *hotline.Statement, sent *hotline.Sent, index uint64) {
+	s, h := r.s, &st.Header
+	terms := &s.Convention(r.t).Terms
+	for _, q := range sent.Sequences {
+		if s.only != nil && !s.only[q.To] {
+			continue
+		}
+		pair := s.pair(q.To)
+		pair.NextOut = q.N + 1
+		pair.Sent[st.ID] = &Sent{ID: st.ID, Kind: h.Kind, Status: h.Status, Precedence: h.Precedence, Case: h.Case,
+			Index: index, Sequence: q.N, Time: r.t}
+		if h.Kind.Rules().Undeliver {
+			r.s.open(&Duty{Class: hotline.DutyDeliver, Subject: st.ID, Peer: q.To, Case: h.Case, Status: h.Status,
+				Precedence: h.Precedence, Opened: r.t, Deadline: r.t + hotline.Time(terms.NonDelivery.At(h.Precedence))},
+				single("operator", s.onDuty(hotline.Operator)))
+		}
+		if k := s.caseOf(h.Case); k != nil {
+			k.tell(q.To, st.ID, ToldTendered)
+		}
+		r.effect(Effect{Type: Deliver, Peer: q.To, ID: st.ID, Kind: h.Kind, Index: index, Sequence: q.N,
+			Precedence: h.Precedence, Status: h.Status, Time: r.t, Case: h.Case})
+	}
+}
+
+// onDuty names the officers with a role; if there are none, whoever stands on
+// the first rung of the owing ladder.
+func (s *State) onDuty(role hotline.Role) []string {
+	d := s.Directory(s.self)
+	var names []string
+	for i := range d.Officers {
+		if o := &d.Officers[i]; o.Has(role) && o.Revoked == 0 && len(names) < hotline.MaxTargets {
+			names = append(names, o.Name)
+		}
+	}
+	if len(names) == 0 {
+		if l := s.Ladder(); len(l.Owing) > 0 {
+			return l.Owing[0].Targets
+		}
+	}
+	return names
+}
+
+func (s *State) caseIDOf(st *hotline.Statement) *hotline.CaseID {
+	if st.Header.Kind.Rules().Opens {
+		return &hotline.CaseID{Party: st.Header.From, ID: st.ID}
+	}
+	return st.Header.Case
+}
+
+// ownScope says whom an own statement concerns.
+func (s *State) ownScope(st *hotline.Statement) hotline.Scope {
+	h := &st.Header
+	parties := slices.Concat([]hotline.Party{s.self}, h.To, h.Notify)
+	if h.Kind == hotline.KindNonDelivery {
+		if body, err := st.OpenBody(); err == nil {
+			parties = append(parties, body.(*hotline.NonDelivery).To)
+		}
+	}
+	if c := s.caseIDOf(st); c != nil {
+		return hotline.CaseScope(*c, parties...)
+	}
+	if len(parties) == 2 {
+		return hotline.PairScope(parties[0], parties[1])
+	}
+	return hotline.Common()
+}
+
+// track notes the statement in its case.
+func (r *run) track(st *hotline.Statement, index uint64) {
+	h := &st.Header
+	if k := r.s.caseOf(h.Case); k != nil {
+		k.note(st, index, r.t)
+		k.admit(slices.Concat([]hotline.Party{h.From}, h.To)...)
+		r.s.settle(k, r.t)
+	}
+}
+
+func (c *Case) note(st *hotline.Statement, index uint64, t hotline.Time) {
+	c.Known = append(c.Known, Known{ID: st.ID, Kind: st.Header.Kind, From: st.Header.From, To: st.Header.To, Index: index, Time: t})
+	c.Touched = t
+}
+
+// inCase finds the case of a statement and checks that its author may use it.
+func (s *State) inCase(h *hotline.Header) (*Case, error) {
+	k := s.caseOf(h.Case)
+	switch {
+	case k == nil:
+		return nil, hotline.Refuse(hotline.CodeCase, "case %s is not known here", h.Case)
+	case !slices.Contains(k.Parties, h.From):
+		return nil, hotline.Refuse(hotline.CodeCase, "%s was no addressee in case %s", h.From, h.Case)
+	case k.Status != h.Status:
+		return nil, hotline.Refuse(hotline.CodeStatus, "%s in a case that is %s", h.Status, k.Status)
+	case len(k.Known) >= maxKnown:
+		return nil, hotline.Refuse(hotline.CodeBusy, "case %s has %d statements; open another case", h.Case, len(k.Known))
+	}
+	return k, nil
+}
+
+// maxKnown bounds the statements of one case.
+const maxKnown = 4096

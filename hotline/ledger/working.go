@@ -1,0 +1,107 @@
+package ledger
+
+import (
+	"slices"
+
+	"example.org/hotline/hotline"
+)
+
+// Working is the working state: it is replicated, but no entry follows from
+// it, and a replay of the log does not have it.
+type Working struct {
+	Hits   []hotline.Hit // triage queue, oldest first
+	Drafts []DraftItem   // statements that wait for a signature, oldest first
+	Lost   uint64        // hits that found the queue full
+}
+
+// DraftItem is a statement that waits for its next author.
+type DraftItem struct {
+	ID    hotline.ID
+	Raw   []byte
+	Since hotline.Time
+}
+
+func newWorking() Working { return Working{} }
+
+// Triage returns the hits that wait for an operator, oldest first.
+func (s *State) Triage() []hotline.Hit { return slices.Clone(s.working.Hits) }
+
+// Drafts returns the statements that wait for a signature, oldest first.
+func (s *State) Drafts() []DraftItem { return slices.Clone(s.working.Drafts) }
+
+func (r *run) work() error {
+	switch r.c.Type {
+	case Hit:
+		return r.hit()
+	case Dismiss:
+		if !r.s.dropHit(r.c.Key) {
+			return hotline.Refuse(hotline.CodeNotFound, "no hit %q waits in triage", r.c.Key)
+		}
+		return nil
+	default:
+		return r.draft()
+	}
+}
+
+// hit queues a sensor hit; a hit of a key that waits already takes its place.
+func (r *run) hit() error {
+	h := r.c.Hit
+	if h == nil {
+		return hotline.Refuse(hotline.CodeMalformed, "the command carries no hit")
+	}
+	if err := h.Validate(); err != nil {
+		return hotline.Refuse(hotline.CodeMalformed, "hit: %v", err)
+	}
+	w := &r.s.working
+	if i := slices.IndexFunc(w.Hits, func(x hotline.Hit) bool { return x.Key == h.Key }); i >= 0 {
+		w.Hits[i] = *h
+		return nil
+	}
+	if len(w.Hits) >= hotline.MaxTriage {
+		w.Lost++
+		return hotline.Refuse(hotline.CodeBusy, "%d hits wait in triage; adopt or dismiss some first", len(w.Hits))
+	}
+	w.Hits = append(w.Hits, *h)
+	r.effect(Effect{Type: Wake, Time: r.c.Time, Office: "operator", Targets: r.s.onDuty(hotline.Operator), Text: h.Key})
+	return nil
+}
+
+func (s *State) dropHit(key string) bool {
+	n := len(s.working.Hits)
+	if key != "" {
+		s.working.Hits = slices.DeleteFunc(s.working.Hits, func(h hotline.Hit) bool { return h.Key == key })
+	}
+	return len(s.working.Hits) < n
+}
+
+// draft keeps a statement that its first author has signed. A draft with more
+// signatures takes the place of the one with fewer.
+func (r *run) draft() error {
+	st, err := hotline.Parse(r.c.Statement)
+	if err != nil {
+		return err
+	}
+	s := r.s
+	switch {
+	case st.Header.From != s.self || st.Header.Convention != s.convention:
+		return hotline.Refuse(hotline.CodeWrongSender, "a draft of another party or convention")
+	case st.Complete():
+		return hotline.Refuse(hotline.CodeHeader, "every author has signed: submit it")
+	}
+	w := &s.working
+	w.Drafts = slices.DeleteFunc(w.Drafts, func(d DraftItem) bool { return d.Since < r.t-window })
+	if i := slices.IndexFunc(w.Drafts, func(d DraftItem) bool { return d.ID == st.ID }); i >= 0 {
+		w.Drafts[i].Raw = st.Raw
+		return nil
+	}
+	if len(w.Drafts) >= hotline.MaxDrafts {
+		return hotline.Refuse(hotline.CodeBusy, "%d drafts wait; release or let them lapse", len(w.Drafts))
+	}
+	w.Drafts = append(w.Drafts, DraftItem{ID: st.ID, Raw: st.Raw, Since: r.t})
+	r.effect(Effect{Type: Wake, ID: st.ID, Kind: st.Header.Kind, Time: r.c.Time, Office: "releaser", Text: "draft"})
+	return nil
+}
+
+func (s *State) dropDraft(id hotline.ID) {
+	s.working.Drafts = slices.DeleteFunc(s.working.Drafts, func(d DraftItem) bool { return d.ID == id })
+}
