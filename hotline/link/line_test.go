@@ -1,0 +1,441 @@
+package link
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"example.org/hotline/hotline"
+)
+
+func pair(t testing.TB) (a, b *station) {
+	t.Helper()
+	a = newStation(t, "XA", "XA-1", "127.0.0.1:0", 1)
+	b = newStation(t, "XB", "XB-1", "127.0.0.1:0", 1)
+	join(t, a, b)
+	return a, b
+}
+
+// Promise: a delivery goes to the asked party with its three parts unchanged,
+// and its answer comes back with the answerer's clock.
+func TestDeliveryAndAnswer(t *testing.T) {
+	a, b := pair(t)
+	b.onDeliver(func(_ context.Context, from hotline.Party, d *Delivery) *Answer {
+		return &Answer{Receipt: []byte(fmt.Sprintf("%s %s %s %s", from, d.Statement, d.Sender, d.Tender))}
+	})
+	got, err := a.line.Ask(t.Context(), "XB", 0, true, delivery("one"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got.Receipt) != "XA one sender tender" || got.Time <= 0 {
+		t.Fatalf("answer %+v", got)
+	}
+	doc, err := a.line.Ask(t.Context(), "XB", 0, false, &Question{Document: []byte("Q")})
+	if err != nil || doc.Text != "Q" {
+		t.Fatalf("document: %+v, %v", doc, err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if g := b.greeted["XA"]; g == nil || g.Head == nil || g.Head.Origin != "hotline/XB/1" {
+		t.Fatalf("answer to hello %+v", g)
+	}
+}
+
+// Promise: streams never run out. A handler that left one stream unread would
+// hang here after hotline.LinkStreams exchanges.
+func TestManyExchangesOnOneConnection(t *testing.T) {
+	a, b := pair(t)
+	b.onDeliver(func(_ context.Context, _ hotline.Party, d *Delivery) *Answer { return &Answer{Receipt: d.Statement} })
+	conn := a.conn(b.node)
+	for i := range 2 * hotline.LinkStreams {
+		text := fmt.Sprint("statement ", i)
+		mustReceipt(t, a, "XB", text, text)
+	}
+	if a.conn(b.node) != conn || conn.Context().Err() != nil {
+		t.Fatal("the connection was replaced meanwhile")
+	}
+}
+
+// send writes raw bytes on a new stream and returns the answer.
+func send(t testing.TB, conn *quic.Conn, raw []byte) *Answer {
+	t.Helper()
+	s, err := conn.OpenStreamSync(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = s.SetDeadline(time.Now().Add(patience))
+	var cut *quic.StreamError
+	if _, err := s.Write(raw); err != nil && !errors.As(err, &cut) {
+		t.Fatal(err)
+	}
+	_ = s.Close()
+	frame, err := io.ReadAll(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := DecodeAnswer(frame)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func framed(content string) []byte {
+	frame := make([]byte, classFor(prefixSize+len(content)))
+	binary.BigEndian.PutUint32(frame, uint32(len(content)))
+	copy(frame[prefixSize:], content)
+	return frame
+}
+
+// Promise: a frame that is wrong in any way closes its own stream only, with
+// its own code and a counter; the next good frame goes through on the same
+// connection (CVE-2020-26257 and CVE-2025-30355 were the opposite).
+func TestBadFramesHurtOnlyThemselves(t *testing.T) {
+	a, b := pair(t)
+	good, err := EncodeQuestion(delivery("good"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := make([]byte, 1024)
+	rng := rand.NewChaCha8([32]byte{1})
+	_, _ = rng.Read(random)
+	random[0], random[1] = 0, 0 // so that the length alone does not refuse it
+	later := append([]byte(nil), good...)
+	later[prefixSize+2] = hotline.Protocol + 1
+	bent := append([]byte(nil), good...)
+	bent[len(bent)-1] = 1
+	conn := a.conn(b.node)
+	for _, c := range []struct {
+		name  string
+		raw   []byte
+		code  hotline.Code
+		event string
+	}{
+		{"empty", nil, hotline.CodeMalformed, EventMalformed},
+		{"truncated", good[:len(good)/2], hotline.CodeMalformed, EventMalformed},
+		{"oversized", make([]byte, hotline.MaxFrame+1), hotline.CodeTooLarge, EventTooLarge},
+		{"far oversized", make([]byte, 10*hotline.MaxFrame), hotline.CodeTooLarge, EventTooLarge},
+		{"length beyond all", append([]byte{0xff, 0xff, 0xff, 0xff}, good[4:]...), hotline.CodeTooLarge, EventTooLarge},
+		{"deeply nested", framed(strings.Repeat("\x81", 300) + "\x01"), hotline.CodeMalformed, EventMalformed},
+		{"duplicate key", framed("\xa2\x01\x01\x01\x01"), hotline.CodeMalformed, EventMalformed},
+		{"random", random, hotline.CodeMalformed, EventMalformed},
+		{"padding not zero", bent, hotline.CodeMalformed, EventMalformed},
+		{"nothing asked", framed("\xa1\x01\x01"), hotline.CodeMalformed, EventMalformed},
+		{"later version", later, hotline.CodeVersion, EventVersion},
+		{"later version, unknown fields", framed("\xa2\x01\x02\x18\x63\x01"), hotline.CodeVersion, EventVersion},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			before := b.counted(c.event)
+			if got := send(t, conn, c.raw); got.Code != c.code || len(got.Receipt) != 0 {
+				t.Fatalf("code %q, want %q (%s)", got.Code, c.code, got.Text)
+			}
+			if n := b.counted(c.event) - before; n != 1 {
+				t.Fatalf("event %s counted %d times", c.event, n)
+			}
+			if got := send(t, conn, good); got.Code != "" || string(got.Receipt) != "receipt" {
+				t.Fatalf("the good frame after it: %+v", got)
+			}
+		})
+	}
+	if conn.Context().Err() != nil {
+		t.Fatal("the connection did not survive")
+	}
+}
+
+// Promise: a stream that is cut before its end costs its own place only.
+func TestCutStreamIsCountedAndForgotten(t *testing.T) {
+	a, b := pair(t)
+	conn := a.conn(b.node)
+	s, err := conn.OpenStreamSync(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Write([]byte{0, 0, 1}); err != nil {
+		t.Fatal(err)
+	}
+	s.CancelWrite(StreamAborted)
+	s.CancelRead(StreamAborted)
+	b.awaitCount(t, EventUnread, 1)
+	mustReceipt(t, a, "XB", "next", "receipt")
+}
+
+// Promise: an answer that is not the one encoding is an error of the exchange
+// and is counted; the connection lives on.
+func TestOwnFaultyAnswerBecomesInternal(t *testing.T) {
+	a, b := pair(t)
+	b.onDeliver(func(context.Context, hotline.Party, *Delivery) *Answer {
+		return &Answer{Receipt: bytes.Repeat([]byte{1}, hotline.MaxReceipt+1)}
+	})
+	got, err := a.line.Ask(t.Context(), "XB", 0, false, delivery("x"))
+	if err != nil || got.Code != hotline.CodeInternal {
+		t.Fatalf("answer over its bound: %+v, %v", got, err)
+	}
+	b.onDeliver(func(context.Context, hotline.Party, *Delivery) *Answer { return nil })
+	got, err = a.line.Ask(t.Context(), "XB", 0, false, delivery("x"))
+	if err != nil || got.Code != hotline.CodeInternal {
+		t.Fatalf("no answer: %+v, %v", got, err)
+	}
+}
+
+// Promise: when a peer restarts, the line comes back by itself, and its
+// connection is a new one.
+func TestPeerRestartIsRedialled(t *testing.T) {
+	a, b := pair(t)
+	addr := b.node.Addr
+	b.close()
+	a.awaitUp(t, "XB", 0, false)
+	if _, err := a.line.Ask(t.Context(), "XB", 0, false, delivery("x")); !errors.Is(err, ErrDown) {
+		t.Fatalf("asked while down: %v", err)
+	}
+	again := newStation(t, "XB", "XB-1", addr, 1)
+	again.peer(a)
+	a.awaitUp(t, "XB", 0, true)
+	mustReceipt(t, a, "XB", "after", "receipt")
+}
+
+// Promise: two parties reach each other when only one of them can dial.
+func TestAcceptedConnectionCarriesQuestionsBothWays(t *testing.T) {
+	a := newStation(t, "XA", "XA-1", "127.0.0.1:0", 1)
+	b := newStation(t, "XB", "XB-1", "127.0.0.1:0", 1)
+	b.trust(a)
+	deaf := a.node
+	deaf.Addr = "127.0.0.1:9" // where nobody answers: XB cannot dial XA
+	b.line.SetPeers([]Peer{{"XA", []hotline.Node{deaf}}})
+	a.peer(b)
+	b.awaitUp(t, "XA", 0, true)
+	mustReceipt(t, b, "XA", "back", "receipt")
+}
+
+// Promise: a peer that leaves the directory is cut off at once, in both
+// directions, and cannot come back.
+func TestRemovedPeerIsClosed(t *testing.T) {
+	a, b := pair(t)
+	conn := a.conn(b.node)
+	b.line.SetPeers(nil)
+	select {
+	case <-conn.Context().Done():
+	case <-time.After(patience):
+		t.Fatal("connection of a removed peer stays open")
+	}
+	var app *quic.ApplicationError
+	if err := context.Cause(conn.Context()); !errors.As(err, &app) || app.ErrorCode != CloseRemoved {
+		t.Fatalf("closed with %v", err)
+	}
+	b.awaitCount(t, EventUnauthenticated, 1) // the redial is turned away
+	a.awaitUp(t, "XB", 0, false)
+}
+
+// Promise: a node whose key was replaced in the directory is cut off at once.
+func TestReplacedKeyIsClosed(t *testing.T) {
+	a, b := pair(t)
+	conn := b.conn(a.node)
+	other := newStation(t, "XA", "XA-1", "127.0.0.1:0", 9)
+	changed := a.node
+	changed.Key = other.node.Key
+	b.line.SetPeers([]Peer{{"XA", []hotline.Node{changed}}})
+	select {
+	case <-conn.Context().Done():
+	case <-time.After(patience):
+		t.Fatal("connection under the old key stays open")
+	}
+	b.awaitCount(t, EventUnauthenticated, 1) // XA dials again with the old key
+}
+
+// Promise: one peer's flood is answered busy and leaves another peer's
+// exchanges working.
+func TestFloodOfOnePeerLeavesAnotherAlone(t *testing.T) {
+	b := newStation(t, "XB", "XB-1", "127.0.0.1:0", 1)
+	a := newStation(t, "XA", "XA-1", "127.0.0.1:0", 1)
+	c := newStation(t, "XC", "XC-1", "127.0.0.1:0", 1)
+	b.peer(a, c)
+	a.peer(b)
+	c.peer(b)
+	for _, s := range []*station{a, c} {
+		s.awaitUp(t, "XB", 0, true)
+	}
+	good, err := EncodeQuestion(delivery("flood"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var flood sync.WaitGroup
+	defer flood.Wait()
+	defer cancel()
+	conn := a.conn(b.node)
+	for range 32 {
+		flood.Go(func() {
+			for ctx.Err() == nil {
+				_, _ = exchange(ctx, conn, good, false)
+			}
+		})
+	}
+	b.awaitCount(t, EventFlooded, 100)
+	for i := range 50 {
+		mustReceipt(t, c, "XB", fmt.Sprint("quiet ", i), "receipt")
+	}
+	// The flooder's own FLASH still has tokens.
+	if got, err := a.line.Ask(t.Context(), "XB", 0, true, delivery("flash")); err != nil || got.Code != "" {
+		t.Fatalf("FLASH of the flooding peer: %+v, %v", got, err)
+	}
+}
+
+// Promise: FLASH has places of its own, at the asking and at the asked side,
+// when all others are taken.
+func TestFlashPassesWhenAllOtherPlacesAreTaken(t *testing.T) {
+	a, b := pair(t)
+	release := make(chan struct{})
+	working := make(chan struct{}, hotline.LinkInFlight)
+	b.onDeliver(func(_ context.Context, _ hotline.Party, d *Delivery) *Answer {
+		if string(d.Statement) == "slow" {
+			working <- struct{}{}
+			<-release
+		}
+		return &Answer{Receipt: d.Statement}
+	})
+	var slow sync.WaitGroup
+	for range hotline.LinkInFlight {
+		slow.Go(func() { _, _ = a.line.Ask(t.Context(), "XB", 0, false, delivery("slow")) })
+	}
+	for range hotline.LinkInFlight {
+		<-working
+	}
+	got, err := a.line.Ask(t.Context(), "XB", 0, true, delivery("flash"))
+	if err != nil || string(got.Receipt) != "flash" {
+		t.Errorf("FLASH: %+v, %v", got, err)
+	}
+	// The asked side holds the bound by itself, not by the asker's grace.
+	frame, err := EncodeQuestion(delivery("ordinary"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := send(t, a.conn(b.node), frame); got.Code != hotline.CodeBusy {
+		t.Errorf("ordinary delivery beyond the bound: %+v", got)
+	}
+	close(release)
+	slow.Wait()
+}
+
+// Promise: a connection whose first question is no proper hello is closed with
+// a code.
+func TestConnectionWithoutHelloIsClosed(t *testing.T) {
+	good, err := EncodeQuestion(delivery("before hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger, err := EncodeQuestion(&Question{Hello: &Hello{Party: "XC", Node: "XC-1", Convention: hotline.ID{1}, Directory: 1, ConventionVersion: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := append([]byte(nil), stranger...)
+	later[prefixSize+2] = hotline.Protocol + 1
+	for _, c := range []struct {
+		name string
+		raw  []byte
+		code quic.ApplicationErrorCode
+	}{
+		{"delivery first", good, CloseNoHello},
+		{"garbage first", []byte("GET / HTTP/1.1\r\n\r\n"), CloseNoHello},
+		{"later version", later, CloseVersion},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := newStation(t, "XA", "XA-1", "127.0.0.1:0", 1)
+			b := newStation(t, "XB", "XB-1", "127.0.0.1:0", 1)
+			b.peer(a)
+			conn, err := a.Dial(t.Context(), b.node)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := conn.OpenStream()
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = s.Write(c.raw)
+			_ = s.Close()
+			<-conn.Context().Done()
+			var app *quic.ApplicationError
+			if err := context.Cause(conn.Context()); !errors.As(err, &app) || app.ErrorCode != c.code {
+				t.Fatalf("closed with %v, want code %d", err, c.code)
+			}
+			b.awaitCount(t, EventNoHello, 1)
+		})
+	}
+}
+
+// Promise: a refused hello closes the connection; the status says why, and the
+// line opens when the refusal ends.
+func TestRefusedHelloShowsAndRecovers(t *testing.T) {
+	a := newStation(t, "XA", "XA-1", "127.0.0.1:0", 1)
+	b := newStation(t, "XB", "XB-1", "127.0.0.1:0", 1)
+	b.refuse = hotline.CodeConvention
+	b.peer(a)
+	a.peer(b)
+	a.bell.await(t, "two dials", func() bool {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return a.dials["XB-1"] >= 2
+	})
+	status := a.line.Status()
+	if n := status[0].Nodes[0]; n.State == StateUp || !strings.Contains(n.LastError, string(hotline.CodeConvention)) {
+		t.Fatalf("status %+v", n)
+	}
+	b.mu.Lock()
+	b.refuse = ""
+	b.mu.Unlock()
+	a.awaitUp(t, "XB", 0, true)
+	mustReceipt(t, a, "XB", "x", "receipt")
+}
+
+// Promise: a node that is connected but answers no hello is shown as silent,
+// not as down and not as up.
+func TestSilentIsToldFromDown(t *testing.T) {
+	a, b := pair(t)
+	status := func(late time.Duration) NodeStatus {
+		a.line.mu.Lock()
+		defer a.line.mu.Unlock()
+		return a.line.peers["XB"].paths[0].status(time.Now().Add(late))
+	}
+	if n := status(0); n.State != StateUp || n.Answered.IsZero() || n.Heard.IsZero() || n.RTT <= 0 || n.LastError != "" {
+		t.Fatalf("status %+v", n)
+	}
+	if n := status(HelloInterval + hotline.LinkExchange + time.Minute); n.State != StateSilent {
+		t.Fatalf("status without an answer of late: %+v", n)
+	}
+	b.close()
+	a.awaitUp(t, "XB", 0, false)
+	a.bell.await(t, "state down with its reason", func() bool {
+		n := a.line.Status()[0].Nodes[0]
+		return n.State == StateDown && n.LastError != "" && n.RTT == 0
+	})
+}
+
+// Promise: a question that breaks a bound is refused before it leaves.
+func TestAskRefusesWhatBreaksABound(t *testing.T) {
+	a, _ := pair(t)
+	q := delivery("x")
+	q.Deliver.Statement = make([]byte, hotline.MaxStatement+1)
+	if _, err := a.line.Ask(t.Context(), "XB", 0, false, q); hotline.CodeOf(err) != hotline.CodeTooLarge {
+		t.Fatalf("err %v", err)
+	}
+	for _, path := range []int{-1, 1} {
+		if _, err := a.line.Ask(t.Context(), "XB", path, false, delivery("x")); !errors.Is(err, ErrDown) {
+			t.Fatalf("path %d: %v", path, err)
+		}
+	}
+	if _, err := a.line.Ask(t.Context(), "XZ", 0, false, delivery("x")); !errors.Is(err, ErrDown) {
+		t.Fatalf("unknown peer: %v", err)
+	}
+	a.line.Close()
+	if _, err := a.line.Ask(t.Context(), "XB", 0, false, delivery("x")); !errors.Is(err, ErrClosed) {
+		t.Fatalf("after close: %v", err)
+	}
+}
