@@ -38,16 +38,14 @@ func TestTruncateCrashOrder(t *testing.T) {
 		appendRange(t, s, synced, size)
 		closeStore(t, s)
 		files := snapshot(t, dir)
-		for _, target := range []int{0, 5, 256, 300, 512, 767, 1024, 1025} {
+		for _, target := range []int{0, 300, 512, 767, 1024, 1025} {
 			for n, finished := 0, false; !finished; n++ {
 				restore(t, dir, files)
 				finished = crashTruncate(t, dir, n, target)
-				for m := range 3 {
-					if s, err := open(dir, crashAt(m)); err == nil {
-						closeStore(t, s)
-					} else if !errors.Is(err, errCrash) {
-						t.Fatal(err)
-					}
+				if s, err := open(dir, crashAt(n%4)); err == nil {
+					closeStore(t, s)
+				} else if !errors.Is(err, errCrash) {
+					t.Fatal(err)
 				}
 				s := openStore(t, dir)
 				got := int(s.Size())

@@ -45,6 +45,8 @@ type Store struct {
 	next     view       // the state that is published as view after each change
 	file     *os.File   // edge file of the growing bundle
 	promised uint64     // entries below it must survive; at least mark, ahead of it while a Sync runs
+	buf      []byte     // records of one write, at most maxWrite and one entry
+	leaves   []Hash     // and their leaf hashes
 	failed   error      // first error that left the files in an unknown state, or ErrClosed
 }
 
@@ -95,8 +97,7 @@ func (s *Store) Append(entries ...[]byte) error {
 // appendChunk writes as many of entries as fit in one write and in the growing
 // bundle, and returns their number.
 func (s *Store) appendChunk(entries [][]byte) (int, error) {
-	var buf []byte
-	var leaves []Hash
+	buf, leaves := s.buf[:0], s.leaves[:0]
 	start := s.next.offsets[len(s.next.offsets)-1]
 	offsets := s.next.offsets
 	room := tileWidth - widthAt(s.next.edge.size, 0)
@@ -109,6 +110,7 @@ func (s *Store) appendChunk(entries [][]byte) (int, error) {
 		leaves = append(leaves, leaf)
 		offsets = append(offsets, start+int64(len(buf)))
 	}
+	s.buf, s.leaves = buf, leaves
 	n := tilesAt(s.next.edge.size, 0)
 	if err := s.step("write", edgePath(n)); err != nil {
 		return 0, err
