@@ -191,6 +191,17 @@ func TestFileHasOneForm(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	block, _ := pem.Decode(file)
+	for name, content := range map[string][]byte{
+		"long array head": append([]byte{0x98, 2}, block.Bytes[1:]...),
+		"indefinite":      append(append([]byte{0x9f}, block.Bytes[1:]...), 0xff),
+		"bytes after":     append(bytes.Clone(block.Bytes), 0),
+		"tag":             append([]byte{0xd9, 0xd9, 0xf7}, block.Bytes...),
+	} {
+		if _, err := Decrypt(pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: content}), pass); !errors.Is(err, ErrFile) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 // Promise: Encrypt refuses empty passphrases, bad purposes and zero keys.

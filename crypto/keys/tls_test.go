@@ -141,12 +141,24 @@ func TestTLSClientChecksProtocol(t *testing.T) {
 	}
 }
 
+// Promise: a server is not satisfied with a client that names no protocol.
+func TestTLSServerChecksProtocol(t *testing.T) {
+	a, b := mustKey(t, Ed25519, 1), mustKey(t, Ed25519, 2)
+	server := ServerTLS(mustCertificate(t, a), []string{"x/1"}, onlyConn(b.Public()))
+	client := ClientTLS(mustCertificate(t, b), "x/1", only(a.Public()))
+	client.NextProtos, client.VerifyConnection = nil, nil
+	if _, _, serverErr, _ := handshake(t, server, client); !errors.Is(serverErr, ErrPeer) {
+		t.Errorf("server: %v", serverErr)
+	}
+}
+
 // Promise: no session is ever resumed, even by a client that would like to.
 func TestTLSNoResumption(t *testing.T) {
 	a, b := mustKey(t, Ed25519, 1), mustKey(t, Ed25519, 2)
 	server := ServerTLS(mustCertificate(t, a), []string{"x/1"}, onlyConn(b.Public()))
 	client := ClientTLS(mustCertificate(t, b), "x/1", only(a.Public()))
 	client.SessionTicketsDisabled = false
+	client.ServerName = "peer" // the name under which the cache keeps sessions
 	client.ClientSessionCache = tls.NewLRUClientSessionCache(1)
 	for range 2 {
 		_, cs, serverErr, clientErr := handshake(t, server, client)

@@ -90,6 +90,14 @@ func TestBodyIsFresh(t *testing.T) {
 	if c1 == c2 || bytes.Equal(s1.ciphertext, s2.ciphertext) || bytes.Equal(s1.entries[0].sealed, s2.entries[0].sealed) {
 		t.Error("two sealings share a part")
 	}
+	k1, err1 := k.Open(keyInfo(testContext, []byte("XA")), s1.entries[0].sealed)
+	k2, err2 := k.Open(keyInfo(testContext, []byte("XA")), s2.entries[0].sealed)
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Equal(k1, k2) || len(k1) != contentKeySize {
+		t.Error("two sealings share a content key")
+	}
 }
 
 // Promise: each refusal has its own error: not for this key, not readable, not

@@ -68,6 +68,9 @@ func TestCheckMapRefuses(t *testing.T) {
 		"32-bit length":          "a1015a0000000161",
 		"64-bit length":          "a1015b000000000000000161",
 		"huge length":            "a1015bffffffffffffffff",
+		"16 bits for 255":        "a1011900ff",
+		"32 bits for 65535":      "a1011a0000ffff",
+		"64 bits for 2^32-1":     "a1011b00000000ffffffff",
 		"indefinite map":         "bf0101ff",
 		"indefinite array":       "a1019fff",
 		"indefinite bytes":       "a1015f4101ff",
@@ -137,6 +140,7 @@ func TestCheckMapBounds(t *testing.T) {
 		"elements":      {map[int]any{1: make([]bool, MaxElements)}, true},
 		"elements+1":    {map[int]any{1: make([]bool, MaxElements+1)}, false},
 		"largest":       {map[int]any{1: int64(math.MaxInt64), 2: int64(math.MinInt64), -1: nil, -2: "é"}, true},
+		"shortest":      {map[int]any{1: 23, 2: 24, 3: 255, 4: 256, 5: 65535, 6: 65536, 7: 1<<32 - 1, 8: 1 << 32}, true},
 		"keys in order": {map[any]any{10: 1, 24: 1, 100: 1, 256: 1, -1: 1, -25: 1, "a": 1, "aa": 1, "b": 1}, true},
 	} {
 		enc, err := oracleEncode.Marshal(c.v)
