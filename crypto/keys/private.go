@@ -120,6 +120,9 @@ func decompress(raw []byte) (*ecdsa.PublicKey, error) {
 // Public returns the public key.
 func (k *Private) Public() Public { return k.public }
 
+// Format names the key by its public part, so that no verb of fmt shows a secret.
+func (k Private) Format(f fmt.State, _ rune) { fmt.Fprint(f, "private key of ", k.public) }
+
 // Sign signs msg, of any length, in the form Public.Verify accepts.
 func (k *Private) Sign(msg []byte) ([]byte, error) {
 	switch key := k.signer.(type) {

@@ -161,6 +161,9 @@ func SealingFromSeed(seed [SeedSize]byte) (*SealingPrivate, error) {
 // Public returns the public key.
 func (k *SealingPrivate) Public() SealingPublic { return k.public }
 
+// Format names the key by its public part, so that no verb of fmt shows a secret.
+func (k SealingPrivate) Format(f fmt.State, _ rune) { fmt.Fprint(f, "private key of ", k.public) }
+
 // Open decrypts what Seal returned for the same info, or fails with ErrOpen.
 func (k *SealingPrivate) Open(info, sealed []byte) ([]byte, error) {
 	if k.key == nil {

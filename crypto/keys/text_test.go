@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -48,5 +49,25 @@ func TestLogShowsID(t *testing.T) {
 	line := out.String()
 	if !strings.Contains(line, k.Public().ID().String()) || !strings.Contains(line, s.Public().ID().String()) || len(line) > 400 {
 		t.Errorf("log line %s", line)
+	}
+}
+
+// Promise: no way of printing a private key shows its seed.
+func TestPrivateIsNotPrinted(t *testing.T) {
+	k, s := mustKey(t, Ed25519, 1), mustSealing(t)
+	for _, v := range []any{k, *k, s, *s, Key{Signing: k, Sealing: s}, []any{k, s}} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%x", "%q"} {
+			line := fmt.Sprintf(verb, v)
+			if !strings.Contains(line, "private key of") {
+				t.Errorf("%s of %T: %s", verb, v, line)
+			}
+			for _, seed := range [][SeedSize]byte{k.seed, s.seed} {
+				for _, form := range []string{"%v", "%d", "%x", "%#v", "%s"} {
+					if text := strings.Trim(fmt.Sprintf(form, seed), "[]"); strings.Contains(line, text) {
+						t.Errorf("%s of %T shows the seed", verb, v)
+					}
+				}
+			}
+		}
 	}
 }
