@@ -45,7 +45,7 @@ type Facts struct {
 	Nature     uint8    `cbor:"1,keyasint" json:"nature"`
 	Category   uint8    `cbor:"2,keyasint" json:"category"`
 	Relation   uint8    `cbor:"3,keyasint" json:"relation"`
-	Sectors    []uint8  `cbor:"4,keyasint,omitempty" json:"sectors,omitempty"`
+	Sectors    []uint16 `cbor:"4,keyasint,omitempty" json:"sectors,omitempty"`
 	Actor      uint8    `cbor:"5,keyasint" json:"actor"`
 	State      uint8    `cbor:"6,keyasint" json:"state"`
 	Indicators []string `cbor:"7,keyasint,omitempty" json:"indicators,omitempty"`

@@ -69,6 +69,13 @@ const (
 	DeskExchange       = 30 * time.Second
 	MaxDeskMessage     = 256 << 10
 	MaxWatchers        = 64
+	MaxDeskInbox       = 100 // items of one page
+	MaxDeskDuties      = 200 // in one status, most urgent first
+	MinIDDigits        = 8   // hexadecimal digits by which a person may name a statement
+	DeskHandshake      = 5 * time.Second
+	DeskIdle           = 20 * time.Second // a silent machine or node is noticed after this
+	DeskKeepAlive      = 5 * time.Second
+	DeskRetry          = 500 * time.Millisecond // between rounds while the group has no leader
 	MaxDeskConnections = 256
 	ExportChunk        = 128 << 10
 	GroupExchange      = 10 * time.Second
