@@ -33,6 +33,9 @@ func TestTruncateCrashOrder(t *testing.T) {
 	const size = 1030
 	ref := newReference(t, size)
 	for _, synced := range []int{0, 600, size} {
+		if testing.Short() && synced == 600 {
+			continue
+		}
 		dir := storeOf(t, synced)
 		s := openStore(t, dir)
 		appendRange(t, s, synced, size)
@@ -256,4 +259,79 @@ func checkHistory(t *rapid.T, s *Store, history [][]byte) {
 
 func sortedKeys[V any](m map[string]V) []string {
 	return slices.Sorted(maps.Keys(m))
+}
+
+// Tiles of a removed history that survive above a gap are gone, durably, once Open
+// or Truncate has returned: otherwise they would join the log when it has grown to them.
+func TestNothingOfRemovedHistorySurvives(t *testing.T) {
+	const size = 1100
+	files := snapshot(t, storeOf(t, size))
+	dir := filepath.Join(t.TempDir(), "log")
+	restore(t, dir, files)
+	d := &disk{dir: dir, content: map[string]int64{}, names: map[string]*[]byte{}, dying: -1}
+	s, err := open(dir, d.step)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Truncate(300); err != nil {
+		t.Fatal(err)
+	}
+	closeStore(t, s)
+	if names := sortedKeys(d.names); len(names) > 0 {
+		t.Fatalf("a loss of power can bring back %v", names)
+	}
+	// The crash that a Truncate in another process may have died of.
+	for _, p := range []string{"tile/0/002", "tile/entries/002", "tile/0/003", "tile/entries/003", "edge/4"} {
+		writeFile(t, filepath.Join(dir, p), files[p])
+	}
+	if s, err = open(dir, d.step); err != nil {
+		t.Fatal(err)
+	}
+	if names := sortedKeys(d.names); len(names) > 0 {
+		t.Fatalf("a loss of power can bring back %v", names)
+	}
+	f := s.Frontier()
+	var list [][]byte
+	for i := range 500 {
+		list = append(list, []byte(fmt.Sprint("another ", i)))
+		f.Append(LeafHash(list[i]))
+	}
+	if err := s.Append(list...); err != nil {
+		t.Fatal(err)
+	}
+	closeStore(t, s)
+	s = openStore(t, dir)
+	if s.Size() != f.Size || s.Root() != f.Root() {
+		t.Fatalf("size %d: entries of the removed history are back", s.Size())
+	}
+}
+
+// What Sync promises survives although the bundle is completed while Sync runs and
+// never reaches the disk.
+func TestSyncBesideCompletionOfItsBundle(t *testing.T) {
+	ref := newReference(t, 520)
+	dir := filepath.Join(t.TempDir(), "log")
+	s := openStore(t, dir)
+	appendRange(t, s, 0, 300)
+	s.hook = func(op, p string) error {
+		if op == "sync" && p == edgeDir {
+			s.hook = nil
+			appendRange(t, s, 300, 520)
+		}
+		return nil
+	}
+	if err := s.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	closeStore(t, s)
+	for _, p := range []string{"tile/0/001", "tile/entries/001", "edge/2"} {
+		if err := os.Remove(filepath.Join(dir, p)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s = openStore(t, dir)
+	if s.Size() < 300 {
+		t.Fatalf("size %d after a Sync of 300", s.Size())
+	}
+	checkPrefix(t, s, ref, int(s.Size()))
 }
