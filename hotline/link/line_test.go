@@ -262,6 +262,7 @@ func TestFloodOfOnePeerLeavesAnotherAlone(t *testing.T) {
 	c.peer(b)
 	for _, s := range []*station{a, c} {
 		s.awaitUp(t, "XB", 0, true)
+		s.awaitDialled(t, "XB")
 	}
 	good, err := EncodeQuestion(delivery("flood"))
 	if err != nil {

@@ -395,11 +395,11 @@ func (o *Outbox) launch(l *lane, p *parcel) Attempt {
 	return Attempt{Item: p.Item, Path: p.path, Try: p.try, PossibleDuplicate: p.doubt}
 }
 
-// pathAfter is the next path in rotation that is not avoided; if all others
-// are, the next one; with a single path, that one.
+// pathAfter is the next path in rotation that is not avoided, which may be the
+// same; if all are avoided, the next one.
 func (o *Outbox) pathAfter(path int) int {
 	n := len(o.avoid)
-	for i := 1; i < n; i++ {
+	for i := 1; i <= n; i++ {
 		if next := (path + i) % n; o.avoid[next] <= o.now {
 			return next
 		}

@@ -182,14 +182,29 @@ func (s *station) peer(others ...*station) {
 	s.line.SetPeers(list)
 }
 
-// join makes two stations peers and waits until both can ask.
+// join makes two stations peers and waits until both have greeted each other
+// on connections of their own.
 func join(t testing.TB, a, b *station) {
 	t.Helper()
 	a.trust(b)
 	b.peer(a)
 	a.peer(b)
-	a.awaitUp(t, b.party, 0, true)
-	b.awaitUp(t, a.party, 0, true)
+	for _, s := range [2][2]*station{{a, b}, {b, a}} {
+		s[0].awaitUp(t, s[1].party, 0, true)
+		s[0].awaitDialled(t, s[1].party)
+	}
+}
+
+// awaitDialled waits until our hello was accepted on a connection that we
+// dialled ourselves.
+func (s *station) awaitDialled(t testing.TB, party hotline.Party) {
+	t.Helper()
+	s.bell.await(t, "dialled and greeted", func() bool {
+		s.line.mu.Lock()
+		defer s.line.mu.Unlock()
+		c := s.line.peers[party].paths[0].dialled
+		return c != nil && !c.answered.IsZero()
+	})
 }
 
 func (s *station) awaitUp(t testing.TB, party hotline.Party, path int, want bool) {
