@@ -115,6 +115,7 @@ func TestFlippedBitInServiceStopsAndIsNotServed(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.restart(l)
+	g.hurry()
 	g.leader(ctx, l)
 	log.set(func() { log.flip = bad })
 	added := g.prepare("XA-N2")
@@ -227,6 +228,7 @@ func TestDamagedSnapshotIsRefusedAtOpen(t *testing.T) {
 	}
 	n.journal.lines = nil
 	g.restart(n)
+	g.hurry()
 	n.journal.wait(t, ctx, has("command 1"))
 	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
 		t.Fatalf("unfinished snapshot is still there: %v", err)

@@ -150,8 +150,21 @@ func newGroup(t *testing.T) *group {
 	return &group{t: t, keys: &testKeys{pins: map[string]string{}}, dir: t.TempDir()}
 }
 
-var testTiming = Timing{Heartbeat: 200 * time.Millisecond, Election: 200 * time.Millisecond, Lease: 100 * time.Millisecond,
-	Commit: 10 * time.Millisecond, Write: 10 * time.Second}
+// testTiming is slow, so that a busy machine does not cost a leader its office
+// in the middle of a test; hurry makes up for it.
+var testTiming = Timing{Heartbeat: 2 * time.Second, Election: 2 * time.Second, Lease: 1500 * time.Millisecond,
+	Commit: 10 * time.Millisecond, Write: 30 * time.Second}
+
+// hurry makes the first node stand for election at once when it knows no leader.
+func (g *group) hurry() {
+	g.t.Helper()
+	r := g.nodes[0].raft
+	c := r.ReloadableConfig()
+	c.HeartbeatTimeout -= time.Millisecond // a shorter one is looked at at once
+	if err := r.ReloadConfig(c); err != nil {
+		g.t.Fatal(err)
+	}
+}
 
 // prepare makes a node that has not been started.
 func (g *group) prepare(name string) *node {
@@ -212,17 +225,8 @@ func startGroup(t *testing.T, size int, adjust ...func(*node)) *group {
 		}
 		g.open(n)
 	}
+	g.hurry()
 	return g
-}
-
-func (g *group) named(id string) *node {
-	for _, n := range g.nodes {
-		if n.cfg.ID == id {
-			return n
-		}
-	}
-	g.t.Fatalf("no node %s", id)
-	return nil
 }
 
 // leader waits until a member among nodes leads with everything committed.

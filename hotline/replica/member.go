@@ -25,10 +25,11 @@ const (
 	rpcTimeout = 5 * time.Second
 	// snapshotCheck is how often Raft looks whether SnapshotEvery is reached.
 	snapshotCheck = 30 * time.Second
-	// drainWait bounds the wait of Close for undecided proposals, stopWait that
-	// for Raft's goroutines.
-	drainWait = 2 * time.Second
-	stopWait  = 10 * time.Second
+	// Close waits for handing leadership over (Raft itself gives up after
+	// Timing.Election), then for undecided proposals, then for its goroutines.
+	handOverWait = 2 * time.Second
+	drainWait    = 2 * time.Second
+	stopWait     = 10 * time.Second
 )
 
 // Member is one running member of the group. All methods may be called
@@ -269,7 +270,7 @@ func (m *Member) stopped() bool { return m.closing.Load() || m.ctx.Err() != nil 
 func (m *Member) Close() error {
 	m.closeOnce.Do(func() {
 		if m.IsLeader() {
-			ctx, cancel := context.WithTimeout(m.ctx, 2*m.cfg.Timing.Election)
+			ctx, cancel := context.WithTimeout(m.ctx, handOverWait)
 			if err := m.TransferLeadership(ctx); err != nil && !errors.Is(err, errNoSuccessor) {
 				m.cfg.Logger.Warn("leadership was not handed over", "member", m.cfg.ID, "error", err)
 			}
