@@ -1,0 +1,144 @@
+// Command hotline is what people use: parties and officers make their keys and sign their documents with it, offline, and officers
+// work at the desk of their own group with it.
+//
+// Every verb has --json. Exit codes: 0 done, 1 refused (the line on standard error says by which rule and what to do next),
+// 2 usage.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"example.org/hotline/crypto/keys"
+)
+
+// app is what every verb needs from its surroundings. Tests replace its fields; verbs read no clock and no terminal otherwise.
+type app struct {
+	in         io.Reader
+	out        io.Writer
+	err        io.Writer
+	now        func() time.Time
+	secret     func(label string) ([]byte, error) // asks for a passphrase without showing it
+	json       bool                               // --json
+	home       string                             // --home
+	passphrase string                             // --passphrase
+}
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+// run is the whole program: its result is the exit code.
+func run(args []string) int {
+	root := newRoot()
+	root.SetArgs(args)
+	cmd, err := root.ExecuteC()
+	if err == nil {
+		return exitOK
+	}
+	asJSON, flagErr := cmd.Flags().GetBool("json")
+	f := explain(err)
+	f.write(os.Stderr, asJSON && flagErr == nil)
+	return f.exit
+}
+
+// newRoot makes the command tree over the standard streams.
+func newRoot() *cobra.Command {
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, now: time.Now, secret: askTerminal}
+	root := &cobra.Command{
+		Use:   "hotline",
+		Short: "Warn another party, be warned, and keep a record that both can prove",
+		Long: "hotline makes keys and documents (party, officer, node, convention, directory, key) without any network, and lets\n" +
+			"officers work at the desk of their own group.\n\n" +
+			"It shows whether agreed procedure was followed. It does not attribute, and it makes no legal determination.",
+		SilenceErrors: true, SilenceUsage: true,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	flags := root.PersistentFlags()
+	flags.BoolVar(&a.json, "json", false, "print one JSON value instead of text")
+	flags.StringVar(&a.home, "home", defaultHome(), "directory of this officer's settings and documents")
+	flags.Lookup("home").DefValue = "$HOTLINE_HOME, or hotline in the user's configuration directory" // one help text on every machine
+	flags.StringVar(&a.passphrase, "passphrase", "prompt", "where the passphrase comes from: prompt, file:PATH or credential:NAME")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%v", err) })
+	root.AddCommand(ceremonyVerbs(a)...)
+	root.AddCommand(newManCmd(a))
+	checkArguments(root)
+	return root
+}
+
+// checkArguments turns the errors of argument checks into usage errors, and an unknown verb below a group of verbs too.
+func checkArguments(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return usage(cmd, "%v", err)
+			}
+			return nil
+		}
+	}
+	for _, child := range cmd.Commands() {
+		checkArguments(child)
+	}
+}
+
+// newGroupCmd makes a verb that only holds other verbs.
+func newGroupCmd(use, short string, verbs ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: use, Short: short, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(verbs...)
+	return cmd
+}
+
+// defaultHome is $HOTLINE_HOME, or hotline in the user's configuration directory, or .hotline here where there is neither.
+func defaultHome() string {
+	if dir := os.Getenv("HOTLINE_HOME"); dir != "" {
+		return dir
+	}
+	if dir, err := os.UserConfigDir(); err == nil {
+		return filepath.Join(dir, "hotline")
+	}
+	return ".hotline"
+}
+
+// show prints v as JSON, or what text writes.
+func (a *app) show(v any, text func(w io.Writer)) error {
+	if !a.json {
+		text(a.out)
+		return nil
+	}
+	e := json.NewEncoder(a.out)
+	e.SetIndent("", "  ")
+	if err := e.Encode(v); err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	return nil
+}
+
+// oldPassphrase returns the passphrase of keys that exist.
+func (a *app) oldPassphrase() ([]byte, error) { return keys.Passphrase(a.passphrase, a.secret) }
+
+// newPassphrase returns the passphrase for keys that are made. At a terminal it is asked for twice.
+func (a *app) newPassphrase() ([]byte, error) {
+	return keys.Passphrase(a.passphrase, func(label string) ([]byte, error) {
+		first, err := a.secret("new " + label)
+		if err != nil {
+			return nil, err
+		}
+		again, err := a.secret("the same again")
+		if err != nil {
+			return nil, err
+		}
+		if string(first) != string(again) {
+			return nil, errors.New("the two differ")
+		}
+		return first, nil
+	})
+}
