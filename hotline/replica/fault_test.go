@@ -16,7 +16,7 @@ type faultyLog struct {
 	stall   chan struct{} // when set, StoreLogs waits for it
 	stalled chan struct{} // gets a value when StoreLogs waits
 	flip    uint64        // entry read with one bit wrong
-	stable  error         // of SetUint64
+	stable  error         // of Set
 }
 
 func newFaultyLog() *faultyLog { return &faultyLog{stalled: make(chan struct{}, 1)} }
@@ -59,12 +59,12 @@ func (f *faultyLog) GetLog(index uint64, l *raft.Log) error {
 	return err
 }
 
-func (f *faultyLog) SetUint64(key []byte, val uint64) error {
+func (f *faultyLog) Set(key, val []byte) error {
 	f.mu.Lock()
 	err := f.stable
 	f.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	return f.diskLog.SetUint64(key, val)
+	return f.diskLog.Set(key, val)
 }

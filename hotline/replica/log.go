@@ -190,44 +190,60 @@ func (s *sealedLog) write(what string, f func() error) error {
 	return err
 }
 
+// Term and vote carry a hash too: with a flipped bit in either a member could
+// vote twice in one term.
+const stableDomain = "hotline/replica/stable/1\x00"
+
+func sealOfStable(key, val []byte) []byte {
+	b := binary.BigEndian.AppendUint32([]byte(stableDomain), uint32(len(key)))
+	sum := sha256.Sum256(append(append(b, key...), val...))
+	return sum[:]
+}
+
 // Set keeps term and vote. Raft panics when it fails; see breaker.abort.
 func (s *sealedLog) Set(key, val []byte) error {
-	err := s.write("storing the vote", func() error { return s.disk.Set(key, val) })
-	return s.must(err)
-}
-
-// SetUint64 keeps term and vote. Raft panics when it fails; see breaker.abort.
-func (s *sealedLog) SetUint64(key []byte, val uint64) error {
-	err := s.write("storing the term", func() error { return s.disk.SetUint64(key, val) })
-	return s.must(err)
-}
-
-// must ends Raft's goroutine on any error but that of a closed store.
-func (s *sealedLog) must(err error) error {
+	sealed := append(bytes.Clone(val), sealOfStable(key, val)...)
+	err := s.write("storing term or vote", func() error { return s.disk.Set(key, sealed) })
 	if err != nil && !errors.Is(err, types.ErrClosed) {
 		s.brk.abort(err)
 	}
 	return err
 }
 
+// SetUint64 keeps term and vote; see Set.
+func (s *sealedLog) SetUint64(key []byte, val uint64) error {
+	return s.Set(key, binary.BigEndian.AppendUint64(nil, val))
+}
+
+// Get returns nothing for a key that was never set.
 func (s *sealedLog) Get(key []byte) ([]byte, error) {
-	v, err := s.disk.Get(key)
-	return v, s.readStable(err)
-}
-
-func (s *sealedLog) GetUint64(key []byte) (uint64, error) {
-	v, err := s.disk.GetUint64(key)
-	return v, s.readStable(err)
-}
-
-func (s *sealedLog) readStable(err error) error {
-	// Raft knows "never set" by this text only.
-	if err == nil || errors.Is(err, types.ErrClosed) || err.Error() == "not found" {
-		return err
+	sealed, err := s.disk.Get(key)
+	switch {
+	case errors.Is(err, types.ErrClosed):
+		return nil, err
+	case err != nil:
+		err = fmt.Errorf("reading term or vote failed, check the disk of this node: %w", err)
+		s.brk.trip(err)
+		return nil, err
+	case len(sealed) == 0:
+		return nil, nil
 	}
-	err = fmt.Errorf("reading term or vote failed, check the disk of this node: %w", err)
-	s.brk.trip(err)
-	return err
+	at := len(sealed) - sha256.Size
+	if at < 0 || !bytes.Equal(sealed[at:], sealOfStable(key, sealed[:at])) {
+		err := fmt.Errorf("%w: %s does not match its hash; %s", errCorrupt, key, rebuildAdvice)
+		s.brk.trip(err)
+		return nil, err
+	}
+	return sealed[:at], nil
+}
+
+// GetUint64 returns 0 for a key that was never set.
+func (s *sealedLog) GetUint64(key []byte) (uint64, error) {
+	val, err := s.Get(key)
+	if err != nil || len(val) != 8 {
+		return 0, err
+	}
+	return binary.BigEndian.Uint64(val), nil
 }
 
 // verifyAll reads the whole log once, before this member may vote.

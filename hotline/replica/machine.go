@@ -136,8 +136,15 @@ func (a *machine) restoreFrom(r io.Reader) (err error) {
 type capture func(io.Writer) error
 
 // Persist leaves closing and cancelling to Raft, which does both.
-func (c capture) Persist(sink raft.SnapshotSink) error {
-	frames := newFrameWriter(sink)
+func (c capture) Persist(to raft.SnapshotSink) error {
+	sink, ok := to.(*verifiedSink)
+	if !ok {
+		return fmt.Errorf("snapshot sink %T does not verify", to)
+	}
+	frames, err := newFrameWriter(sink, sink.first)
+	if err != nil {
+		return err
+	}
 	if err := c(frames); err != nil {
 		return err
 	}

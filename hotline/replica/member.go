@@ -49,6 +49,7 @@ type Member struct {
 	layer *raftLayer
 
 	serveGates, askGates gates
+	changing             *gate // changes of the configuration
 
 	closing   atomic.Bool
 	undecided sync.WaitGroup // requests in Raft's hands
@@ -82,6 +83,7 @@ func Open(cfg Config) (*Member, error) {
 		cfg: cfg, ctx: ctx, cancel: cancel,
 		serveGates: gates{inside: MaxServing, waiting: MaxServeQueue},
 		askGates:   gates{inside: MaxAsking, waiting: MaxAskQueue},
+		changing:   newGate(1, maxChanges),
 		watchers:   make(map[chan bool]struct{}),
 		changed:    make(chan struct{}),
 		started:    make(chan struct{}),

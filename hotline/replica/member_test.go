@@ -198,6 +198,12 @@ func TestMembership(t *testing.T) {
 	if got := added.journal.wait(t, ctx, has("behind the snapshot")); len(got) != 101 || added.journal.restored != 1 {
 		t.Fatalf("new member has %d commands after %d snapshots", len(got), added.journal.restored)
 	}
+	if err := l.AddNonvoter(ctx, "XA-N3", added.cfg.Address); err == nil || errors.Is(err, ErrUnknown) {
+		t.Fatalf("two members at one address: %v", err)
+	}
+	if err := l.Remove(ctx, "XA-N1"); err == nil || errors.Is(err, ErrUnknown) {
+		t.Fatalf("removed the only voter: %v", err)
+	}
 	if err := l.Promote(ctx, "XA-N2"); err != nil {
 		t.Fatal(err)
 	}
@@ -254,6 +260,33 @@ func TestPromoteRefusesLagging(t *testing.T) {
 	}
 	if err := l.Promote(ctx, "XA-N2"); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A follower whose disk was slow for a while is fed again once it answers, without
+// a restart: no deadlock between leader and follower stays behind.
+func TestSlowFollowerCatchesUp(t *testing.T) {
+	ctx := within(t)
+	logs := map[string]*faultyLog{}
+	g := startGroup(t, 3, func(n *node) {
+		logs[n.cfg.ID] = newFaultyLog()
+		logs[n.cfg.ID].into(n)
+	})
+	l := g.leader(ctx)
+	slow := without(g.nodes, l)[0]
+	for round := range 3 {
+		release := make(chan struct{})
+		logs[slow.cfg.ID].set(func() { logs[slow.cfg.ID].stall = release })
+		for i := range 3 * maxAppend {
+			l.mustPropose(t, ctx, fmt.Sprintf("round %d command %d", round, i))
+		}
+		<-logs[slow.cfg.ID].stalled
+		logs[slow.cfg.ID].set(func() { logs[slow.cfg.ID].stall = nil })
+		close(release)
+		slow.journal.wait(t, ctx, has(fmt.Sprintf("round %d command %d", round, 3*maxAppend-1)))
+	}
+	if got := l.Stats(); !got.IsLeader {
+		t.Fatal("leadership was lost over a slow follower")
 	}
 }
 

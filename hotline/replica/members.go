@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -11,6 +12,9 @@ import (
 
 // statusTimeout bounds the question to a member how far it is.
 const statusTimeout = 5 * time.Second
+
+// maxChanges bounds the changes of the configuration that wait for their turn.
+const maxChanges = 16
 
 // errNoSuccessor: no other member has a vote.
 var errNoSuccessor = errors.New("no other member could lead")
@@ -54,15 +58,20 @@ func (m *Member) AddNonvoter(ctx context.Context, id, address string) error {
 	if id == "" || address == "" {
 		return errors.New("a new member needs an id and an address")
 	}
-	all, err := m.Members()
-	if err != nil {
-		return err
-	}
-	if _, err := m.member(id); err != nil && len(all) >= MaxMembers {
-		return fmt.Errorf("the group has %d members already, the most that are possible", len(all))
-	}
-	return m.change(ctx, func(wait time.Duration) raft.Future {
-		return m.raft.AddNonvoter(raft.ServerID(id), raft.ServerAddress(address), 0, wait)
+	return m.change(ctx, func(all []Server) (submission, error) {
+		known := false
+		for _, s := range all {
+			known = known || s.ID == id
+			if s.ID != id && s.Address == address {
+				return nil, fmt.Errorf("address %s is that of member %s already", address, s.ID)
+			}
+		}
+		if !known && len(all) >= MaxMembers {
+			return nil, fmt.Errorf("the group has %d members already, the most that are possible", len(all))
+		}
+		return func(wait time.Duration) raft.Future {
+			return m.raft.AddNonvoter(raft.ServerID(id), raft.ServerAddress(address), 0, wait)
+		}, nil
 	})
 }
 
@@ -72,21 +81,21 @@ func (m *Member) AddNonvoter(ctx context.Context, id, address string) error {
 // It works on the leader only. The other errors are those of Propose, and
 // ErrNotMember, ErrUnreachable.
 func (m *Member) Promote(ctx context.Context, id string) error {
-	s, err := m.member(id)
-	if err != nil {
-		return err
-	}
-	if s.Voter {
-		return nil
-	}
-	if !m.IsLeader() {
-		return ErrNotLeader
-	}
-	if err := m.caughtUp(ctx, s); err != nil {
-		return err
-	}
-	return m.change(ctx, func(wait time.Duration) raft.Future {
-		return m.raft.AddVoter(raft.ServerID(s.ID), raft.ServerAddress(s.Address), 0, wait)
+	return m.change(ctx, func(all []Server) (submission, error) {
+		i := slices.IndexFunc(all, func(s Server) bool { return s.ID == id })
+		if i < 0 {
+			return nil, fmt.Errorf("%w: %s", ErrNotMember, id)
+		}
+		s := all[i]
+		if s.Voter {
+			return nil, nil
+		}
+		if err := m.caughtUp(ctx, s); err != nil {
+			return nil, err
+		}
+		return func(wait time.Duration) raft.Future {
+			return m.raft.AddVoter(raft.ServerID(s.ID), raft.ServerAddress(s.Address), 0, wait)
+		}, nil
 	})
 }
 
@@ -94,8 +103,8 @@ func (m *Member) caughtUp(ctx context.Context, s Server) error {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	answer, err := m.exchange(ctx, s.ID, s.Address, kindStatus, nil)
-	if errors.Is(err, ErrUnknown) {
-		return fmt.Errorf("%w: %w", ErrUnreachable, errors.Unwrap(err))
+	if errors.Is(err, ErrUnknown) { // asking changes nothing, so nothing is open
+		return fmt.Errorf("%w: %s did not say how far it is: %v", ErrUnreachable, s.ID, err)
 	}
 	if err != nil {
 		return err
@@ -119,19 +128,51 @@ func (m *Member) caughtUp(ctx context.Context, s Server) error {
 // Remove takes a member out of the group; removing one that is not in it does
 // nothing. A leader that removes itself steps down once that is committed. A
 // removed member stays silent and is to be closed; its id must not be used
-// again. It works on the leader only. The errors are those of Propose.
+// again. The only voter cannot be removed. It works on the leader only. The
+// other errors are those of Propose.
 func (m *Member) Remove(ctx context.Context, id string) error {
-	return m.change(ctx, func(wait time.Duration) raft.Future {
-		return m.raft.RemoveServer(raft.ServerID(id), 0, wait)
+	return m.change(ctx, func(all []Server) (submission, error) {
+		voters := 0
+		for _, s := range all {
+			if s.Voter && s.ID != id {
+				voters++
+			}
+		}
+		if voters == 0 {
+			return nil, fmt.Errorf("%s has the only vote of the group, give another member one first", id)
+		}
+		return func(wait time.Duration) raft.Future {
+			return m.raft.RemoveServer(raft.ServerID(id), 0, wait)
+		}, nil
 	})
 }
 
-// change commits one change of the configuration. Raft makes one at a time.
-func (m *Member) change(ctx context.Context, submit func(time.Duration) raft.Future) error {
+// submission gives one change to Raft.
+type submission func(wait time.Duration) raft.Future
+
+// change commits one change of the configuration. Changes made through this
+// member follow one another, so that what prepare sees is what is changed. Raft
+// itself checks again, but its refusals look like lost outcomes.
+func (m *Member) change(ctx context.Context, prepare func(all []Server) (submission, error)) error {
+	if m.stopped() {
+		return ErrStopped
+	}
+	if err := m.changing.enter(ctx); err != nil {
+		return err
+	}
+	defer m.changing.leave()
 	if !m.IsLeader() {
 		return ErrNotLeader
 	}
-	_, err := m.decide(ctx, func() {}, submit)
+	all, err := m.Members()
+	if err != nil {
+		return err
+	}
+	submit, err := prepare(all)
+	if err != nil || submit == nil {
+		return err
+	}
+	_, err = m.decide(ctx, func() {}, submit)
 	return err
 }
 

@@ -22,13 +22,16 @@ const (
 const (
 	// transferTimeout bounds reading one request, and writing one answer.
 	transferTimeout = 30 * time.Second
-	// acceptPause is the wait after a failed Accept of the Network.
-	acceptPause = 100 * time.Millisecond
+	// acceptPause is the wait after a failed Accept of the Network; it doubles
+	// with each further one, up to maxAcceptPause.
+	acceptPause    = 100 * time.Millisecond
+	maxAcceptPause = 5 * time.Second
 )
 
 // acceptLoop takes inbound connections until the member closes or fails.
 func (m *Member) acceptLoop() {
 	inbound := make(map[string][]*quic.Conn)
+	pause := acceptPause
 	for {
 		conn, from, err := m.cfg.Network.Accept(m.ctx)
 		if m.ctx.Err() != nil {
@@ -40,11 +43,13 @@ func (m *Member) acceptLoop() {
 		if err != nil {
 			m.cfg.Logger.Warn("accepting a connection failed", "error", err)
 			select {
-			case <-time.After(acceptPause):
+			case <-time.After(pause):
 			case <-m.ctx.Done():
 			}
+			pause = min(2*pause, maxAcceptPause)
 			continue
 		}
+		pause = acceptPause
 		inbound[from] = keepNewest(append(inbound[from], conn))
 		m.wg.Go(func() { m.serveConn(conn, from) })
 	}

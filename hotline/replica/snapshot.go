@@ -21,11 +21,12 @@ import (
 // A snapshot is a chain of frames, so that its reader yields only bytes that it
 // has verified, and so that a shortened file is noticed:
 //
-//	frame = length (4 bytes, big-endian, at most maxFrame) || data || link
-//	link  = SHA-256(previous link || length || data); the first "previous link" is
-//	        SHA-256(snapshotDomain)
+//	snapshot = first link || frame...
+//	frame    = length (4 bytes, big-endian, at most maxFrame) || data || link
+//	link     = SHA-256(previous link || length || data)
 //
-// A frame of length 0 is the last.
+// The first link is the hash of the metadata (see firstLink), which Raft stores
+// beside the state without a check of its own. A frame of length 0 is the last.
 const (
 	maxFrame       = 64 << 10
 	snapshotDomain = "hotline/replica/snapshot/1\x00"
@@ -39,7 +40,22 @@ var errSnapshot = errors.New("corrupt snapshot")
 
 type chain [sha256.Size]byte
 
-func newChain() chain { return sha256.Sum256([]byte(snapshotDomain)) }
+// firstLink binds what the snapshot stands for: the last entry in it, and the
+// members of the group.
+func firstLink(index, term uint64, members raft.Configuration, membersIndex uint64) chain {
+	b := []byte(snapshotDomain)
+	for _, n := range []uint64{index, term, membersIndex, uint64(len(members.Servers))} {
+		b = binary.BigEndian.AppendUint64(b, n)
+	}
+	for _, s := range members.Servers {
+		b = append(b, byte(s.Suffrage))
+		for _, text := range []string{string(s.ID), string(s.Address)} {
+			b = binary.BigEndian.AppendUint32(b, uint32(len(text)))
+			b = append(b, text...)
+		}
+	}
+	return sha256.Sum256(b)
+}
 
 func (c *chain) add(length [4]byte, data []byte) {
 	h := sha256.New()
@@ -56,8 +72,9 @@ type frameWriter struct {
 	buf  []byte
 }
 
-func newFrameWriter(w io.Writer) *frameWriter {
-	return &frameWriter{w: w, link: newChain(), buf: make([]byte, 0, maxFrame)}
+func newFrameWriter(w io.Writer, first chain) (*frameWriter, error) {
+	_, err := w.Write(first[:])
+	return &frameWriter{w: w, link: first, buf: make([]byte, 0, maxFrame)}, err
 }
 
 func (f *frameWriter) Write(p []byte) (int, error) {
@@ -108,7 +125,11 @@ type frameReader struct {
 }
 
 func newFrameReader(r io.Reader) *frameReader {
-	return &frameReader{r: r, link: newChain(), buf: make([]byte, maxFrame)}
+	f := &frameReader{r: r, buf: make([]byte, maxFrame)}
+	if _, err := io.ReadFull(r, f.link[:]); err != nil {
+		f.err = fmt.Errorf("%w: ends too early: %w", errSnapshot, noEOF(err))
+	}
+	return f
 }
 
 func (f *frameReader) Read(p []byte) (int, error) {
@@ -231,14 +252,17 @@ func (n snapshotName) less(other snapshotName) bool {
 // verify reads a finished snapshot from its first byte to its last, and returns the
 // hash of the raw bytes also when the frames in them are wrong.
 func (s *snapshotStore) verify(id string) ([]byte, error) {
-	_, r, err := s.files.Open(id)
+	meta, r, err := s.files.Open(id)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = r.Close() }()
 	raw := sha256.New()
 	tee := io.TeeReader(r, raw)
-	_, err = io.Copy(io.Discard, newFrameReader(tee))
+	frames := newFrameReader(tee)
+	if err = aboutThis(meta, frames.link); err == nil {
+		_, err = io.Copy(io.Discard, frames)
+	}
 	if rest, drainErr := io.Copy(io.Discard, tee); err == nil {
 		if err = drainErr; err == nil && rest > 0 {
 			err = fmt.Errorf("%w: %d bytes behind its end", errSnapshot, rest)
@@ -249,12 +273,41 @@ func (s *snapshotStore) verify(id string) ([]byte, error) {
 
 func (s *snapshotStore) List() ([]*raft.SnapshotMeta, error) { return s.files.List() }
 
+// aboutThis says whether metadata and state belong together.
+func aboutThis(meta *raft.SnapshotMeta, first chain) error {
+	if first != firstLink(meta.Index, meta.Term, meta.Configuration, meta.ConfigurationIndex) {
+		return fmt.Errorf("%w: its metadata is not that of its state", errSnapshot)
+	}
+	return nil
+}
+
+// Open yields the raw bytes, for a restore here or on another member, once the
+// state has passed the checksum of the file and the metadata its hash.
 func (s *snapshotStore) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
 	meta, r, err := s.files.Open(id)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		s.brk.trip(fmt.Errorf("snapshot %s cannot be opened: %w; %s", filepath.Join(s.dir, id), err, rebuildAdvice))
+	if errors.Is(err, fs.ErrNotExist) { // superseded between List and Open
+		return nil, nil, err
 	}
-	return meta, r, err
+	var first chain
+	if err == nil {
+		if _, err = io.ReadFull(r, first[:]); err == nil {
+			err = aboutThis(meta, first)
+		}
+		if err != nil {
+			err = errors.Join(err, r.Close())
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("snapshot %s cannot be opened: %w; %s", filepath.Join(s.dir, id), err, rebuildAdvice)
+		s.brk.trip(err)
+		return nil, nil, err
+	}
+	return meta, rawSnapshot{io.MultiReader(bytes.NewReader(first[:]), r), r}, nil
+}
+
+type rawSnapshot struct {
+	io.Reader
+	io.Closer
 }
 
 func (s *snapshotStore) Create(version raft.SnapshotVersion, index, term uint64, configuration raft.Configuration,
@@ -264,13 +317,15 @@ func (s *snapshotStore) Create(version raft.SnapshotVersion, index, term uint64,
 	if err != nil {
 		return nil, err
 	}
-	return &verifiedSink{SnapshotSink: sink, store: s, written: sha256.New()}, nil
+	first := firstLink(index, term, configuration, configurationIndex)
+	return &verifiedSink{SnapshotSink: sink, store: s, first: first, written: sha256.New()}, nil
 }
 
 // verifiedSink reads back what was written when it is closed.
 type verifiedSink struct {
 	raft.SnapshotSink
 	store   *snapshotStore
+	first   chain
 	written hash.Hash
 	closed  atomic.Bool
 }

@@ -29,7 +29,10 @@ func TestFramesRoundTrip(t *testing.T) {
 			want[i] = byte(i * 31)
 		}
 		var stored bytes.Buffer
-		w := newFrameWriter(&stored)
+		w, err := newFrameWriter(&stored, chain{1})
+		if err != nil {
+			t.Fatal(err)
+		}
 		for rest := want; len(rest) > 0; {
 			n := min(step, len(rest))
 			if _, err := w.Write(rest[:n]); err != nil {
@@ -52,7 +55,10 @@ func TestFramesRoundTrip(t *testing.T) {
 func TestFramesNoticeDamage(t *testing.T) {
 	want := bytes.Repeat([]byte("state "), 3)
 	var stored bytes.Buffer
-	w := newFrameWriter(&stored)
+	w, err := newFrameWriter(&stored, chain{1})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, part := range [][]byte{want[:7], want[7:]} {
 		if _, err := w.Write(part); err != nil {
 			t.Fatal(err)
@@ -252,6 +258,44 @@ func TestReadClassifies(t *testing.T) {
 	s.disk = undecodable{disk}
 	if err := s.read(20, &l); !errors.Is(err, errCorrupt) {
 		t.Fatalf("undecodable: %v", err)
+	}
+}
+
+// Term and vote are refused when a bit of them, or of their key, is not as stored.
+func TestStableValuesAreSealed(t *testing.T) {
+	s, _, tr := newSealedLog(t)
+	term, vote := []byte("CurrentTerm"), []byte("LastVoteCand")
+	if v, err := s.GetUint64(term); v != 0 || err != nil {
+		t.Fatalf("never set: %d, %v", v, err)
+	}
+	if err := errors.Join(s.SetUint64(term, 7), s.Set(vote, []byte("XA-N2"))); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := s.GetUint64(term); v != 7 || err != nil {
+		t.Fatalf("term %d, %v", v, err)
+	}
+	if v, err := s.Get(vote); string(v) != "XA-N2" || err != nil {
+		t.Fatalf("vote %q, %v", v, err)
+	}
+	stored, err := s.disk.Get(term)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored = bytes.Clone(stored)
+	if err := s.disk.Set(vote, stored); err != nil {
+		t.Fatal(err)
+	}
+	stored[7] ^= 1
+	if err := s.disk.Set(term, stored); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range [][]byte{term, vote} {
+		if _, err := s.Get(key); !errors.Is(err, errCorrupt) {
+			t.Fatalf("damaged %s: %v", key, err)
+		}
+	}
+	if len(tr.errs) != 2 {
+		t.Fatalf("tripped %v", tr.errs)
 	}
 }
 
