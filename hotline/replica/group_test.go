@@ -140,13 +140,13 @@ type node struct {
 }
 
 type group struct {
-	t     *testing.T
+	t     testing.TB
 	keys  *testKeys
 	dir   string
 	nodes []*node
 }
 
-func newGroup(t *testing.T) *group {
+func newGroup(t testing.TB) *group {
 	return &group{t: t, keys: &testKeys{pins: map[string]string{}}, dir: t.TempDir()}
 }
 
@@ -181,7 +181,7 @@ func (g *group) prepare(name string) *node {
 	return n
 }
 
-func testLogger(t *testing.T) *slog.Logger {
+func testLogger(t testing.TB) *slog.Logger {
 	if os.Getenv("REPLICA_TEST_LOG") == "" {
 		return nil
 	}
@@ -210,7 +210,7 @@ func (g *group) restart(n *node) {
 }
 
 // startGroup opens size voters that know one another.
-func startGroup(t *testing.T, size int, adjust ...func(*node)) *group {
+func startGroup(t testing.TB, size int, adjust ...func(*node)) *group {
 	t.Helper()
 	g := newGroup(t)
 	var servers []Server

@@ -47,7 +47,7 @@ type testNetwork struct {
 	listen *quic.Listener
 }
 
-func newTestNetwork(t *testing.T, keys *testKeys, name, addr string) *testNetwork {
+func newTestNetwork(t testing.TB, keys *testKeys, name, addr string) *testNetwork {
 	t.Helper()
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
