@@ -1,0 +1,392 @@
+package desk
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/quic-go/quic-go"
+	"go.uber.org/goleak"
+
+	"example.org/hotline/crypto/keys"
+	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/hotlinetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fakeHost records what came through and answers by handle.
+type fakeHost struct {
+	mu     sync.Mutex
+	seen   []string
+	handle func(ctx context.Context, who Officer, req *Request, send func(*Reply) error) error
+}
+
+func (h *fakeHost) Handle(ctx context.Context, who Officer, req *Request, send func(*Reply) error) error {
+	right, err := rightOf(req)
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	h.seen = append(h.seen, right.name)
+	h.mu.Unlock()
+	if h.handle != nil {
+		return h.handle(ctx, who, req, send)
+	}
+	return send(&Reply{Text: right.name})
+}
+
+func (h *fakeHost) calls() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.seen)
+}
+
+// node serves the officers of p on loopback until the test ends.
+type node struct {
+	Node
+	stop func() // ends the process, as it were; may be called twice
+}
+
+func startNode(t *testing.T, p *hotlinetest.Party, name string, host Host) *node {
+	t.Helper()
+	key := p.Nodes[name]
+	cert, err := key.Certificate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := keys.ServerTLS(cert, []string{ALPN}, func(_ tls.ConnectionState, peer keys.Public) error {
+		if _, ok := officer(p, peer); !ok {
+			return errors.New("no officer")
+		}
+		return nil
+	})
+	l, err := quic.ListenAddr("127.0.0.1:0", cfg, QUICConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			conn, err := l.Accept(ctx)
+			if err != nil {
+				return
+			}
+			peer, err := keys.PeerKey(conn.ConnectionState().TLS)
+			who, ok := officer(p, peer)
+			if err != nil || !ok {
+				_ = conn.CloseWithError(CloseDenied, "")
+				continue
+			}
+			wg.Go(func() { Serve(ctx, conn, who, host) })
+		}
+	})
+	stop := sync.OnceFunc(func() {
+		cancel()
+		wg.Wait()
+		_ = l.Close()
+	})
+	t.Cleanup(stop)
+	return &node{Node{Name: name, Addr: l.Addr().String(), Key: key.Public()}, stop}
+}
+
+func officer(p *hotlinetest.Party, key keys.Public) (Officer, bool) {
+	for _, post := range hotlinetest.Posts {
+		if p.Officer(post.Name).Public() == key {
+			return Officer{Name: p.Name(post.Name), Roles: []hotline.Role{post.Role}, Key: key.ID()}, true
+		}
+	}
+	return Officer{}, false
+}
+
+func dial(t *testing.T, key *keys.Private, nodes ...*node) *Client {
+	t.Helper()
+	var list []Node
+	for _, n := range nodes {
+		list = append(list, n.Node)
+	}
+	c, err := Dial(t.Context(), key, list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+func requests() map[string]*Request {
+	hit := strings.Repeat("ab", 32)
+	return map[string]*Request{
+		"status": {Status: &StatusRequest{}}, "documents": {Documents: &DocumentsRequest{}},
+		"publish": {Publish: &PublishRequest{Document: []byte{1}}}, "submit": {Submit: &SubmitRequest{Statement: []byte{1}}},
+		"draft": {Draft: &DraftRequest{Statement: []byte{1}}}, "drafts": {Drafts: &DraftsRequest{}},
+		"hits": {Hits: &HitsRequest{Hits: []hotline.Hit{sampleHit(hit)}}}, "triage": {Triage: &TriageRequest{}},
+		"dismiss": {Dismiss: &DismissRequest{Key: hit}}, "inbox": {Inbox: &InboxRequest{Limit: 1}},
+		"show": {Show: &ShowRequest{ID: "0123abcd"}}, "watch": {Watch: &WatchRequest{}},
+		"export": {Export: &ExportRequest{}}, "ladder": {Ladder: &LadderRequest{}},
+	}
+}
+
+func sampleHit(key string) hotline.Hit {
+	return hotline.Hit{Key: key, Source: "suricata", First: 1, Last: 1, Count: 1, Direction: hotline.HitOutbound,
+		From: []string{"192.0.2.1"}, FromTotal: 1, To: []string{"198.51.100.1"}, ToTotal: 1, Protocol: "TCP",
+		Signatures: []string{"rule"}, Evidence: hotline.HitObserved}
+}
+
+// Promise: who may ask what is exactly this table, and nothing that is denied
+// reaches the node.
+func TestEachRoleMayAskWhatTheTableSays(t *testing.T) {
+	want := map[string]string{ // request → posts: A1 authority, L1 liaison, O1 operator, R1 releaser, T1 technician, U1 auditor
+		"status": "A1 L1 O1 R1 T1 U1", "documents": "A1 L1 O1 R1 T1 U1", "inbox": "A1 L1 O1 R1 T1 U1",
+		"show": "A1 L1 O1 R1 T1 U1", "watch": "A1 L1 O1 R1 T1 U1", "ladder": "A1 L1 O1 R1 T1 U1",
+		"publish": "A1 T1", "submit": "A1 L1 O1 R1 T1", "draft": "A1 O1 R1", "drafts": "A1 O1 R1",
+		"hits": "O1 T1", "triage": "A1 O1 R1", "dismiss": "O1", "export": "A1 T1 U1",
+	}
+	p := hotlinetest.NewParty("XA", "desk")
+	host := new(fakeHost)
+	n := startNode(t, p, "XA-1", host)
+	all := requests()
+	if len(all) != len(rights) || len(want) != len(rights) {
+		t.Fatalf("the test knows %d requests and %d lines, the table has %d", len(all), len(want), len(rights))
+	}
+	for _, post := range []string{"A1", "L1", "O1", "R1", "T1", "U1"} {
+		c := dial(t, p.Officer(post), n)
+		for name, req := range all {
+			before := len(host.calls())
+			err := c.Stream(t.Context(), req, func(*Reply) error { return nil })
+			reached := len(host.calls()) > before
+			allowed := slices.Contains(strings.Fields(want[name]), post)
+			if allowed && (err != nil || !reached) {
+				t.Errorf("%s asks %s: %v, reached %v", post, name, err, reached)
+			}
+			if !allowed && (hotline.CodeOf(err) != hotline.CodeDenied || reached) {
+				t.Errorf("%s asks %s: %v, reached %v; want denied", post, name, err, reached)
+			}
+		}
+	}
+}
+
+// Promise: auditor and technician never see a body, even where the node put it
+// into the answer; the others do.
+func TestBodiesAreOnlyForThoseWhoMayRead(t *testing.T) {
+	p := hotlinetest.NewParty("XA", "desk")
+	n := startNode(t, p, "XA-1", &fakeHost{handle: func(_ context.Context, _ Officer, _ *Request, send func(*Reply) error) error {
+		return send(&Reply{Show: &ShowView{Item: InboxItem{Direction: Kept}, Body: []byte("secret"), Blind: make([]byte, 32)},
+			Draft: &DraftView{Body: []byte("secret"), Blind: make([]byte, 32)}})
+	}})
+	for _, post := range hotlinetest.Posts {
+		c := dial(t, p.Officer(post.Name), n)
+		r, err := c.Do(t.Context(), &Request{Show: &ShowRequest{ID: "0123abcd"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		may := post.Role != hotline.Auditor && post.Role != hotline.Technician
+		if shown := len(r.Show.Body) > 0 && len(r.Show.Blind) > 0 && len(r.Draft.Body) > 0; shown != may {
+			t.Errorf("%s sees bodies: %v, want %v", post.Role, shown, may)
+		}
+		if leaked := len(r.Show.Body)+len(r.Show.Blind)+len(r.Draft.Body)+len(r.Draft.Blind) > 0; leaked != may {
+			t.Errorf("%s: some part of a body is shown: %v, want %v", post.Role, leaked, may)
+		}
+	}
+}
+
+// Promise: a key that is no officer's gets no answer but denied, and a node
+// that is not the directory's gets no question.
+func TestOnlyPinnedKeysTalk(t *testing.T) {
+	p := hotlinetest.NewParty("XA", "desk")
+	host := new(fakeHost)
+	n := startNode(t, p, "XA-1", host)
+	stranger, err := keys.Generate(keys.ES256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := Dial(t.Context(), stranger, []Node{n.Node})
+	if err == nil { // TLS 1.3 tells the caller only with the first answer
+		_, err = c.Do(t.Context(), &Request{Status: &StatusRequest{}})
+		c.Close()
+	}
+	if hotline.CodeOf(err) != hotline.CodeDenied {
+		t.Errorf("a stranger: %v, want denied", err)
+	}
+	wrong := n.Node
+	wrong.Key = p.Nodes["XA-2"].Public()
+	if c, err := Dial(t.Context(), p.Officer("O1"), []Node{wrong}); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("a node with another key: %v, want unreachable", err)
+		if err == nil {
+			c.Close()
+		}
+	}
+	if calls := host.calls(); len(calls) != 0 {
+		t.Errorf("the host was asked %v", calls)
+	}
+}
+
+// Promise: when the node that answered goes away, the next one is asked, for a
+// submission too, since it is known by its id.
+func TestClientGoesToTheNextNode(t *testing.T) {
+	p := hotlinetest.NewParty("XA", "desk")
+	var nodes []*node
+	for i := 1; i <= 3; i++ {
+		name := fmt.Sprintf("XA-%d", i)
+		nodes = append(nodes, startNode(t, p, name, &fakeHost{handle: func(_ context.Context, _ Officer, _ *Request, send func(*Reply) error) error {
+			return send(&Reply{Text: name, Submit: &SubmitView{Index: 7}})
+		}}))
+	}
+	c := dial(t, p.Officer("O1"), nodes...)
+	stopped := map[string]bool{}
+	for range nodes {
+		r, err := c.Do(t.Context(), &Request{Submit: &SubmitRequest{Statement: []byte{1}}})
+		if err != nil || stopped[r.Text] || r.Text != c.Node() || r.Submit.Index != 7 {
+			t.Fatalf("after %v: %+v, %v, node %s", stopped, r, err, c.Node())
+		}
+		for _, n := range nodes {
+			if n.Name == r.Text {
+				n.stop()
+				stopped[n.Name] = true
+			}
+		}
+	}
+	if _, err := c.Do(t.Context(), &Request{Status: &StatusRequest{}}); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("with every node gone: %v, want unreachable", err)
+	}
+}
+
+// Promise: a first node that is dead does not keep an officer from the second.
+func TestDialPassesADeadNode(t *testing.T) {
+	p := hotlinetest.NewParty("XA", "desk")
+	silent, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}) // takes datagrams, answers none
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	dead := &node{Node: Node{Name: "XA-1", Addr: silent.LocalAddr().String(), Key: p.Nodes["XA-1"].Public()}}
+	c := dial(t, p.Officer("L2"), dead, startNode(t, p, "XA-2", new(fakeHost)))
+	if c.Node() != "XA-2" {
+		t.Errorf("connected to %s", c.Node())
+	}
+}
+
+// Promise: while a group has no leader the client asks again, at other nodes,
+// and gets the answer once there is one.
+func TestNoLeaderIsAskedAgain(t *testing.T) {
+	p := hotlinetest.NewParty("XA", "desk")
+	var mu sync.Mutex
+	asked := 0
+	host := &fakeHost{handle: func(_ context.Context, _ Officer, _ *Request, send func(*Reply) error) error {
+		mu.Lock()
+		defer mu.Unlock()
+		asked++
+		if asked < 3 {
+			return hotline.Refuse(hotline.CodeNotLeader, "no leader")
+		}
+		return send(&Reply{})
+	}}
+	c := dial(t, p.Officer("T1"), startNode(t, p, "XA-1", host), startNode(t, p, "XA-2", host))
+	if _, err := c.Do(t.Context(), &Request{Publish: &PublishRequest{Document: []byte{1}}}); err != nil || asked != 3 {
+		t.Errorf("%v after %d questions", err, asked)
+	}
+}
+
+// Promise: if a node takes a request that must not be asked twice and goes away
+// before it answers, the outcome is unknown, never refused and never repeated.
+func TestOutcomeOfAnUnansweredChangeIsUnknown(t *testing.T) {
+	p := hotlinetest.NewParty("XA", "desk")
+	var first *node
+	taken := make(chan struct{})
+	first = startNode(t, p, "XA-1", &fakeHost{handle: func(ctx context.Context, _ Officer, _ *Request, _ func(*Reply) error) error {
+		close(taken)
+		<-ctx.Done()
+		return ctx.Err()
+	}})
+	second := new(fakeHost)
+	c := dial(t, p.Officer("T1"), first, startNode(t, p, "XA-2", second))
+	go func() { <-taken; first.stop() }()
+	_, err := c.Do(t.Context(), &Request{Publish: &PublishRequest{Document: []byte{1}}})
+	if hotline.CodeOf(err) != hotline.CodeUnknown {
+		t.Errorf("%v, want unknown-outcome", err)
+	}
+	if calls := second.calls(); len(calls) != 0 {
+		t.Errorf("it was asked again: %v", calls)
+	}
+}
+
+// Promise: a refusal of the host arrives with its code and words; any other
+// error of it arrives as internal, without its text.
+func TestErrorsOfTheHost(t *testing.T) {
+	p := hotlinetest.NewParty("XA", "desk")
+	answers := []error{hotline.Refuse(hotline.CodeStale, "too old"), errors.New("disk path /secret")}
+	next := 0
+	n := startNode(t, p, "XA-1", &fakeHost{handle: func(_ context.Context, _ Officer, _ *Request, send func(*Reply) error) error {
+		next++
+		return answers[next-1]
+	}})
+	c := dial(t, p.Officer("O1"), n)
+	r, err := c.Do(t.Context(), requests()["submit"])
+	if hotline.CodeOf(err) != hotline.CodeStale || r == nil || r.Text != "too old" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	_, err = c.Do(t.Context(), requests()["submit"])
+	if hotline.CodeOf(err) != hotline.CodeInternal || strings.Contains(err.Error(), "secret") {
+		t.Errorf("%v", err)
+	}
+}
+
+// Promise: a watch brings every event in order; when the watcher leaves, the
+// node's side of it ends.
+func TestWatchStreamsAndEnds(t *testing.T) {
+	p := hotlinetest.NewParty("XA", "desk")
+	ended := make(chan struct{})
+	n := startNode(t, p, "XA-1", &fakeHost{handle: func(ctx context.Context, _ Officer, req *Request, send func(*Reply) error) error {
+		if req.Watch == nil {
+			return send(&Reply{})
+		}
+		defer close(ended)
+		for i := range uint64(3) {
+			if err := send(&Reply{Event: &Event{Type: EventReceived, Index: i}}); err != nil {
+				return err
+			}
+		}
+		<-ctx.Done()
+		return ctx.Err()
+	}})
+	c := dial(t, p.Officer("L1"), n)
+	enough := errors.New("enough")
+	var got []uint64
+	err := c.Stream(t.Context(), &Request{Watch: &WatchRequest{}}, func(r *Reply) error {
+		got = append(got, r.Event.Index)
+		if len(got) == 3 {
+			return enough
+		}
+		return nil
+	})
+	if !errors.Is(err, enough) || !slices.Equal(got, []uint64{0, 1, 2}) {
+		t.Fatalf("%v, %v", got, err)
+	}
+	<-ended
+	if _, err := c.Do(t.Context(), &Request{Status: &StatusRequest{}}); err != nil {
+		t.Errorf("the connection did not survive the watch: %v", err)
+	}
+}
+
+// Promise: an answer over the bound is a fault that the asker hears of, and the
+// host too.
+func TestAnswerOverTheBound(t *testing.T) {
+	p := hotlinetest.NewParty("XA", "desk")
+	told := make(chan error, 1)
+	n := startNode(t, p, "XA-1", &fakeHost{handle: func(_ context.Context, _ Officer, _ *Request, send func(*Reply) error) error {
+		err := send(&Reply{Export: &ExportChunk{Entries: [][]byte{make([]byte, hotline.MaxDeskMessage)}}})
+		told <- err
+		return err
+	}})
+	c := dial(t, p.Officer("U1"), n)
+	err := c.Stream(t.Context(), requests()["export"], func(*Reply) error { return nil })
+	if hotline.CodeOf(err) != hotline.CodeInternal || <-told == nil {
+		t.Errorf("%v", err)
+	}
+}
