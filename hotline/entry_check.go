@@ -61,26 +61,33 @@ func (s *Sent) check() error {
 	return recode(CodeMalformed, checkParties("sequences", to, MaxAddressees))
 }
 
-// Validate checks code and marks; statement, sender's entry and tender have
-// their own forms.
+// Validate checks code and marks, and the form of what proves the statement.
 func (r *Received) Validate() error {
 	switch {
-	case len(r.Statement) == 0 || len(r.Sender) == 0 || len(r.Tender) == 0:
-		return Refuse(CodeMalformed, "a received entry holds statement, sender's entry and tender")
+	case len(r.Statement) == 0:
+		return Refuse(CodeMalformed, "a received entry holds its statement")
 	case r.Code != "" && !r.Code.wellFormed():
 		return Refuse(CodeMalformed, "code is not 1 to 32 lower-case letters, digits and hyphens")
 	case !r.Marks.known():
 		return Refuse(CodeMalformed, "marks %d are not known", uint64(r.Marks))
 	}
-	return nil
+	if _, err := ParseSenderEntry(r.Sender); err != nil {
+		return err
+	}
+	_, err := ParseReceipt(r.Tender)
+	return wrap(err, "tender")
 }
 
-// Validate demands all of statement, tender and receipt.
+// Validate demands a statement and the form of tender and receipt.
 func (r *Receipted) Validate() error {
-	if r.Statement.IsZero() || len(r.Tender) == 0 || len(r.Receipt) == 0 {
-		return Refuse(CodeMalformed, "a receipted entry holds statement, tender and receipt")
+	if r.Statement.IsZero() {
+		return Refuse(CodeMalformed, "a receipted entry names its statement")
 	}
-	return nil
+	if _, err := ParseReceipt(r.Tender); err != nil {
+		return wrap(err, "tender")
+	}
+	_, err := ParseReceipt(r.Receipt)
+	return err
 }
 
 // Validate checks the duty, the peer and the people.

@@ -236,3 +236,8 @@ func must[T any](v T, err error) T {
 	}
 	return v
 }
+
+// Introduce lets p seal to q, and q to p, without a convention of both.
+func (p *Party) Introduce(q *Party) {
+	p.peers[q.Code], q.peers[p.Code] = q, p
+}

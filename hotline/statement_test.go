@@ -1,0 +1,611 @@
+package hotline_test
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"example.org/hotline/crypto/keys"
+	. "example.org/hotline/hotline"
+	"example.org/hotline/hotline/hotlinetest"
+)
+
+// resign replaces the header of a statement and keeps its payload and
+// signatures, as somebody without the keys could.
+func resign(st *Statement, h Header) []byte {
+	return reframe(st, MustMarshal(h), signaturesOf(st.Raw))
+}
+
+func reframe(st *Statement, header []byte, signatures []any) []byte {
+	protected := append([]byte{0xa2, 0x02, 0x81, 0x3a, 0x00, 0x01, 0x11, 0x70, 0x3a, 0x00, 0x01, 0x11, 0x70}, header...)
+	return append([]byte{0xd8, 98}, MustMarshal([]any{protected, map[any]any{}, st.Payload, signatures})...)
+}
+
+func signaturesOf(raw []byte) []any {
+	v, err := lenient(raw[2:])
+	if err != nil {
+		panic(err)
+	}
+	return v.([]any)[3].([]any)
+}
+
+// TestExerciseNeverVerifiesAsActual: whoever changes the status of a signed
+// statement, in any direction, has nothing that verifies (SPEC §3.3).
+func TestExerciseNeverVerifiesAsActual(t *testing.T) {
+	w := newWorld()
+	for _, from := range []Status{Actual, Exercise, Test} {
+		for _, to := range []Status{Actual, Exercise, Test} {
+			st := w.a.Alert(at, w.assessment(), []Party{"XB"}, hotlinetest.Status(from))
+			h := st.Header
+			h.Status = to
+			changed, err := Parse(resign(st, h))
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = changed.Verify(w.a.Keys)
+			if from == to && err != nil {
+				t.Errorf("%s: %v", from, err)
+			}
+			if from != to {
+				wantCode(t, fmt.Sprintf("%s as %s", from, to), err, CodeBadSignature)
+			}
+		}
+	}
+}
+
+// TestExerciseBodyNeverOpensAsActual: a sealed body is bound to status,
+// convention and sender, so it cannot be carried over (SPEC §3.6).
+func TestExerciseBodyNeverOpensAsActual(t *testing.T) {
+	w := newWorld()
+	st := w.a.Alert(at, w.assessment(), []Party{"XB"}, hotlinetest.Status(Exercise))
+	for name, change := range map[string]func(*Header){
+		"status":     func(h *Header) { h.Status = Actual },
+		"convention": func(h *Header) { h.Convention = someID("other") },
+		"sender":     func(h *Header) { h.From = "XC" },
+	} {
+		h := st.Header
+		change(&h)
+		moved := parse(t, resign(st, h))
+		if _, _, err := moved.OpenSealed(w.b.Sealing); CodeOf(err) != CodeUnreadable {
+			t.Errorf("body opens under another %s: %v", name, err)
+		}
+	}
+	if _, _, err := st.OpenSealed(w.c.Sealing); CodeOf(err) != CodeUnreadable {
+		t.Errorf("a party that is no addressee opens the body: %v", err)
+	}
+	if _, _, err := st.OpenSealed(w.b.Sealing); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestOtherConventionNeverVerifies: nothing signed under one convention
+// verifies under another.
+func TestOtherConventionNeverVerifies(t *testing.T) {
+	w := newWorld()
+	st := w.a.Text(at, "XB", "good morning")
+	h := st.Header
+	h.Convention = someID("another convention")
+	wantCode(t, "other convention", parse(t, resign(st, h)).Verify(w.a.Keys), CodeBadSignature)
+}
+
+// TestSignatureSetIsExact: a signature stripped, added, exchanged, doubled or
+// by another key is refused; RFC 9052 alone would let one valid signature do.
+func TestSignatureSetIsExact(t *testing.T) {
+	w := newWorld()
+	st := w.a.Alert(at, w.assessment(), []Party{"XB"})
+	text := w.a.Text(at, "XB", "good morning")
+	sigs, header := signaturesOf(st.Raw), MustMarshal(st.Header)
+	other := signaturesOf(w.a.Alert(at+1, w.assessment(), []Party{"XB"}).Raw)
+	for name, list := range map[string][]any{
+		"exchanged":               {sigs[1], sigs[0]},
+		"first doubled":           {sigs[0], sigs[0]},
+		"of another statement":    {sigs[0], other[1]},
+		"second in first's place": {sigs[1], sigs[1]},
+	} {
+		wantCode(t, name, parse(t, reframe(st, header, list)).Verify(w.a.Keys), CodeBadSignature)
+	}
+	stripped := parse(t, reframe(st, header, sigs[:1]))
+	if stripped.Complete() || stripped.Signed != 1 {
+		t.Error("a statement with one of two signatures counts as complete")
+	}
+	wantCode(t, "the wrong half", parse(t, reframe(st, header, sigs[1:])).Verify(w.a.Keys), CodeBadSignature)
+	_, err := Parse(reframe(st, header, nil))
+	wantCode(t, "all stripped", err, CodeMalformed)
+	_, err = Parse(reframe(text, MustMarshal(text.Header), append(signaturesOf(text.Raw), sigs[0])))
+	wantCode(t, "one added", err, CodeExtraAuthor)
+	wantCode(t, "key of nobody", text.Verify(func(keys.ID) (keys.Public, bool) { return keys.Public{}, false }), CodeUnknownKey)
+	wantCode(t, "key of another", text.Verify(func(keys.ID) (keys.Public, bool) { return w.b.Officer("O1").Public(), true }), CodeBadSignature)
+	wantCode(t, "key of another algorithm", text.Verify(func(keys.ID) (keys.Public, bool) { return w.a.Officer("O2").Public(), true }), CodeBadSignature)
+}
+
+// TestAuthorsRule: who must have signed is decided by kind, status and
+// precedence alone (SPEC §4).
+func TestAuthorsRule(t *testing.T) {
+	w := newWorld()
+	id := func(posts ...string) (list []keys.ID) {
+		for _, p := range posts {
+			list = append(list, w.a.Officer(p).Public().ID())
+		}
+		return list
+	}
+	for _, c := range []struct {
+		name       string
+		kind       Kind
+		status     Status
+		precedence Precedence
+		authors    []keys.ID
+		code       Code
+	}{
+		{"ACTUAL alert by one", KindAlert, Actual, Immediate, id("R1"), CodeMissingAuthor},
+		{"ACTUAL alert by two", KindAlert, Actual, Immediate, id("O1", "R1"), ""},
+		{"ACTUAL alert by three", KindAlert, Actual, Immediate, id("O1", "R1", "R2"), CodeExtraAuthor},
+		{"one officer twice", KindAlert, Actual, Immediate, id("R1", "R1"), CodeSameOfficer},
+		{"one-officer FLASH", KindAlert, Actual, Flash, id("R1"), ""},
+		{"FLASH by two", KindAlert, Actual, Flash, id("O1", "R1"), ""},
+		{"EXERCISE alert by one", KindAlert, Exercise, Routine, id("O1"), ""},
+		{"TEST alert by one", KindAlert, Test, Routine, id("O1"), ""},
+		{"alert by nobody", KindAlert, Actual, Flash, nil, CodeMissingAuthor},
+		{"acknowledgement by two", KindAcknowledgement, Actual, Flash, id("L1", "L2"), CodeExtraAuthor},
+		{"group by two keys", KindService, Actual, Flash, id("O1", "O2"), CodeExtraAuthor},
+	} {
+		h := w.header(c.kind, false)
+		h.Status, h.Precedence, h.Authors = c.status, c.precedence, c.authors
+		if c.kind.Rules().Sealed {
+			h.Commitment = someID("commitment")
+		}
+		payload := MustMarshal(&Service{})
+		_, err := Parse(message(MustMarshal(h), payload, max(1, len(c.authors))))
+		wantCode(t, c.name, err, c.code)
+	}
+}
+
+// TestHeaderRulesOfEveryKind: a field that the kind must bear is missed, one
+// that it must not bear is refused, one that it may bear is taken either way.
+func TestHeaderRulesOfEveryKind(t *testing.T) {
+	w := newWorld()
+	set := map[string]func(*Header){
+		"case":     func(h *Header) { h.Case = &CaseID{Party: "XA", ID: someID("case")} },
+		"re":       func(h *Header) { id := someID("re"); h.Re = &id },
+		"notify":   func(h *Header) { h.Notify = []Party{"XB"} },
+		"verdict":  func(h *Header) { h.Verdict = BelowThreshold },
+		"cause":    func(h *Header) { h.Cause = 1 },
+		"reason":   func(h *Header) { h.Reason = CodeCase },
+		"detected": func(h *Header) { h.Detected = at },
+		"assessed": func(h *Header) { h.Assessed = at },
+	}
+	clear := map[string]func(*Header){
+		"case": func(h *Header) { h.Case = nil }, "re": func(h *Header) { h.Re = nil },
+		"notify": func(h *Header) { h.Notify = nil }, "verdict": func(h *Header) { h.Verdict = 0 },
+		"cause": func(h *Header) { h.Cause = 0 }, "reason": func(h *Header) { h.Reason = "" },
+		"detected": func(h *Header) { h.Detected = 0 }, "assessed": func(h *Header) { h.Assessed = 0 },
+	}
+	for _, r := range Kinds() {
+		st := w.statement(t, r.Kind, false)
+		try := func(change func(*Header)) error {
+			h := st.Header
+			change(&h)
+			_, err := Parse(message(MustMarshal(h), st.Payload, st.Signed))
+			return err
+		}
+		for _, p := range presences(r) {
+			with, without := try(set[p.name]), try(clear[p.name])
+			if r.Kind == KindAssessment && p.name == "notify" {
+				with = try(func(h *Header) { h.Notify, h.Verdict = []Party{"XB"}, Notifiable })
+				without = try(func(h *Header) { h.Notify, h.Verdict = nil, BelowThreshold })
+			}
+			if r.Kind == KindAutomaticAlert && (p.name == "case" || p.name == "re") {
+				with = nil // compared with the embedded assessment in its own test
+			}
+			name := r.Name + " " + p.name
+			switch p.rule {
+			case Never:
+				wantCode(t, name+" present", with, CodeHeader)
+			case Must:
+				wantCode(t, name+" present", with, "")
+				wantCode(t, name+" absent", without, CodeHeader)
+			case May:
+				wantCode(t, name+" present", with, "")
+				wantCode(t, name+" absent", without, "")
+			}
+		}
+		fixed := map[string]func(*Header){"convention version": func(h *Header) { h.ConventionVersion = 0 }}
+		if r.Delivered {
+			fixed["no addressee"] = func(h *Header) { h.To = nil }
+		} else {
+			fixed["addressee"] = func(h *Header) { h.To = []Party{"XB"} }
+		}
+		if r.Sealed {
+			fixed["no commitment"] = func(h *Header) { h.Commitment = [32]byte{} }
+		} else {
+			fixed["commitment"] = func(h *Header) { h.Commitment = someID("c") }
+		}
+		if r.Class != ByOfficers {
+			fixed["supersedes"] = func(h *Header) { id := someID("old"); h.Supersedes = &id }
+		}
+		if r.Kind == KindConvention {
+			fixed["directory"] = func(h *Header) { h.Directory = 1 }
+		} else {
+			fixed["no directory"] = func(h *Header) { h.Directory = 0 }
+			fixed["no convention"] = func(h *Header) { h.Convention = ID{} }
+		}
+		for name, change := range fixed {
+			wantCode(t, r.Name+" with "+name, try(change), CodeHeader)
+		}
+		if r.ActualOnly {
+			wantCode(t, r.Name+" as an exercise", try(func(h *Header) { h.Status = Exercise }), CodeStatus)
+		}
+	}
+}
+
+// TestHeaderRanges: whatever is out of range or in a second form is refused
+// with its own code (SPEC §3.2, §3.5).
+func TestHeaderRanges(t *testing.T) {
+	w := newWorld()
+	st := w.statement(t, KindAlert, true)
+	many := make([]Party, MaxAddressees+1)
+	for i := range many {
+		many[i] = Party(fmt.Sprintf("X%03d", i))
+	}
+	zero := ID{}
+	for name, c := range map[string]struct {
+		change func(*Header)
+		code   Code
+	}{
+		"kind 0":                  {func(h *Header) { h.Kind = 0 }, CodeUnknownKind},
+		"kind 18":                 {func(h *Header) { h.Kind = 18 }, CodeUnknownKind},
+		"status 0":                {func(h *Header) { h.Status = 0 }, CodeHeader},
+		"status 4":                {func(h *Header) { h.Status = 4 }, CodeHeader},
+		"precedence 0":            {func(h *Header) { h.Precedence = 0 }, CodeHeader},
+		"precedence 5":            {func(h *Header) { h.Precedence = 5 }, CodeHeader},
+		"tlp 0":                   {func(h *Header) { h.TLP = 0 }, CodeHeader},
+		"tlp 6":                   {func(h *Header) { h.TLP = 6 }, CodeHeader},
+		"lower-case sender":       {func(h *Header) { h.From = "xa" }, CodeHeader},
+		"long sender":             {func(h *Header) { h.From = "XABCDEFGH" }, CodeHeader},
+		"to itself":               {func(h *Header) { h.To = []Party{"XA", "XB"} }, CodeWrongAddressee},
+		"to unsorted":             {func(h *Header) { h.To = []Party{"XC", "XB"} }, CodeHeader},
+		"to doubled":              {func(h *Header) { h.To = []Party{"XB", "XB"} }, CodeHeader},
+		"to nobody in particular": {func(h *Header) { h.To = []Party{""} }, CodeHeader},
+		"to too many":             {func(h *Header) { h.To = many }, CodeHeader},
+		"no case, two addressees": {func(h *Header) {
+			h.Kind, h.Case, h.Detected, h.Assessed, h.Authors = KindText, nil, 0, 0, h.Authors[:1]
+		}, CodeHeader},
+		"issued 0":                 {func(h *Header) { h.Issued = 0 }, CodeHeader},
+		"detected before the time": {func(h *Header) { h.Detected = -1 }, CodeHeader},
+		"zero re":                  {func(h *Header) { h.Re = &zero }, CodeHeader},
+		"supersedes zero":          {func(h *Header) { h.Supersedes = &zero }, CodeHeader},
+		"case of nobody":           {func(h *Header) { h.Case = &CaseID{ID: someID("case")} }, CodeHeader},
+		"case of nothing":          {func(h *Header) { h.Case = &CaseID{Party: "XA"} }, CodeHeader},
+		"origin of nobody":         {func(h *Header) { h.Peer = &PeerHead{Origin: "hotline/xb/1"} }, CodeHeader},
+		"origin elsewhere":         {func(h *Header) { h.Peer = &PeerHead{Origin: "example.org/log"} }, CodeHeader},
+		"generation 0":             {func(h *Header) { h.Peer = &PeerHead{Origin: "hotline/XB/0"} }, CodeHeader},
+		"generation 01":            {func(h *Header) { h.Peer = &PeerHead{Origin: "hotline/XB/01"} }, CodeHeader},
+		"generation +1":            {func(h *Header) { h.Peer = &PeerHead{Origin: "hotline/XB/+1"} }, CodeHeader},
+	} {
+		h := st.Header
+		c.change(&h)
+		_, err := Parse(message(MustMarshal(h), st.Payload, 1))
+		wantCode(t, name, err, c.code)
+	}
+	for _, reason := range []Code{"Busy", "a b", "\x1b[2J", "ä", Code(strings.Repeat("a", 33))} {
+		h := w.header(KindReject, true)
+		h.Authors, h.Reason = []keys.ID{w.a.Service.Public().ID()}, reason
+		_, err := Parse(message(MustMarshal(h), MustMarshal(&Reject{Sequence: 1}), 1))
+		wantCode(t, fmt.Sprintf("reason %q", reason), err, CodeHeader)
+	}
+}
+
+// TestVerdictAndNotifyAgree: NOTIFIABLE says to whom, BELOW-THRESHOLD to nobody.
+func TestVerdictAndNotifyAgree(t *testing.T) {
+	w := newWorld()
+	st := w.assessment()
+	for name, change := range map[string]func(*Header){
+		"NOTIFIABLE to nobody":       func(h *Header) { h.Notify = nil },
+		"BELOW-THRESHOLD to parties": func(h *Header) { h.Verdict = BelowThreshold },
+		"a third verdict":            func(h *Header) { h.Verdict = 3 },
+	} {
+		h := st.Header
+		change(&h)
+		_, err := Parse(message(MustMarshal(h), st.Payload, 1))
+		wantCode(t, name, err, CodeHeader)
+	}
+}
+
+// TestNoBitFlipsUnseen: every single flipped bit of a signed statement is
+// refused by Parse or by Verify.
+func TestNoBitFlipsUnseen(t *testing.T) {
+	w := newWorld()
+	for _, st := range []*Statement{w.a.LineTest(at, "XB", 1, 2), w.a.Acknowledgement(at, w.b.Text(at, "XA", "good morning"))} {
+		flipped := bytes.Clone(st.Raw)
+		for i := range flipped {
+			for bit := range 8 {
+				flipped[i] ^= 1 << bit
+				if got, err := Parse(flipped); err == nil && got.Verify(w.a.Keys) == nil {
+					t.Errorf("%s: bit %d of byte %d of %d goes unseen", st.Header.Kind, bit, i, len(flipped))
+				}
+				flipped[i] ^= 1 << bit
+			}
+		}
+	}
+}
+
+// TestIDIsOfContentAlone: signatures have no part in the id; everything else
+// has (SPEC §3.4).
+func TestIDIsOfContentAlone(t *testing.T) {
+	w := newWorld()
+	st := w.a.Alert(at, w.assessment(), []Party{"XB"})
+	draft := parse(t, reframe(st, MustMarshal(st.Header), signaturesOf(st.Raw)[:1]))
+	if draft.ID != st.ID {
+		t.Error("a draft has another id than the statement")
+	}
+	h := st.Header
+	h.TLP = TLPGreen
+	if parse(t, resign(st, h)).ID == st.ID {
+		t.Error("another header has the same id")
+	}
+	h = st.Header
+	h.Authors = []keys.ID{h.Authors[1], h.Authors[0]}
+	if parse(t, resign(st, h)).ID == st.ID {
+		t.Error("another order of authors has the same id")
+	}
+}
+
+// TestDraftGrowsInOrder: a draft is signed by its authors in their order, each
+// once, and by nobody else; the last signature changes no other byte.
+func TestDraftGrowsInOrder(t *testing.T) {
+	w := newWorld()
+	h := w.header(KindAlert, true)
+	h.Authors = []keys.ID{w.a.Officer("O2").Public().ID(), w.a.Officer("R1").Public().ID()}
+	payload := w.a.Seal(&h, MustMarshal(hotlinetest.AlertBody()))
+	_, err := Sign(h, payload, w.a.Officer("R1"))
+	wantCode(t, "second author first", err, CodeMissingAuthor)
+	_, err = Sign(h, payload)
+	wantCode(t, "nobody", err, CodeMissingAuthor)
+	raw, err := Sign(h, payload, w.a.Officer("O2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	draft := parse(t, raw)
+	if draft.Complete() || draft.Verify(w.a.Keys) != nil {
+		t.Error("a draft is incomplete and verifies as far as it is signed")
+	}
+	_, err = Countersign(raw, w.a.Officer("R2"))
+	wantCode(t, "another releaser", err, CodeMissingAuthor)
+	_, err = Countersign(raw, w.a.Officer("O2"))
+	wantCode(t, "the same officer again", err, CodeMissingAuthor)
+	raw, err = Countersign(raw, w.a.Officer("R1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := parse(t, raw)
+	if !st.Complete() || st.Verify(w.a.Keys) != nil || st.ID != draft.ID {
+		t.Error("the countersigned draft is not the complete statement")
+	}
+	_, err = Countersign(raw, w.a.Officer("R2"))
+	wantCode(t, "a third signature", err, CodeExtraAuthor)
+}
+
+// TestDisclosureShowsOneBody: whoever holds the blind shows the body to a third
+// person without a key, and nobody can show another one (SPEC §3.6).
+func TestDisclosureShowsOneBody(t *testing.T) {
+	w := newWorld()
+	st := w.a.Alert(at, w.assessment(), []Party{"XB"})
+	blind, encoded, err := st.OpenSealed(w.b.Sealing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown, err := st.Disclose(blind, encoded)
+	if err != nil || shown.(*Alert).Text != hotlinetest.AlertBody().Text {
+		t.Errorf("disclosed %v, %v", shown, err)
+	}
+	second := *hotlinetest.AlertBody()
+	second.Facts.Nature = 2
+	_, err = st.Disclose(blind, MustMarshal(second))
+	wantCode(t, "a second body", err, CodeBadSignature)
+	blind[0] ^= 1
+	_, err = st.Disclose(blind, encoded)
+	wantCode(t, "another blind", err, CodeBadSignature)
+	_, err = w.a.LineTest(at, "XB", 1, 1).Disclose(blind, encoded)
+	wantCode(t, "an open kind", err, CodeUnreadable)
+	_, err = st.OpenBody()
+	wantCode(t, "a sealed body read as open", err, CodeUnreadable)
+}
+
+// TestAutomaticAlertSaysWhatTheOfficerSigned: the group can change nothing of
+// the assessment that it carries (SPEC §4.8).
+func TestAutomaticAlertSaysWhatTheOfficerSigned(t *testing.T) {
+	w := newWorld()
+	detection := w.a.Detection(at)
+	assessment := w.a.Assessment(at, detection, []Party{"XB"})
+	below := w.a.Assessment(at, detection, nil)
+	good := w.a.AutomaticAlert(at, assessment, 5)
+	other := w.a.Assessment(at, detection, []Party{"XB", "XC"})
+	exercise := w.a.Assessment(at, detection, []Party{"XB"}, hotlinetest.Status(Exercise))
+	foreign := w.b.Assessment(at, w.b.Detection(at), []Party{"XA"})
+	_, err := Parse(good.Raw)
+	wantCode(t, "the good one", err, "")
+	try := func(body []byte, change func(*Header)) error {
+		h := good.Header
+		if change != nil {
+			change(&h)
+		}
+		_, err := Sign(h, MustMarshal(&AutomaticAlert{Assessment: body}), w.a.Service)
+		return err
+	}
+	re := func(st *Statement) func(*Header) { return func(h *Header) { h.Re = &st.ID } }
+	wantCode(t, "another assessment than named", try(other.Raw, nil), CodeReference)
+	wantCode(t, "one below the threshold", try(below.Raw, re(below)), CodeMalformed)
+	wantCode(t, "an exercise", try(exercise.Raw, re(exercise)), CodeReference)
+	wantCode(t, "another party's", try(foreign.Raw, re(foreign)), CodeReference)
+	wantCode(t, "another case", try(assessment.Raw, func(h *Header) { h.Case = &CaseID{Party: "XA", ID: someID("x")} }), CodeReference)
+	wantCode(t, "to somebody not named", try(assessment.Raw, func(h *Header) { h.To = []Party{"XB", "XC"} }), CodeWrongAddressee)
+	wantCode(t, "not an assessment", try(detection.Raw, re(detection)), CodeMalformed)
+	wantCode(t, "not a statement", try([]byte("x"), nil), CodeMalformed)
+}
+
+// TestLargestAssessmentFitsAnAutomaticAlert: what an officer could sign, the
+// group can carry; what it could not carry is refused when it is signed.
+func TestLargestAssessmentFitsAnAutomaticAlert(t *testing.T) {
+	var parties []*hotlinetest.Party
+	var told []Party
+	for i := range MaxAddressees + 1 {
+		p := hotlinetest.NewParty(Party(fmt.Sprintf("X%07d", i)), "many")
+		parties = append(parties, p)
+		if i > 0 {
+			told = append(told, p.Code)
+		}
+	}
+	hotlinetest.Convention(hotlinetest.Terms("crisis"), parties[:min(len(parties), 16)]...)
+	a := parties[0]
+	for _, p := range parties[1:] {
+		a.Introduce(p)
+	}
+	h := a.Header(KindAssessment, at, hotlinetest.In(CaseID{Party: a.Code, ID: someID("d")}), hotlinetest.Re(someID("d")),
+		hotlinetest.Assessed(at), hotlinetest.Judged(Notifiable, told...))
+	h.Authors = []keys.ID{a.Officer("O1").Public().ID()}
+	h.Peer = &PeerHead{Origin: "hotline/XABCDEFG/18446744073709551615", Size: 1 << 62}
+	largest, refused := 0, false
+	for size := 0; size <= MaxText && !refused; size += 512 {
+		payload := a.Seal(&h, MustMarshal(&Assessment{Facts: hotlinetest.Facts(), Note: strings.Repeat("a", size)}))
+		raw, err := Sign(h, payload, a.Officer("O1"))
+		if err != nil {
+			wantCode(t, "too long an assessment", err, CodeTooLarge)
+			refused = true
+			continue
+		}
+		largest = len(raw)
+		st := parse(t, raw)
+		auto := a.AutomaticAlert(at, st, 1<<62)
+		if len(auto.Raw) > MaxStatement {
+			t.Fatalf("automatic alert of %d bytes", len(auto.Raw))
+		}
+	}
+	if !refused || largest < MaxAssessment-8<<10 {
+		t.Errorf("largest assessment tried has %d bytes, refused beyond: %v", largest, refused)
+	}
+}
+
+// TestSignRefusesWhatParseRefuses: nobody signs by mistake what the other side
+// must refuse.
+func TestSignRefusesWhatParseRefuses(t *testing.T) {
+	w := newWorld()
+	h := w.header(KindService, false)
+	h.Authors = []keys.ID{w.a.Service.Public().ID()}
+	for name, c := range map[string]struct {
+		payload []byte
+		code    Code
+	}{
+		"no body":             {[]byte{}, CodeMalformed},
+		"a field too many":    {unhex("a1187801"), CodeMalformed},
+		"control characters":  {MustMarshal(&Service{Text: "\x1b[2J"}), CodeMalformed},
+		"bidirectional texts": {MustMarshal(&Service{Text: "\u2066"}), CodeMalformed},
+		"too long a text":     {MustMarshal(&Service{Text: strings.Repeat("a", 2001)}), CodeTooLarge},
+	} {
+		_, err := Sign(h, c.payload, w.a.Service)
+		wantCode(t, name, err, c.code)
+	}
+	h = w.header(KindText, false)
+	h.Authors = []keys.ID{w.a.Officer("O1").Public().ID()}
+	h.Commitment = someID("c")
+	_, err := Sign(h, make([]byte, MaxStatement), w.a.Officer("O1"))
+	wantCode(t, "a statement over the limit", err, CodeTooLarge)
+	_, err = Parse(make([]byte, MaxStatement+1))
+	wantCode(t, "bytes over the limit", err, CodeTooLarge)
+}
+
+// TestSecondEncodingsAreRefused: a value has one encoding; every other way to
+// write the same statement is refused as malformed (SPEC §2).
+func TestSecondEncodingsAreRefused(t *testing.T) {
+	w := newWorld()
+	raw := w.a.LineTest(at, "XB", 1, 2).Raw
+	for _, b := range secondEncodings(raw) {
+		if bytes.Equal(b.raw, raw) {
+			t.Fatalf("%s: not changed", b.name)
+		}
+		_, err := Parse(b.raw)
+		wantCode(t, b.name, err, b.code)
+	}
+}
+
+// namedBytes is a bad input with the code that it must be refused with.
+type namedBytes struct {
+	name string
+	raw  []byte
+	code Code
+}
+
+// secondEncodings makes bad copies of a good line test by hand, byte for byte.
+func secondEncodings(raw []byte) []namedBytes {
+	v, err := lenient(raw[2:])
+	if err != nil {
+		panic(err)
+	}
+	parts := v.([]any)
+	protected, payload := parts[0].([]byte), parts[2].([]byte)
+	sig := parts[3].([]any)[0].([]any)[2].([]byte)
+	str := func(b []byte) []byte { return MustMarshal(b) }
+	frame := func(protected, unprotected, payload, signatures []byte) []byte {
+		return slices.Concat([]byte{0xd8, 98, 0x84}, protected, unprotected, payload, signatures)
+	}
+	p, pay, empty := str(protected), str(payload), []byte{0xa0}
+	one := slices.Concat(unhex("818343a10132a0"), str(sig))
+	head := func(old, replacement string) []byte {
+		if !bytes.Contains(protected, unhex(old)) {
+			panic("secondEncodings: header without " + old)
+		}
+		return frame(str(bytes.Replace(protected, unhex(old), unhex(replacement), 1)), empty, pay, one)
+	}
+	body := func(s string) []byte { return frame(p, empty, str(unhex(s)), one) }
+	const m = CodeMalformed
+	return []namedBytes{
+		{"no tag", raw[2:], m},
+		{"tag 18", append([]byte{0xd2}, raw[2:]...), m},
+		{"long tag", append([]byte{0xd9, 0, 98}, raw[2:]...), m},
+		{"self-described", append(unhex("d9d9f7"), raw...), m},
+		{"bytes after the end", append(bytes.Clone(raw), 0), m},
+		{"cut short", raw[:len(raw)-1], m},
+		{"indefinite array", append(slices.Concat(unhex("d8629f"), raw[3:]), 0xff), m},
+		{"array of five", slices.Concat(unhex("d86285"), raw[3:], []byte{0}), m},
+		{"kid in the unprotected header", frame(p, unhex("a1044158"), pay, one), m},
+		{"kid in a signature", frame(p, empty, pay, slices.Concat(unhex("818343a10132a1044158"), str(sig))), m},
+		{"unknown algorithm", frame(p, empty, pay, slices.Concat(unhex("818343a10128a0"), str(sig))), m},
+		{"algorithm -8", frame(p, empty, pay, slices.Concat(unhex("818343a10127a0"), str(sig))), m},
+		{"signature header with a second label", frame(p, empty, pay, slices.Concat(unhex("818346a20132044158a0"), str(sig))), m},
+		{"signature of 63 bytes", frame(p, empty, pay, slices.Concat(unhex("818343a10132a0"), str(sig[:63]))), m},
+		{"detached payload", frame(p, empty, []byte{0xf6}, one), m},
+		{"protected header as a map", frame(protected, empty, pay, one), m},
+		{"empty protected header", frame([]byte{0x40}, empty, pay, one), m},
+		{"long head of the payload", frame(p, empty, slices.Concat([]byte{0x58, byte(len(payload))}, payload), one), m},
+		{"chunked payload", frame(p, empty, slices.Concat([]byte{0x5f}, pay, []byte{0xff}), one), m},
+		{"signatures doubled", frame(p, empty, pay, slices.Concat(unhex("828343a10132a0"), str(sig), one[1:])), CodeExtraAuthor},
+		{"no signatures", frame(p, empty, pay, []byte{0x80}), m},
+		{"no crit", frame(str(append([]byte{0xa1}, protected[8:]...)), empty, pay, one), m},
+		{"crit of another label", head("02813a00011170", "02813a00011171"), m},
+		{"crit of two labels", head("02813a00011170", "02823a000111703a00011171"), m},
+		{"crit of text", head("02813a00011170", "02816161"), m},
+		{"unknown label beside", head("a202813a00011170", "a302813a00011170182a01"), m},
+		{"alg in the header", head("a202813a00011170", "a3013202813a00011170"), m},
+		{"labels out of order", frame(str(slices.Concat([]byte{0xa2}, protected[8:], protected[1:8])), empty, pay, one), m},
+		{"header key twice", head("010b0201", "010b010b"), m},
+		{"kind with a long head", head("010b0201", "01180b0201"), m},
+		{"kind as a float", head("010b0201", "01f949800201"), m},
+		{"kind as text", head("010b0201", "01616b0201"), m},
+		{"kind negative", head("010b0201", "012a0201"), m},
+		{"status null", head("010b0201", "010b02f6"), m},
+		{"party not utf-8", head("05625841", "0562ff41"), m},
+		{"party as bytes", head("05625841", "05425841"), m},
+		{"addressee list indefinite", head("0681625842", "069f625842ff"), m},
+		{"unknown header field", frame(str(slices.Concat(protected[:13], []byte{protected[13] + 1}, protected[14:], unhex("17f5"))), empty, pay, one), m},
+		{"body with a long integer", body("a2011801026458412d31"), m},
+		{"body keys out of order", body("a2026458412d310101"), m},
+		{"body key twice", body("a301010101" + "026458412d31"), m},
+		{"body with an unknown key", body("a30101026458412d310300"), m},
+		{"body indefinite", body("bf0101026458412d31ff"), m},
+		{"body with bytes after it", body("a20101026458412d3100"), m},
+		{"body with a bignum", body("a201c24101026458412d31"), m},
+		{"body with undefined", body("a201f7026458412d31"), m},
+		{"body as an array", body("82016458412d31"), m},
+		{"empty body", body(""), m},
+	}
+}
