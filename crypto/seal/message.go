@@ -11,7 +11,7 @@ import (
 
 const (
 	// MaxSignatures bounds the signatures of one message.
-	MaxSignatures = 16
+	MaxSignatures = 256
 
 	tagSign = 98 // COSE_Sign, RFC 9052 section 4.1
 
@@ -170,7 +170,7 @@ func Parse(raw []byte, maxBytes int) (*Message, error) {
 	if m.Payload, err = r.str(majorBytes, "a payload of bytes"); err != nil {
 		return nil, err
 	}
-	n, err := r.count(1, MaxSignatures, "1 to 16 signatures")
+	n, err := r.count(1, MaxSignatures, "1 to 256 signatures")
 	if err != nil {
 		return nil, err
 	}

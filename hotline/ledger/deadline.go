@@ -164,6 +164,21 @@ func (s *State) dutiesOf(c *hotline.CaseID, peer hotline.Party) []*Duty {
 	return nil
 }
 
+// Duties returns the open duties of a case, or of the pair if c is nil.
+func (s *State) Duties(c *hotline.CaseID, peer hotline.Party) []*Duty { return s.dutiesOf(c, peer) }
+
+// OpenDuties returns every open duty, those of cases first.
+func (s *State) OpenDuties() []*Duty {
+	var list []*Duty
+	for _, key := range sortedKeys(s.cases) {
+		list = append(list, s.cases[key].Duties...)
+	}
+	for _, p := range sortedKeys(s.pairs) {
+		list = append(list, s.pairs[p].Duties...)
+	}
+	return list
+}
+
 // fire makes a due entry for every clock at or before r.t, in the order (due
 // time, case, clock number), and derives what follows from it. Every due entry
 // is made; after an outage only the highest rung of a duty pages.

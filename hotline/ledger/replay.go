@@ -18,6 +18,7 @@ type Replay struct {
 	pending  []*hotline.Entry // made by Apply, not yet seen in the log
 	clock    *hotline.Entry   // seen, and held until the command behind it is known
 	readings []hotline.Reading
+	effects  []Effect
 }
 
 // NewReplay starts at genesis. only is nil for a whole log; otherwise it names
@@ -31,10 +32,15 @@ func NewReplay(only map[hotline.Party]bool) *Replay {
 // State is the state after what was fed.
 func (r *Replay) State() *State { return r.s }
 
+// Effects returns what was decided by the entry that was fed last, for
+// whoever tells what happened. It is valid until the next entry.
+func (r *Replay) Effects() []Effect { return r.effects }
+
 // Difference is an entry that the ledger would not have made.
 type Difference struct {
-	Index uint64
-	Text  string
+	Index   uint64
+	Text    string
+	Missing hotline.EntryType // what the decisions make here instead; 0: nothing, or it is the content that differs
 }
 
 func (d *Difference) Error() string { return fmt.Sprintf("entry %d: %s", d.Index, d.Text) }
@@ -42,7 +48,7 @@ func (d *Difference) Error() string { return fmt.Sprintf("entry %d: %s", d.Index
 // Skip tells of hidden entries: the next one shown has this index.
 func (r *Replay) Skip(index uint64) error {
 	if len(r.pending) > 0 {
-		return &Difference{r.s.size, "an entry that the decisions demand here is not shown"}
+		return &Difference{Index: r.s.size, Missing: r.pending[0].Type, Text: "an entry that the decisions demand here is not shown"}
 	}
 	r.s.size = index
 	return nil
@@ -53,18 +59,32 @@ func (r *Replay) Skip(index uint64) error {
 func (r *Replay) Next(index uint64, raw []byte, verify func(*Command) error) error {
 	e, content, err := hotline.DecodeEntry(raw)
 	if err != nil {
-		return &Difference{index, err.Error()}
+		return &Difference{Index: index, Text: err.Error()}
 	}
+	return r.Feed(index, e, content, verify)
+}
+
+// Feed is Next for an entry that hotline.DecodeEntry has decoded already.
+func (r *Replay) Feed(index uint64, e *hotline.Entry, content any, verify func(*Command) error) error {
+	r.effects = r.effects[:0]
 	if len(r.pending) > 0 {
 		return r.match(index, e)
 	}
 	if index != r.s.size {
-		return &Difference{index, fmt.Sprintf("entry %d was expected next", r.s.size)}
+		return &Difference{Index: index, Text: fmt.Sprintf("entry %d was expected next", r.s.size)}
 	}
+	if r.s.only != nil {
+		return r.project(index, e, content, verify)
+	}
+	return r.whole(index, e, content, verify)
+}
+
+// whole takes an entry of a log that hides nothing.
+func (r *Replay) whole(index uint64, e *hotline.Entry, content any, verify func(*Command) error) error {
 	if c, ok := content.(*hotline.Clock); ok {
 		// The clock entry stands before the first entry of its command.
 		if r.clock != nil {
-			return &Difference{index, "two clock entries without a command"}
+			return &Difference{Index: index, Text: "two clock entries without a command"}
 		}
 		r.clock, r.readings = e, c.Readings
 		r.s.size++
@@ -73,7 +93,7 @@ func (r *Replay) Next(index uint64, raw []byte, verify func(*Command) error) err
 	c, given := recall(e, content)
 	if c.Type != Tick && verify != nil {
 		if err := verify(c); err != nil {
-			return &Difference{index, err.Error()}
+			return &Difference{Index: index, Text: err.Error()}
 		}
 	}
 	clock := r.clock
@@ -83,7 +103,7 @@ func (r *Replay) Next(index uint64, raw []byte, verify func(*Command) error) err
 		r.s.size-- // Apply makes the clock entry again
 	}
 	if err := r.apply(c, given); err != nil {
-		return &Difference{index, err.Error()}
+		return &Difference{Index: index, Text: err.Error()}
 	}
 	if clock != nil {
 		if err := r.match(index-1, clock); err != nil {
@@ -96,12 +116,8 @@ func (r *Replay) Next(index uint64, raw []byte, verify func(*Command) error) err
 func (r *Replay) apply(c *Command, given []hotline.Sequence) error {
 	run := &run{s: r.s, c: c, res: &Result{First: r.s.size}, zeroSalt: true, given: given}
 	run.apply()
-	for _, b := range run.res.Entries {
-		e, _, err := hotline.DecodeEntry(b)
-		if err != nil {
-			return err
-		}
-		r.pending = append(r.pending, e)
+	if err := r.expect(run); err != nil {
+		return err
 	}
 	if run.res.Code != "" {
 		return hotline.Refuse(run.res.Code, "the ledger refuses this: %s", run.res.Text)
@@ -112,23 +128,40 @@ func (r *Replay) apply(c *Command, given []hotline.Sequence) error {
 	return nil
 }
 
+// expect keeps what a run made until the log shows it.
+func (r *Replay) expect(run *run) error {
+	for _, b := range run.res.Entries {
+		e, _, err := hotline.DecodeEntry(b)
+		if err != nil {
+			return err
+		}
+		r.pending = append(r.pending, e)
+	}
+	r.effects = append(r.effects, run.res.Effects...)
+	return nil
+}
+
 // match compares an entry with the one that the decisions make, but for the
 // salt.
 func (r *Replay) match(index uint64, e *hotline.Entry) error {
 	if len(r.pending) == 0 {
-		return &Difference{index, "the decisions make no entry here"}
+		return &Difference{Index: index, Text: "the decisions make no entry here"}
 	}
 	want := r.pending[0]
 	r.pending = r.pending[1:]
+	if r.s.only != nil {
+		numberAsGiven(want, e)
+	}
 	switch {
 	case want.Type != e.Type:
-		return &Difference{index, fmt.Sprintf("is of type %d; the decisions make one of type %d here", e.Type, want.Type)}
+		return &Difference{Index: index, Missing: want.Type,
+			Text: fmt.Sprintf("is of type %d; the decisions make one of type %d here", e.Type, want.Type)}
 	case want.Time != e.Time:
-		return &Difference{index, fmt.Sprintf("bears time %d; the decisions make it at %d", e.Time, want.Time)}
+		return &Difference{Index: index, Text: fmt.Sprintf("bears time %d; the decisions make it at %d", e.Time, want.Time)}
 	case want.Cause != e.Cause || !sameScope(want.Scope, e.Scope):
-		return &Difference{index, "scope or cause differ from the decisions"}
+		return &Difference{Index: index, Text: "scope or cause differ from the decisions"}
 	case !bytes.Equal(want.Content, e.Content):
-		return &Difference{index, "content differs from the decisions"}
+		return &Difference{Index: index, Text: "content differs from the decisions"}
 	}
 	return nil
 }
@@ -140,10 +173,11 @@ func sameScope(a, b hotline.Scope) bool {
 // End reports what the log should still hold after its last entry.
 func (r *Replay) End() error {
 	if len(r.pending) > 0 {
-		return &Difference{r.s.size - uint64(len(r.pending)), "the log ends before an entry that its last command makes"}
+		return &Difference{Index: r.s.size - uint64(len(r.pending)), Missing: r.pending[0].Type,
+			Text: "the log ends before an entry that its last command makes"}
 	}
 	if r.clock != nil {
-		return &Difference{r.s.size - 1, "the log ends with a clock entry without a command"}
+		return &Difference{Index: r.s.size - 1, Text: "the log ends with a clock entry without a command"}
 	}
 	return nil
 }

@@ -235,6 +235,11 @@ func (s *State) DirectoryNumber(p hotline.Party, n uint64) *hotline.SignedDirect
 	return nil
 }
 
+// Directories returns the remembered directories of p, by number.
+func (s *State) Directories(p hotline.Party) []*hotline.SignedDirectory {
+	return slices.Clone(s.directories[p])
+}
+
 // Peers returns the other parties whose directory is known, sorted.
 func (s *State) Peers() []hotline.Party {
 	var list []hotline.Party
@@ -281,6 +286,14 @@ func (s *State) Ladder() *hotline.Ladder {
 		return s.ladder
 	}
 	return defaultLadder(s.Directory(s.self))
+}
+
+// LadderNumber returns the number of the committed ladder; 0 if there is none.
+func (s *State) LadderNumber() uint64 {
+	if s.ladder == nil {
+		return 0
+	}
+	return s.ladder.Number
 }
 
 // Outbox returns the unreceipted statements for p, by sequence.

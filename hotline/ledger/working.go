@@ -26,6 +26,9 @@ func newWorking() Working { return Working{} }
 // Triage returns the hits that wait for an operator, oldest first.
 func (s *State) Triage() []hotline.Hit { return slices.Clone(s.working.Hits) }
 
+// Lost returns how many hits found the queue full.
+func (s *State) Lost() uint64 { return s.working.Lost }
+
 // Drafts returns the statements that wait for a signature, oldest first.
 func (s *State) Drafts() []DraftItem { return slices.Clone(s.working.Drafts) }
 

@@ -1,0 +1,250 @@
+package node
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/ledger"
+	"example.org/hotline/hotline/link"
+)
+
+// Step 5 and 7 of a notification, on the sending side: the leader offers each
+// statement to its addressee until the receipt is committed. What to send
+// when, and by which path, link.Outbox decides; this file does it.
+
+// senders holds one sender per peer for as long as this node leads.
+type senders struct {
+	n      *Node
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu  sync.Mutex
+	all map[hotline.Party]*sender
+}
+
+type sender struct {
+	s    *senders
+	peer hotline.Party
+	wake chan struct{}
+
+	mu     sync.Mutex
+	outbox *link.Outbox
+	told   map[string]bool // documents that this peer has taken in this term
+}
+
+func newSenders(n *Node) *senders {
+	s := &senders{n: n, all: map[hotline.Party]*sender{}}
+	s.ctx, s.cancel = context.WithCancel(n.ctx)
+	n.setSenders(s)
+	return s
+}
+
+func (s *senders) stop() {
+	s.n.setSenders(nil)
+	s.cancel()
+	s.wg.Wait()
+}
+
+func (s *senders) to(p hotline.Party) *sender {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.all[p]
+	if x == nil && s.ctx.Err() == nil {
+		terms, paths := s.n.linkTerms(p)
+		x = &sender{s: s, peer: p, wake: make(chan struct{}, 1), outbox: link.NewOutbox(terms, paths), told: map[string]bool{}}
+		s.all[p] = x
+		s.wg.Add(1)
+		go func() {
+			defer s.wg.Done()
+			x.run()
+		}()
+	}
+	return x
+}
+
+func (n *Node) linkTerms(p hotline.Party) (t hotline.Terms, paths int) {
+	n.machine.view(func(s *ledger.State) {
+		if c := s.Convention(n.now()); c != nil {
+			t = c.Terms
+		}
+		if d := s.Directory(p); d != nil {
+			paths = len(d.Nodes)
+		}
+	})
+	return t, max(paths, 1)
+}
+
+func (s *senders) add(e *ledger.Effect) {
+	x := s.to(e.Peer)
+	if x == nil {
+		return
+	}
+	x.mu.Lock()
+	err := x.outbox.Add(link.Item{Sequence: e.Sequence, ID: e.ID, Precedence: e.Precedence, Index: e.Index, Committed: e.Time})
+	x.mu.Unlock()
+	if err != nil {
+		s.n.log.Warn("outbox is full; the ledger keeps the statement", "peer", e.Peer, "id", e.ID.Short())
+	}
+	x.poke()
+}
+
+func (s *senders) settle(e *ledger.Effect) {
+	if x := s.to(e.Peer); x != nil {
+		x.mu.Lock()
+		x.outbox.Settle(e.ID)
+		x.mu.Unlock()
+		x.poke()
+	}
+}
+
+// published follows new terms and paths, and sends new documents to everybody.
+func (s *senders) published(context.Context) {
+	for _, p := range s.n.roster.get().peers {
+		x := s.to(p.Party)
+		if x == nil {
+			continue
+		}
+		terms, paths := s.n.linkTerms(p.Party)
+		x.mu.Lock()
+		x.outbox.Configure(terms, paths)
+		x.mu.Unlock()
+		s.wg.Add(1)
+		go func() {
+			defer s.wg.Done()
+			s.n.offerDocuments(s.ctx, x)
+		}()
+	}
+}
+
+func (x *sender) poke() {
+	select {
+	case x.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (x *sender) run() {
+	n := x.s.n
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		now := n.now()
+		x.mu.Lock()
+		list := x.outbox.Next(now)
+		at, ok := x.outbox.Wake(now)
+		x.mu.Unlock()
+		for _, a := range list {
+			x.s.wg.Add(1)
+			go func() {
+				defer x.s.wg.Done()
+				x.attempt(a)
+			}()
+		}
+		wait := idleWait
+		if ok {
+			wait = min(max(time.Duration(at-n.now())*time.Millisecond, time.Millisecond), idleWait)
+		}
+		timer.Reset(wait)
+		select {
+		case <-x.s.ctx.Done():
+			return
+		case <-x.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+// attempt offers one statement by one path.
+func (x *sender) attempt(a link.Attempt) {
+	n := x.s.n
+	out := x.offer(a)
+	x.mu.Lock()
+	x.outbox.Answered(a, out, n.now())
+	x.mu.Unlock()
+	x.poke()
+}
+
+func (x *sender) offer(a link.Attempt) link.Outcome {
+	n := x.s.n
+	p, err := n.tenderFor(a.Index)
+	if err != nil {
+		n.log.Error("cannot tender an own statement", "entry", a.Index, "why", err)
+		return link.Failed
+	}
+	q := &link.Question{Deliver: &link.Delivery{Statement: p.statement, Sender: p.sender, Tender: p.tender}}
+	answer, err := n.line.Ask(x.s.ctx, x.peer, a.Path, a.Precedence == hotline.Flash, q)
+	out := link.OutcomeOf(answer, err)
+	switch out {
+	case link.Receipted:
+		return x.receipted(a, p, answer.Receipt)
+	case link.Needed:
+		n.sendDocuments(x.s.ctx, x.peer, a.Path, answer.Need)
+	case link.Refused:
+		n.log.Warn("peer refuses a statement", "peer", x.peer, "id", a.ID.Short(), "code", answer.Code, "why", answer.Text)
+	}
+	n.metrics.attempts.WithLabelValues(string(x.peer), outcomeName(out)).Inc()
+	return out
+}
+
+// receipted verifies a receipt and commits it; a receipt that does not prove
+// what was sent is as good as none.
+func (x *sender) receipted(a link.Attempt, p *parcel, receipt []byte) link.Outcome {
+	n := x.s.n
+	r, err := n.propose(x.s.ctx, &ledger.Command{Type: ledger.Receipt, Receipt: receipt, Tender: p.tender})
+	switch {
+	case err != nil:
+		if c := hotline.CodeOf(err); c == hotline.CodeUnknown || c == hotline.CodeNotLeader || c == hotline.CodeBusy {
+			return link.Busy
+		}
+		n.log.Error("peer answered with a receipt that proves nothing", "peer", x.peer, "id", a.ID.Short(), "why", err)
+		n.metrics.refused.WithLabelValues(string(x.peer), string(hotline.CodeOf(err))).Inc()
+		return link.Refused
+	case r.Code == hotline.CodeDuplicate:
+		x.mu.Lock()
+		x.outbox.Settle(a.ID)
+		x.mu.Unlock()
+	case r.Code != "":
+		n.log.Error("receipt does not fit", "peer", x.peer, "id", a.ID.Short(), "code", r.Code, "why", r.Text)
+		return link.Refused
+	}
+	n.metrics.attempts.WithLabelValues(string(x.peer), "receipted").Inc()
+	return link.Receipted
+}
+
+func outcomeName(o link.Outcome) string {
+	names := map[link.Outcome]string{link.Failed: "failed", link.Receipted: "receipted", link.Rejected: "rejected",
+		link.Needed: "need", link.Busy: "busy", link.Refused: "refused"}
+	return names[o]
+}
+
+// pathChanged tells the peer's sender that a path came or went.
+func (n *Node) pathChanged(to hotline.Party, path int, up bool) {
+	s := n.senders.Load()
+	if s == nil {
+		return
+	}
+	x := s.to(to)
+	if x == nil {
+		return
+	}
+	x.mu.Lock()
+	if up {
+		x.outbox.PathOpened(path, n.now())
+	} else {
+		x.outbox.PathFailed(path, n.now())
+	}
+	x.mu.Unlock()
+	x.poke()
+	if up {
+		x.s.wg.Add(1)
+		go func() {
+			defer x.s.wg.Done()
+			n.offerDocuments(x.s.ctx, x)
+		}()
+	}
+}
+
+func (n *Node) setSenders(s *senders) { n.senders.Store(s) }

@@ -1,0 +1,165 @@
+package node
+
+import (
+	"context"
+
+	"example.org/hotline/crypto/keys"
+	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/ledger"
+)
+
+// Step 10 of a notification, and the rest of what the group says in its own
+// name. The ledger decides that something is to be said; the leader builds it,
+// signs it with the service key, and submits it naming the entry that asked.
+
+func (n *Node) compose(ctx context.Context, a *ledger.Ask) {
+	h, body, err := n.groupStatement(a)
+	if err != nil {
+		n.log.Error("a statement of the group cannot be built", "kind", a.Kind, "cause", a.Cause, "why", err)
+		return
+	}
+	raw, err := hotline.Sign(h, hotline.MustMarshal(body), n.keys.service)
+	if err != nil {
+		n.log.Error("a statement of the group cannot be signed", "kind", a.Kind, "cause", a.Cause, "why", err)
+		return
+	}
+	for ctx.Err() == nil {
+		r, err := n.propose(ctx, &ledger.Command{Type: ledger.Submit, Statement: raw})
+		switch {
+		case err == nil && (r.Code == "" || r.Code == hotline.CodeDuplicate || r.Code == hotline.CodeNotOwed):
+			return // done, or no longer owed because a person was faster
+		case err == nil:
+			n.log.Error("a statement of the group is refused", "kind", a.Kind, "cause", a.Cause, "code", r.Code, "why", r.Text)
+			return
+		}
+		// The outcome is not known, or the group cannot commit now. The same bytes
+		// again are the same statement.
+		pause(ctx, retryPause)
+		if !n.member.IsLeader() {
+			return
+		}
+	}
+}
+
+func (n *Node) groupHeader(kind hotline.Kind) (h hotline.Header) {
+	n.machine.view(func(s *ledger.State) {
+		h = hotline.Header{Kind: kind, Status: hotline.Actual, Precedence: hotline.Routine, TLP: hotline.TLPAmber, From: s.Self(),
+			Authors: []keys.ID{n.keys.service.Public().ID()}, Convention: s.ConventionID(), Issued: n.now()}
+		if c := s.Convention(n.now()); c != nil {
+			h.ConventionVersion = c.Version
+		}
+		if d := s.Directory(s.Self()); d != nil {
+			h.Directory = d.Number
+		}
+	})
+	return h
+}
+
+func (n *Node) groupStatement(a *ledger.Ask) (hotline.Header, hotline.Body, error) {
+	h := n.groupHeader(a.Kind)
+	h.Status, h.Precedence, h.To, h.Case, h.Cause, h.Reason = a.Status, a.Precedence, a.To, a.Case, a.Cause+1, a.Reason
+	if !a.Re.IsZero() {
+		re := a.Re
+		h.Re = &re
+	}
+	body, err := n.groupBody(a)
+	return h, body, err
+}
+
+func (n *Node) groupBody(a *ledger.Ask) (hotline.Body, error) {
+	switch a.Kind {
+	case hotline.KindAutomaticAlert:
+		raw, err := n.machine.entry(a.Source)
+		if err != nil {
+			return nil, err
+		}
+		_, content, err := hotline.DecodeEntry(raw)
+		if err != nil {
+			return nil, err
+		}
+		sent, ok := content.(*hotline.Sent)
+		if !ok {
+			return nil, hotline.Refuse(hotline.CodeReference, "entry %d is no assessment", a.Source)
+		}
+		return &hotline.AutomaticAlert{Assessment: sent.Statement}, nil
+	case hotline.KindEscalation:
+		return &hotline.Escalation{Due: a.Due, Office: a.Office}, nil
+	case hotline.KindNonDelivery:
+		return &hotline.NonDelivery{To: a.Peer, Due: a.Due}, nil
+	case hotline.KindLineTest, hotline.KindLineReply:
+		return &hotline.LineTest{Serial: a.Cause + 1, Node: n.cfg.Node}, nil
+	case hotline.KindReject:
+		return &hotline.Reject{Sequence: a.Sequence}, nil
+	}
+	return nil, hotline.Refuse(hotline.CodeUnknownKind, "the group composes no %s", a.Kind)
+}
+
+// checkReadable opens a received statement's body. What the group cannot open,
+// or what breaks a rule of its kind, the sender must hear of: a warning nobody
+// can read is none.
+func (n *Node) checkReadable(ctx context.Context, e *ledger.Effect) {
+	r := e.Kind.Rules()
+	if !r.Sealed {
+		return
+	}
+	_, _, err := n.openBody(e.Index)
+	if err == nil {
+		return
+	}
+	n.log.Error("a received statement cannot be read", "from", e.Peer, "id", e.ID.Short(), "why", err)
+	h := n.groupHeader(hotline.KindUnreadable)
+	id := e.ID
+	h.Status, h.Precedence, h.To, h.Case, h.Re = e.Status, e.Precedence, []hotline.Party{e.Peer}, e.Case, &id
+	h.Cause, h.Reason = e.Index+1, hotline.CodeUnreadable
+	raw, err := hotline.Sign(h, hotline.MustMarshal(&hotline.Service{}), n.keys.service)
+	if err != nil {
+		n.log.Error("unreadable cannot be signed", "why", err)
+		return
+	}
+	if r, err := n.propose(ctx, &ledger.Command{Type: ledger.Submit, Statement: raw}); err != nil || r.Code != "" {
+		n.log.Warn("unreadable was not committed", "id", e.ID.Short(), "why", err)
+	}
+}
+
+// openBody opens the sealed body of the statement at an entry, own or
+// received, and decodes it.
+func (n *Node) openBody(i uint64) (blind [32]byte, body []byte, err error) {
+	st, _, _, err := n.statementAt(i)
+	if err != nil {
+		return blind, nil, err
+	}
+	return n.openStatement(st)
+}
+
+func (n *Node) openStatement(st *hotline.Statement) (blind [32]byte, body []byte, err error) {
+	if blind, body, err = st.OpenSealed(n.keys.sealing); err != nil {
+		return blind, nil, err
+	}
+	if _, err = hotline.DecodeBody(st.Header.Kind, body); err != nil {
+		return blind, nil, err
+	}
+	return blind, body, nil
+}
+
+// statementAt reads the statement of an entry.
+func (n *Node) statementAt(i uint64) (*hotline.Statement, *hotline.Entry, any, error) {
+	raw, err := n.machine.entry(i)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	e, content, err := hotline.DecodeEntry(raw)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	var b []byte
+	switch c := content.(type) {
+	case *hotline.Sent:
+		b = c.Statement
+	case *hotline.Received:
+		b = c.Statement
+	default:
+		return nil, e, content, hotline.Refuse(hotline.CodeNotFound, "entry %d is no statement", i)
+	}
+	st, err := hotline.Parse(b)
+	return st, e, content, err
+}

@@ -1,0 +1,244 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"sync"
+
+	"example.org/hotline/crypto/tlog"
+	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/ledger"
+	"example.org/hotline/hotline/replica"
+)
+
+// machine is what the group's log drives: the ledger's state, and the files
+// that are derived from it. The Raft log is the durability; the files are
+// written without a sync of their own, synced before a snapshot names their
+// size, and cut back and rebuilt at start.
+type machine struct {
+	log  *slog.Logger
+	emit func([]ledger.Effect) // after the state has changed; must not block
+
+	mu      sync.RWMutex
+	state   *ledger.State
+	behind  bool     // the state is ahead of the files: history must be fetched
+	backlog [][]byte // entries made meanwhile
+	size    int      // of backlog, in bytes
+
+	store *tlog.Store
+	index *index
+}
+
+// maxBacklog bounds what is kept while history is fetched. Beyond it the
+// process must stop: it would otherwise grow without bound.
+const maxBacklog = 256 << 20
+
+func openMachine(dir string, log *slog.Logger, emit func([]ledger.Effect)) (*machine, error) {
+	store, err := tlog.Open(filepath.Join(dir, "ledger"))
+	if err != nil {
+		return nil, fmt.Errorf("ledger files: %w", err)
+	}
+	ix, err := openIndex(filepath.Join(dir, "index.db"))
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return &machine{log: log, emit: emit, state: ledger.New(), store: store, index: ix}, nil
+}
+
+// Apply implements replica.Machine.
+func (m *machine) Apply(commands []replica.Command) []any {
+	results := make([]any, len(commands))
+	var entries [][]byte
+	var effects []ledger.Effect
+	m.mu.Lock()
+	first := m.state.Size()
+	for i, raw := range commands {
+		c, err := ledger.DecodeCommand(raw.Data)
+		if err != nil {
+			// The group committed what no leader of this version proposes. A state
+			// that skips it would differ from the others': the process must stop.
+			panic(fmt.Sprintf("committed command %d cannot be read: %v", raw.Index, err))
+		}
+		r := m.state.Apply(c)
+		entries = append(entries, r.Entries...)
+		effects = append(effects, r.Effects...)
+		results[i] = r
+	}
+	err := m.write(first, entries)
+	m.mu.Unlock()
+	if err != nil {
+		panic("ledger files: " + err.Error()) // the process must stop: what is signed is read back from these files
+	}
+	if len(effects) > 0 {
+		m.emit(effects)
+	}
+	return results
+}
+
+// write appends to the files. At start they may be ahead of the snapshot that
+// the state was restored from: they are cut back first, so that what stands in
+// them is always what this state made.
+func (m *machine) write(first uint64, entries [][]byte) error {
+	if m.store.Size() > first && !m.behind {
+		if err := m.store.Truncate(first); err != nil {
+			return err
+		}
+	}
+	if len(entries) == 0 {
+		return nil
+	}
+	if m.behind || m.store.Size() < first {
+		m.behind = true
+		for _, e := range entries {
+			m.size += len(e)
+		}
+		if m.size > maxBacklog {
+			return errors.New("history could not be fetched in time; restart this node")
+		}
+		m.backlog = append(m.backlog, entries...)
+		return nil
+	}
+	if err := m.store.Append(entries...); err != nil {
+		return err
+	}
+	return m.index.add(first, entries)
+}
+
+// Snapshot implements replica.Machine. The files are synced first, so that
+// they never stand behind a snapshot after a power cut.
+func (m *machine) Snapshot() (func(io.Writer) error, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.behind {
+		return nil, errors.New("history is still being fetched")
+	}
+	if err := m.store.Sync(); err != nil {
+		return nil, err
+	}
+	b, err := m.state.Snapshot()
+	if err != nil {
+		return nil, err
+	}
+	return func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	}, nil
+}
+
+// maxSnapshot bounds a snapshot in bytes: the open state of a party.
+const maxSnapshot = 1 << 30
+
+// Restore implements replica.Machine.
+func (m *machine) Restore(r io.Reader) error {
+	b, err := io.ReadAll(io.LimitReader(r, maxSnapshot))
+	if err != nil {
+		return err
+	}
+	s, err := ledger.RestoreState(b)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.state, m.backlog, m.size = s, nil, 0
+	if m.store.Size() > s.Size() {
+		if err := m.store.Truncate(s.Size()); err != nil {
+			return err
+		}
+	}
+	m.behind = m.store.Size() < s.Size()
+	if !m.behind && s.Size() > 0 && m.store.Root() != s.Root() {
+		return fmt.Errorf("ledger files of size %d do not have the root of the snapshot: restore this node from its group", s.Size())
+	}
+	return nil
+}
+
+// view runs f with the state, which must not be kept or changed.
+func (m *machine) view(f func(s *ledger.State)) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	f(m.state)
+}
+
+// complete reports why the files are not complete yet, or nil.
+func (m *machine) complete() error {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.behind {
+		return fmt.Errorf("history up to entry %d is still being fetched, %d are here", m.state.Size(), m.store.Size())
+	}
+	return nil
+}
+
+// missing returns what history must still be fetched: up to the entries that
+// wait in the backlog, and the root that it must have.
+func (m *machine) missing() (from, to uint64, ok bool) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.store.Size(), m.state.Size() - uint64(len(m.backlog)), m.behind
+}
+
+// fill appends fetched history. When it is whole it is synced and checked
+// against the root of the tree that the group agreed on; then the backlog
+// follows and the node counts as caught up.
+func (m *machine) fill(from uint64, entries [][]byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.behind || m.store.Size() != from {
+		return nil // a restore came in between: what was fetched is of no use
+	}
+	if err := m.store.Append(entries...); err != nil {
+		return err
+	}
+	if m.store.Size()+uint64(len(m.backlog)) < m.state.Size() {
+		return nil
+	}
+	if len(m.backlog) > 0 {
+		if err := m.store.Append(m.backlog...); err != nil {
+			return err
+		}
+	}
+	if err := m.store.Sync(); err != nil {
+		return err
+	}
+	if m.store.Root() != m.state.Root() {
+		return fmt.Errorf("fetched history of size %d does not have the root that the group agreed on", m.store.Size())
+	}
+	m.behind, m.backlog, m.size = false, nil, 0
+	return nil
+}
+
+// catchUpIndex indexes what the files hold and the index does not.
+func (m *machine) catchUpIndex() error {
+	const batch = 1024
+	for {
+		from := m.index.size()
+		to := min(m.store.Size(), from+batch)
+		if from >= to {
+			return nil
+		}
+		var list [][]byte
+		for raw, err := range m.store.Entries(from, to) {
+			if err != nil {
+				return err
+			}
+			list = append(list, raw)
+		}
+		if err := m.index.add(from, list); err != nil {
+			return err
+		}
+	}
+}
+
+// entry reads one own leaf from disk, checked against its hash.
+func (m *machine) entry(i uint64) ([]byte, error) {
+	if i >= m.store.Size() {
+		return nil, hotline.Refuse(hotline.CodeNotFound, "entry %d is not on this node", i)
+	}
+	return m.store.Entry(i)
+}
+
+func (m *machine) close() error { return errors.Join(m.store.Close(), m.index.close()) }

@@ -1,0 +1,88 @@
+package node
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"example.org/hotline/hotline/ledger"
+)
+
+// metrics are the figures for Prometheus. None of them shows content; they are
+// served on loopback only, since they show when a party is busy.
+type metrics struct {
+	registry *prometheus.Registry
+	events   *prometheus.CounterVec
+	refused  *prometheus.CounterVec
+	attempts *prometheus.CounterVec
+	pages    *prometheus.CounterVec
+	unproven prometheus.Counter
+}
+
+func newMetrics(n *Node) *metrics {
+	m := &metrics{registry: prometheus.NewRegistry()}
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "hotline", Name: name, Help: help}, labels)
+		m.registry.MustRegister(c)
+		return c
+	}
+	m.events = counter("link_events_total", "Events on lines and at the edge, by name and peer.", "event", "peer")
+	m.refused = counter("refused_total", "Statements and documents refused, by where they came from and code.", "from", "code")
+	m.attempts = counter("delivery_attempts_total", "Attempts to deliver, by peer and outcome.", "peer", "outcome")
+	m.pages = counter("pages_total", "Rungs that woke people, by office and status.", "office", "status")
+	m.unproven = prometheus.NewCounter(prometheus.CounterOpts{Namespace: "hotline", Name: "time_unproven_total",
+		Help: "Commands whose time no majority of the group's clocks backed."})
+	m.registry.MustRegister(m.unproven)
+	gauge := func(name, help string, f func() float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "hotline", Name: name, Help: help}, f))
+	}
+	gauge("ledger_entries", "Entries in the ledger.", func() (v float64) {
+		n.viewIfOpen(func(s *ledger.State) { v = float64(s.Size()) })
+		return v
+	})
+	gauge("duties_open", "Duties that are open.", func() (v float64) {
+		n.viewIfOpen(func(s *ledger.State) { v = float64(len(s.OpenDuties())) })
+		return v
+	})
+	gauge("duties_overdue", "Duties that are open and overdue.", func() (v float64) {
+		n.viewIfOpen(func(s *ledger.State) {
+			for _, d := range s.OpenDuties() {
+				if d.Overdue {
+					v++
+				}
+			}
+		})
+		return v
+	})
+	gauge("leader", "1 while this node leads its group.", func() float64 {
+		if n.member != nil && n.member.IsLeader() {
+			return 1
+		}
+		return 0
+	})
+	return m
+}
+
+func (n *Node) viewIfOpen(f func(s *ledger.State)) {
+	if n.machine != nil {
+		n.machine.view(f)
+	}
+}
+
+// Registry holds the node's metrics.
+func (n *Node) Registry() *prometheus.Registry { return n.metrics.registry }
+
+// Healthy reports why the node should not be counted on, or nil: its history
+// is whole and its group has a leader.
+func (n *Node) Healthy() error {
+	if err := n.machine.complete(); err != nil {
+		return err
+	}
+	if _, ok := n.member.Leader(); !ok {
+		return errors.New("the group has no leader")
+	}
+	return nil
+}
+
+// Alive returns when the ledger's state could be read: not while Apply hangs.
+func (n *Node) Alive() { n.machine.view(func(*ledger.State) {}) }

@@ -1,0 +1,278 @@
+// Package node is the only place that acts: one daemon of a party. It owns the
+// socket, the clock, the disk and the keys of the group, and does what the
+// ledger decides. Its files follow the way of a notification: detect, submit,
+// deliver, receive, receipt, alarm, escalate (ARCHITECTURE, "The way of one
+// notification").
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/desk"
+	"example.org/hotline/hotline/ledger"
+	"example.org/hotline/hotline/link"
+	"example.org/hotline/hotline/replica"
+	"example.org/hotline/ops/ceremony"
+	"example.org/hotline/ops/config"
+)
+
+// Options are what a node needs beside its configuration.
+type Options struct {
+	Passphrase []byte
+	Logger     *slog.Logger
+	// Now is the clock; nil is the machine's.
+	Now func() time.Time
+	// Fatal ends the process; nil logs and panics. It is called when going on
+	// would make a wrong record: a stalled disk, files that disagree.
+	Fatal func(error)
+}
+
+// Node is one running daemon.
+type Node struct {
+	cfg  *config.Config
+	opt  Options
+	log  *slog.Logger
+	keys *keyring
+	docs *ceremony.Documents
+
+	roster   rosterBox
+	end      *endpoint
+	machine  *machine
+	member   *replica.Member
+	line     *link.Line
+	watchers *watchers
+	refusals *refusals
+	metrics  *metrics
+	nonce    [16]byte
+
+	senders atomic.Pointer[senders] // while this node leads
+
+	effects chan []ledger.Effect // what the leader acts on; overflow makes it derive everything again
+	resync  chan struct{}
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	once   sync.Once
+	err    error
+}
+
+// effectQueue bounds batches of effects that wait for the leader's loop. If it
+// is full the loop derives what is open from the state instead: nothing is
+// lost, and Apply never waits.
+const effectQueue = 1024
+
+// Open starts a node. It is ready when Open returns: it accepts connections
+// and takes part in its group, though a leader may not be elected yet.
+func Open(cfg *config.Config, opt Options) (*Node, error) {
+	if opt.Logger == nil {
+		opt.Logger = slog.Default()
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	n := &Node{cfg: cfg, opt: opt, log: opt.Logger.With("node", cfg.Node), watchers: newWatchers(), refusals: newRefusals(),
+		effects: make(chan []ledger.Effect, effectQueue), resync: make(chan struct{}, 1)}
+	n.metrics = newMetrics(n)
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	copy(n.nonce[:], n.random(len(n.nonce)))
+	if err := n.open(); err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
+	return n, nil
+}
+
+func (n *Node) open() (err error) {
+	party := hotline.Party(n.cfg.Party)
+	if n.docs, err = ceremony.LoadDocuments(n.cfg.Documents, hotline.ID{}); err != nil {
+		return fmt.Errorf("documents: %w", err)
+	}
+	if n.keys, err = loadKeys(n.cfg.Keys.Dir, n.opt.Passphrase); err != nil {
+		return err
+	}
+	n.roster.p.Store(newRoster(party, newest(n.docs)))
+	if err := n.checkSelf(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(n.cfg.Data, 0o700); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	if n.machine, err = openMachine(n.cfg.Data, n.log, n.emit); err != nil {
+		return err
+	}
+	if n.end, err = listen(n.cfg.Listen, n.keys.tls, &n.roster, n.log, func(e string) { n.metrics.events.WithLabelValues(e, "").Inc() }); err != nil {
+		return err
+	}
+	n.line = link.New(link.Config{Party: party, Node: n.cfg.Node, Host: n, Dialer: n.end, Logger: n.log,
+		Rate: n.cfg.Limits.PeerRate, Burst: n.cfg.Limits.PeerBurst, Changed: n.pathChanged})
+	// The transport is live before Raft starts: a member that cannot be reached
+	// calls elections that it cannot win.
+	if err := n.end.start(n.serve); err != nil {
+		return err
+	}
+	if n.member, err = replica.Open(n.replicaConfig()); err != nil {
+		return err
+	}
+	n.line.SetPeers(n.roster.get().peers)
+	n.spawn(n.keepLeading)
+	n.spawn(n.keepHistory)
+	return nil
+}
+
+// checkSelf: a node that its directory does not know would be refused by
+// everybody; better here, with a reason.
+func (n *Node) checkSelf() error {
+	me, ok := n.roster.get().nodes[n.cfg.Node]
+	switch {
+	case !ok:
+		return fmt.Errorf("node %s stands in no directory of %s in %s; have the directory signed and put there", n.cfg.Node, n.cfg.Party, n.cfg.Documents)
+	case me.Key != n.keys.tls.Public():
+		return fmt.Errorf("the tls key in %s is not the one that the directory names for %s", n.cfg.Keys.Dir, n.cfg.Node)
+	}
+	d := newestOf(n.docs, hotline.Party(n.cfg.Party))
+	if d.Log != n.keys.log.Public() || d.Service != n.keys.service.Public() || d.Sealing != n.keys.sealing.Public() {
+		return fmt.Errorf("the group's keys in %s are not those of directory %d of %s", n.cfg.Keys.Dir, d.Number, n.cfg.Party)
+	}
+	return nil
+}
+
+func (n *Node) replicaConfig() replica.Config {
+	c := replica.Config{
+		ID: n.cfg.Node, Address: n.roster.get().nodes[n.cfg.Node].Addr, Dir: filepath.Join(n.cfg.Data, "raft"),
+		Network: groupNetwork{n.end}, Machine: n.machine, Serve: n.serveGroup,
+		Timing: replica.Timing{Heartbeat: n.cfg.Group.Heartbeat.Duration, Election: n.cfg.Group.Election.Duration,
+			Lease: n.cfg.Group.Heartbeat.Duration / 2},
+		SnapshotEvery: n.cfg.Group.SnapshotEvery, Logger: n.log, Stop: n.fatal, CaughtUp: n.machine.complete,
+	}
+	if !n.cfg.Group.Join {
+		for _, node := range newestOf(n.docs, hotline.Party(n.cfg.Party)).Nodes {
+			c.Bootstrap = append(c.Bootstrap, replica.Server{ID: node.Name, Address: node.Addr, Voter: true})
+		}
+	}
+	return c
+}
+
+func newest(docs *ceremony.Documents) []*hotline.SignedDirectory {
+	var list []*hotline.SignedDirectory
+	for _, of := range docs.Directories {
+		if len(of) > 0 {
+			list = append(list, of[len(of)-1])
+		}
+	}
+	return list
+}
+
+func newestOf(docs *ceremony.Documents, p hotline.Party) *hotline.SignedDirectory {
+	of := docs.Directories[p]
+	if len(of) == 0 {
+		return nil
+	}
+	return of[len(of)-1]
+}
+
+// spawn runs f until the node closes; Close waits for it.
+func (n *Node) spawn(f func(ctx context.Context)) {
+	n.wg.Add(1)
+	go func() {
+		defer n.wg.Done()
+		f(n.ctx)
+	}()
+}
+
+// serve runs an accepted connection of a peer or an officer.
+func (n *Node) serve(alpn string, conn *quic.Conn, who caller) {
+	switch alpn {
+	case link.ALPN:
+		n.line.Serve(conn, who.party, who.name)
+	case desk.ALPN:
+		o := n.officer(conn)
+		if o == nil {
+			_ = conn.CloseWithError(closeUnknown, "unknown officer")
+			return
+		}
+		desk.Serve(n.ctx, conn, *o, n)
+	}
+}
+
+// keepHistory fetches what a restore left missing, whenever that happens.
+func (n *Node) keepHistory(ctx context.Context) {
+	tick := time.NewTicker(fetchPause)
+	defer tick.Stop()
+	for {
+		n.fetchHistory(ctx)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (n *Node) now() hotline.Time { return hotline.Time(n.opt.Now().UnixMilli()) }
+
+// random returns fresh random bytes. crypto/rand never fails on this platform:
+// it ends the process rather than return less.
+func (n *Node) random(size int) []byte {
+	b := make([]byte, size)
+	_, _ = rand.Read(b)
+	return b
+}
+
+// fatal is for errors of the second class: the process must stop.
+func (n *Node) fatal(err error) {
+	n.log.Error("the process must stop", "why", err)
+	if n.opt.Fatal != nil {
+		n.opt.Fatal(err)
+		return
+	}
+	panic("hotline node: " + err.Error())
+}
+
+// Close stops the node: leadership is handed over, streams end, files close.
+// It waits until every goroutine has ended.
+func (n *Node) Close() error {
+	n.once.Do(func() {
+		n.cancel()
+		var errs []error
+		n.watchers.close()
+		if n.member != nil {
+			errs = append(errs, n.member.Close())
+		}
+		if n.line != nil {
+			n.line.Close()
+		}
+		if n.end != nil {
+			n.end.close()
+		}
+		n.wg.Wait()
+		if n.machine != nil {
+			errs = append(errs, n.machine.close())
+		}
+		n.err = errors.Join(errs...)
+	})
+	return n.err
+}
+
+// CheckKeys opens the node's keys and checks that they are those of its
+// directory, without starting anything.
+func CheckKeys(cfg *config.Config, docs *ceremony.Documents, passphrase []byte) error {
+	k, err := loadKeys(cfg.Keys.Dir, passphrase)
+	if err != nil {
+		return err
+	}
+	n := &Node{cfg: cfg, docs: docs, keys: k}
+	n.roster.p.Store(newRoster(hotline.Party(cfg.Party), newest(docs)))
+	return n.checkSelf()
+}

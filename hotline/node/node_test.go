@@ -1,0 +1,52 @@
+package node_test
+
+import (
+	"testing"
+	"time"
+
+	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/desk"
+	"example.org/hotline/hotline/hotlinetest"
+)
+
+func now() hotline.Time { return hotline.Time(time.Now().UnixMilli()) }
+
+// warn carries one case from detection to the alert in the ledger of from.
+func (w *network) warn(from, to hotline.Party) (alert *hotline.Statement) {
+	p := w.parties[from]
+	detection := p.Detection(now())
+	p.submit(w.t, 0, detection)
+	assessment := p.Assessment(now(), detection, []hotline.Party{to})
+	p.submit(w.t, 0, assessment)
+	alert = p.Alert(now(), assessment, []hotline.Party{to})
+	p.submit(w.t, 0, alert)
+	return alert
+}
+
+// Promise: a warning goes from one party's ledger to the other's, is
+// receipted, acknowledged by a person, and both sides know it.
+func TestWarningIsReceiptedAndAcknowledged(t *testing.T) {
+	for _, size := range []int{1, 3} {
+		w := newNetwork(t, hotlinetest.Terms("crisis"), size, "XA", "XB")
+		w.ready()
+		a, b := w.parties["XA"], w.parties["XB"]
+		seenA, seenB := a.watch(t, 0), b.watch(t, size-1)
+		alert := w.warn("XA", "XB")
+		wait(t, seenB, func(e desk.Event) bool { return e.Type == desk.EventReceived && e.ID == alert.ID })
+		wait(t, seenB, func(e desk.Event) bool { return e.Type == desk.EventPage && e.ID == alert.ID && e.Office == "desk" })
+		wait(t, seenA, func(e desk.Event) bool { return e.Type == desk.EventSettled && e.ID == alert.ID })
+		ack := b.Acknowledgement(now(), alert)
+		b.submit(t, 0, ack)
+		wait(t, seenA, func(e desk.Event) bool { return e.Type == desk.EventReceived && e.Kind == hotline.KindAcknowledgement })
+		re, err := a.ask(t, 0, &desk.Request{Show: &desk.ShowRequest{ID: alert.ID.String()}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := re.Show.Item.Addressees; len(got) != 1 || got[0].Stage != desk.StageAcknowledged {
+			t.Errorf("stage at the sender is %+v, want ACKNOWLEDGED", got)
+		}
+		if len(re.Show.Receipts) != 1 || re.Show.Receipts[0].Voters != uint64(size) {
+			t.Errorf("receipts %+v, want one of %d voters", re.Show.Receipts, size)
+		}
+	}
+}

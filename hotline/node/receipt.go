@@ -1,0 +1,112 @@
+package node
+
+import (
+	"example.org/hotline/crypto/tlog"
+	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/ledger"
+)
+
+// proof is what a tender or receipt rests on, read back from disk: what is
+// signed is first read, and its root recomputed from what was read.
+type proof struct {
+	raw        []byte
+	entry      *hotline.Entry
+	content    any
+	root       tlog.Hash
+	path       []tlog.Hash
+	generation uint64
+	convention hotline.ID
+	self       hotline.Party
+}
+
+func (n *Node) proofOf(i uint64) (*proof, error) {
+	if err := n.machine.complete(); err != nil {
+		return nil, hotline.Refuse(hotline.CodeBusy, "%v", err)
+	}
+	raw, err := n.machine.entry(i)
+	if err != nil {
+		return nil, err
+	}
+	p := &proof{raw: raw}
+	if p.entry, p.content, err = hotline.DecodeEntry(raw); err != nil {
+		return nil, err
+	}
+	if p.path, err = n.machine.store.Inclusion(i, i+1); err != nil {
+		return nil, err
+	}
+	if p.root, err = tlog.RootFromInclusion(i+1, i, tlog.LeafHash(raw), p.path); err != nil {
+		return nil, err
+	}
+	n.machine.view(func(s *ledger.State) {
+		p.generation, p.convention, p.self = s.Generation(), s.ConventionID(), s.Self()
+	})
+	return p, nil
+}
+
+// tenderFor signs that an own statement stands at entry i. The same bytes come
+// whenever it is asked for.
+func (n *Node) tenderFor(i uint64) (d *parcel, err error) {
+	p, err := n.proofOf(i)
+	if err != nil {
+		return nil, err
+	}
+	sent, ok := p.content.(*hotline.Sent)
+	if !ok {
+		return nil, hotline.Refuse(hotline.CodeNotFound, "entry %d is no own statement", i)
+	}
+	st, err := hotline.Parse(sent.Statement)
+	if err != nil {
+		return nil, err
+	}
+	c := hotline.Claims{Party: p.self, Generation: p.generation, Statement: st.ID, Index: i, Time: p.entry.Time, Voters: sent.Voters}
+	tender, err := hotline.SignReceipt(c, p.convention, p.root, p.path, n.keys.log)
+	if err != nil {
+		return nil, err
+	}
+	return &parcel{statement: sent.Statement, sender: hotline.MustMarshal(hotline.SenderEntryOf(p.entry, sent)), tender: tender}, nil
+}
+
+type parcel struct{ statement, sender, tender []byte }
+
+// receiptFor signs that a peer's statement stands at entry i, accepted.
+func (n *Node) receiptFor(i uint64) ([]byte, error) {
+	p, err := n.proofOf(i)
+	if err != nil {
+		return nil, err
+	}
+	rec, ok := p.content.(*hotline.Received)
+	if !ok || rec.Code != "" {
+		return nil, hotline.Refuse(hotline.CodeNotFound, "entry %d is no accepted statement of a peer", i)
+	}
+	st, err := hotline.Parse(rec.Statement)
+	if err != nil {
+		return nil, err
+	}
+	sender, err := hotline.ParseSenderEntry(rec.Sender)
+	if err != nil {
+		return nil, err
+	}
+	tender, err := hotline.ParseReceipt(rec.Tender)
+	if err != nil {
+		return nil, err
+	}
+	c := hotline.Claims{Party: p.self, Generation: p.generation, Statement: st.ID, Index: i, Time: p.entry.Time, Voters: rec.Voters,
+		Of: &hotline.Of{Party: st.Header.From, Generation: tender.Generation, Index: tender.Index,
+			Sequence: sender.Sent.SequenceFor(p.self), Salt: p.entry.Salt, Marks: rec.Marks}}
+	return hotline.SignReceipt(c, p.convention, p.root, p.path, n.keys.log)
+}
+
+// checkpoint signs the head of the log as it stands on this node.
+func (n *Node) checkpoint() (c tlog.Checkpoint, note []byte, err error) {
+	if err := n.machine.complete(); err != nil {
+		return c, nil, hotline.Refuse(hotline.CodeBusy, "%v", err)
+	}
+	n.machine.view(func(s *ledger.State) {
+		c = tlog.Checkpoint{Origin: tlog.Origin(string(s.Self()), s.Generation()), Size: s.Size(), Root: s.Root()}
+	})
+	if root, err := n.machine.store.RootAt(c.Size); err != nil || root != c.Root {
+		return c, nil, hotline.Refuse(hotline.CodeInternal, "files and state disagree on the root of size %d: this node must not sign", c.Size)
+	}
+	note, err = tlog.SignCheckpoint(c, n.keys.log)
+	return c, note, err
+}

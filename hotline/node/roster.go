@@ -1,0 +1,89 @@
+package node
+
+import (
+	"slices"
+	"sync/atomic"
+
+	"example.org/hotline/crypto/keys"
+	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/desk"
+	"example.org/hotline/hotline/ledger"
+	"example.org/hotline/hotline/link"
+	"example.org/hotline/hotline/replica"
+)
+
+// roster says which key may open which conversation. It is replaced whole when
+// documents change; readers never wait.
+type roster struct {
+	byConversation map[string]map[keys.ID]caller
+	nodes          map[string]hotline.Node // of the own party
+	peers          []link.Peer
+	officers       map[keys.ID]*hotline.Officer
+}
+
+// caller is who a key belongs to.
+type caller struct {
+	party hotline.Party
+	name  string
+}
+
+type rosterBox struct{ p atomic.Pointer[roster] }
+
+func (b *rosterBox) get() *roster { return b.p.Load() }
+
+// newRoster reads who is who from the newest directories.
+func newRoster(self hotline.Party, directories []*hotline.SignedDirectory) *roster {
+	r := &roster{
+		byConversation: map[string]map[keys.ID]caller{link.ALPN: {}, replica.ALPN: {}, desk.ALPN: {}},
+		nodes:          map[string]hotline.Node{},
+		officers:       map[keys.ID]*hotline.Officer{},
+	}
+	for _, d := range directories {
+		if d.Party == self {
+			r.own(d)
+			continue
+		}
+		r.peers = append(r.peers, link.Peer{Party: d.Party, Nodes: d.Nodes})
+		for _, n := range d.Nodes {
+			r.byConversation[link.ALPN][n.Key.ID()] = caller{d.Party, n.Name}
+		}
+	}
+	slices.SortFunc(r.peers, func(a, b link.Peer) int {
+		if a.Party < b.Party {
+			return -1
+		}
+		return 1
+	})
+	return r
+}
+
+func (r *roster) own(d *hotline.SignedDirectory) {
+	for _, n := range d.Nodes {
+		r.nodes[n.Name] = n
+		r.byConversation[replica.ALPN][n.Key.ID()] = caller{d.Party, n.Name}
+	}
+	for i := range d.Officers {
+		o := &d.Officers[i]
+		if o.Revoked == 0 {
+			r.byConversation[desk.ALPN][o.Key.ID()] = caller{d.Party, o.Name}
+			r.officers[o.Key.ID()] = o
+		}
+	}
+}
+
+// allows returns who may hold this conversation with this key.
+func (r *roster) allows(alpn string, key keys.Public) (caller, bool) {
+	c, ok := r.byConversation[alpn][key.ID()]
+	return c, ok
+}
+
+// directoriesOf returns the newest directory of every party in the ledger.
+func directoriesOf(s *ledger.State) []*hotline.SignedDirectory {
+	var list []*hotline.SignedDirectory
+	for _, p := range append(s.Peers(), s.Self()) {
+		if d := s.Directory(p); d != nil {
+			list = append(list, d)
+		}
+	}
+	return list
+}

@@ -1,0 +1,304 @@
+package node
+
+import (
+	"encoding/hex"
+	"slices"
+
+	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/desk"
+	"example.org/hotline/hotline/ledger"
+)
+
+// What an officer may look at. Everything here reads; nothing decides.
+
+// room bounds a batch of one reply, well below hotline.MaxDeskMessage.
+const room = hotline.MaxDeskMessage / 2
+
+// sendViews sends the documents that the asker does not have.
+func (n *Node) sendViews(r *desk.DocumentsRequest, send func(*desk.Reply) error) error {
+	have := map[hotline.Party]uint64{}
+	for _, d := range r.Have {
+		have[d.Party] = d.Number
+	}
+	var raws [][]byte
+	n.machine.view(func(s *ledger.State) {
+		for _, c := range s.Conventions() {
+			if c.Version > r.Convention {
+				raws = append(raws, c.Raw)
+			}
+		}
+		for _, d := range directoriesOf(s) {
+			if d.Number > have[d.Party] {
+				raws = append(raws, d.Raw)
+			}
+		}
+	})
+	return batches(raws, func(b []byte) int { return len(b) }, func(list [][]byte) error {
+		return send(&desk.Reply{Documents: &desk.DocumentsView{Raw: list}})
+	})
+}
+
+// batches cuts a list so that each part fits one message; an empty list is one
+// empty part.
+func batches[T any](list []T, size func(T) int, send func([]T) error) error {
+	for {
+		n, used := 0, 0
+		for n < len(list) && (n == 0 || used+size(list[n]) < room) && n < hotline.MaxArrayItems {
+			used += size(list[n])
+			n++
+		}
+		if err := send(list[:n]); err != nil {
+			return err
+		}
+		if list = list[n:]; len(list) == 0 {
+			return nil
+		}
+	}
+}
+
+func (n *Node) triage(send func(*desk.Reply) error) error {
+	var hits []hotline.Hit
+	var lost uint64
+	n.machine.view(func(s *ledger.State) { hits, lost = s.Triage(), s.Lost() })
+	return batches(hits, func(h hotline.Hit) int { return len(hotline.MustMarshal(h)) }, func(list []hotline.Hit) error {
+		return send(&desk.Reply{Triage: &desk.TriageView{Hits: list, Lost: lost}})
+	})
+}
+
+func (n *Node) drafts(who *desk.Officer, send func(*desk.Reply) error) error {
+	var list []ledger.DraftItem
+	n.machine.view(func(s *ledger.State) { list = s.Drafts() })
+	for _, d := range list {
+		v := &desk.DraftView{ID: d.ID, Raw: d.Raw, Since: d.Since}
+		if st, err := hotline.Parse(d.Raw); err == nil && who.MayRead() && st.Header.Kind.Rules().Sealed {
+			if blind, body, err := n.openStatement(st); err == nil {
+				v.Body, v.Blind = body, blind[:]
+			}
+		}
+		if err := send(&desk.Reply{Draft: v}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inbox lists statements, newest first, by walking the log backwards.
+func (n *Node) inbox(r *desk.InboxRequest, send func(*desk.Reply) error) error {
+	view := &desk.InboxView{}
+	i := n.machine.store.Size()
+	if r.Before > 0 {
+		i = min(i, r.Before)
+	}
+	for i > 0 {
+		if uint64(len(view.Items)) == r.Limit {
+			view.More = true
+			break
+		}
+		i--
+		st, e, content, err := n.statementAt(i)
+		if hotline.CodeOf(err) == hotline.CodeNotFound {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		view.Items = append(view.Items, n.item(i, st, e, content))
+	}
+	return send(&desk.Reply{Inbox: view})
+}
+
+func (n *Node) item(i uint64, st *hotline.Statement, e *hotline.Entry, content any) desk.InboxItem {
+	h := &st.Header
+	it := desk.InboxItem{Index: i, Time: e.Time, ID: st.ID, Kind: h.Kind, From: h.From, To: h.To, Case: h.Case, Re: h.Re,
+		Precedence: h.Precedence, Status: h.Status, Direction: desk.Kept, Verdict: h.Verdict}
+	if it.Case == nil && h.Kind.Rules().Opens {
+		it.Case = &hotline.CaseID{Party: h.From, ID: st.ID}
+	}
+	n.machine.view(func(s *ledger.State) {
+		switch c := content.(type) {
+		case *hotline.Received:
+			it.Direction, it.Code = desk.Received, c.Code
+			if c.Code == "" && h.Kind.Rules().OpensAck {
+				it.Ack = ackView(s, st)
+			}
+		case *hotline.Sent:
+			if len(c.Sequences) > 0 {
+				it.Direction, it.Addressees = desk.Sent, addressees(s, st, c)
+			}
+		}
+	})
+	return it
+}
+
+func ackView(s *ledger.State, st *hotline.Statement) *desk.AckView {
+	for _, d := range s.Duties(st.Header.Case, st.Header.From) {
+		if d.Class == hotline.DutyAcknowledge && d.Subject == st.ID {
+			return &desk.AckView{Deadline: d.Deadline, Overdue: d.Overdue}
+		}
+	}
+	return &desk.AckView{Acknowledged: true}
+}
+
+func addressees(s *ledger.State, st *hotline.Statement, sent *hotline.Sent) []desk.AddresseeView {
+	var list []desk.AddresseeView
+	for _, q := range sent.Sequences {
+		v := desk.AddresseeView{Party: q.To, Sequence: q.N, Stage: desk.StageReceived}
+		if c := st.Header.Case; c != nil {
+			if k := s.Case(*c); k != nil {
+				for _, t := range k.Told {
+					if t.Party == q.To && t.Statement == st.ID {
+						v.Stage = desk.Stage(t.Stage.String())
+					}
+				}
+			}
+		} else if p := s.Pair(q.To); p != nil {
+			if o := p.Sent[st.ID]; o != nil {
+				v.Stage = stageOf(o)
+			} else if st.Header.Kind.Rules().OpensAck {
+				v.Stage = desk.StageAcknowledged
+			}
+		}
+		list = append(list, v)
+	}
+	return list
+}
+
+func stageOf(o *ledger.Sent) desk.Stage {
+	switch {
+	case o.Acknowledged:
+		return desk.StageAcknowledged
+	case o.Receipted:
+		return desk.StageReceived
+	case o.Undelivered:
+		return desk.StageUndelivered
+	}
+	return desk.StageTendered
+}
+
+// maxPrefix bounds how many ids a prefix may match before it is refused.
+const maxPrefix = 2
+
+func (n *Node) find(prefix string) (uint64, error) {
+	b, err := hex.DecodeString(prefix[:len(prefix)&^1])
+	if err != nil {
+		return 0, hotline.Refuse(hotline.CodeMalformed, "%q is not hexadecimal", prefix)
+	}
+	var found []hotline.ID
+	for _, id := range n.machine.index.prefix(b, 64) {
+		if id.String()[:len(prefix)] == prefix {
+			found = append(found, id)
+		}
+	}
+	switch {
+	case len(found) == 0:
+		return 0, hotline.Refuse(hotline.CodeNotFound, "no statement's id begins with %s", prefix)
+	case len(found) >= maxPrefix:
+		return 0, hotline.Refuse(hotline.CodeReference, "%d statements' ids begin with %s; give more digits", len(found), prefix)
+	}
+	i, _ := n.machine.index.find(found[0])
+	return i, nil
+}
+
+func (n *Node) show(who *desk.Officer, r *desk.ShowRequest, send func(*desk.Reply) error) error {
+	i, err := n.find(r.ID)
+	if err != nil {
+		return err
+	}
+	st, e, content, err := n.statementAt(i)
+	if err != nil {
+		return err
+	}
+	v := &desk.ShowView{Item: n.item(i, st, e, content), Raw: st.Raw, Scope: e.Scope}
+	n.proofs(i, content, v)
+	if st.Header.Kind.Rules().Sealed {
+		switch blind, body, err := n.openStatement(st); {
+		case !who.MayRead():
+			v.Unreadable = "this role does not read bodies"
+		case err != nil:
+			v.Unreadable = err.Error()
+		default:
+			v.Body, v.Blind = body, blind[:]
+		}
+	}
+	return send(&desk.Reply{Show: v})
+}
+
+// proofs adds what tender and receipts claim.
+func (n *Node) proofs(i uint64, content any, v *desk.ShowView) {
+	switch c := content.(type) {
+	case *hotline.Received:
+		v.Marks = c.Marks
+		if t, err := hotline.ParseReceipt(c.Tender); err == nil {
+			v.Tender = &t.Claims
+		}
+		if raw, err := n.receiptFor(i); err == nil {
+			if rc, err := hotline.ParseReceipt(raw); err == nil {
+				v.Receipts = append(v.Receipts, rc.Claims)
+			}
+		}
+	case *hotline.Sent:
+		v.Marks = c.Marks
+		if len(c.Sequences) == 0 {
+			return
+		}
+		if p, err := n.tenderFor(i); err == nil {
+			if t, err := hotline.ParseReceipt(p.tender); err == nil {
+				v.Tender = &t.Claims
+			}
+		}
+		v.Receipts = n.receiptsOf(i, len(c.Sequences))
+	}
+}
+
+// receiptsOf looks for the peers' receipts of the statement at entry i. They
+// stand behind it, soon after as a rule.
+func (n *Node) receiptsOf(i uint64, want int) (list []hotline.Claims) {
+	const horizon = 4096
+	for raw, err := range n.machine.store.Entries(i+1, min(n.machine.store.Size(), i+1+horizon)) {
+		if err != nil || len(list) == want {
+			break
+		}
+		_, content, err := hotline.DecodeEntry(raw)
+		if err != nil {
+			break
+		}
+		if rc, ok := content.(*hotline.Receipted); ok && rc.Index == i {
+			if p, err := hotline.ParseReceipt(rc.Receipt); err == nil {
+				list = append(list, p.Claims)
+			}
+		}
+	}
+	return list
+}
+
+// export streams the log up to the size that this node can sign now.
+func (n *Node) export(r *desk.ExportRequest, send func(*desk.Reply) error) error {
+	c, note, err := n.checkpoint()
+	if err != nil {
+		return err
+	}
+	from := min(r.From, c.Size)
+	var list [][]byte
+	size := 0
+	flush := func(last bool) error {
+		chunk := &desk.ExportChunk{From: from, Entries: slices.Clone(list), Size: c.Size}
+		if last {
+			chunk.Checkpoint = note
+		}
+		from += uint64(len(list))
+		list, size = list[:0], 0
+		return send(&desk.Reply{Export: chunk})
+	}
+	for raw, err := range n.machine.store.Entries(from, c.Size) {
+		if err != nil {
+			return err
+		}
+		list = append(list, raw)
+		if size += len(raw) + 8; size >= hotline.ExportChunk || len(list) == hotline.MaxArrayItems {
+			if err := flush(false); err != nil {
+				return err
+			}
+		}
+	}
+	return flush(true)
+}

@@ -1,0 +1,100 @@
+package node
+
+import (
+	"context"
+
+	"github.com/quic-go/quic-go"
+
+	"example.org/hotline/crypto/keys"
+	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/desk"
+	"example.org/hotline/hotline/ledger"
+)
+
+// Steps 1 to 4 and 9 of a notification: what officers hand in. Any node takes
+// it and finds the leader; the officer's key never comes here.
+
+// officer says whose key a desk connection was opened with.
+func (n *Node) officer(conn *quic.Conn) *desk.Officer {
+	key, err := keys.PeerKey(conn.ConnectionState().TLS)
+	if err != nil {
+		return nil
+	}
+	o := n.roster.get().officers[key.ID()]
+	if t := n.now(); o == nil || t < o.From || t >= o.Until {
+		return nil
+	}
+	return &desk.Officer{Name: o.Name, Roles: o.Roles, Key: key.ID()}
+}
+
+// Handle answers an officer's request; it makes Node a desk.Host.
+func (n *Node) Handle(ctx context.Context, who desk.Officer, r *desk.Request, send func(*desk.Reply) error) error {
+	switch {
+	case r.Status != nil:
+		return send(&desk.Reply{Status: n.status()})
+	case r.Documents != nil:
+		return n.sendViews(r.Documents, send)
+	case r.Publish != nil:
+		return n.command(ctx, &ledger.Command{Type: ledger.Document, Document: r.Publish.Document}, send)
+	case r.Submit != nil:
+		return n.submit(ctx, r.Submit, send)
+	case r.Draft != nil:
+		return n.command(ctx, &ledger.Command{Type: ledger.Draft, Statement: r.Draft.Statement}, send)
+	case r.Drafts != nil:
+		return n.drafts(&who, send)
+	case r.Hits != nil:
+		return n.hits(ctx, r.Hits, send)
+	case r.Triage != nil:
+		return n.triage(send)
+	case r.Dismiss != nil:
+		return n.command(ctx, &ledger.Command{Type: ledger.Dismiss, Key: r.Dismiss.Key}, send)
+	case r.Inbox != nil:
+		return n.inbox(r.Inbox, send)
+	case r.Show != nil:
+		return n.show(&who, r.Show, send)
+	case r.Watch != nil:
+		return n.watch(ctx, send)
+	case r.Export != nil:
+		return n.export(r.Export, send)
+	case r.Ladder != nil:
+		var l *hotline.Ladder
+		n.machine.view(func(s *ledger.State) { l = s.Ladder() })
+		return send(&desk.Reply{Ladder: l})
+	}
+	return hotline.Refuse(hotline.CodeMalformed, "an empty request")
+}
+
+// command hands a command to the leader and answers with what became of it.
+func (n *Node) command(ctx context.Context, c *ledger.Command, send func(*desk.Reply) error) error {
+	if err := n.askLeader(ctx, &ask{Command: c}).err(); err != nil {
+		return err
+	}
+	return send(&desk.Reply{})
+}
+
+func (n *Node) submit(ctx context.Context, r *desk.SubmitRequest, send func(*desk.Reply) error) error {
+	st, err := hotline.Parse(r.Statement)
+	if err != nil {
+		return err
+	}
+	t := n.askLeader(ctx, &ask{Command: &ledger.Command{Type: ledger.Submit, Statement: r.Statement, Key: r.Adopts}})
+	if err := t.err(); err != nil {
+		n.refusals.note(st.Header.From, r.Statement, t.Code)
+		n.metrics.refused.WithLabelValues("desk", string(t.Code)).Inc()
+		return err
+	}
+	v := &desk.SubmitView{ID: st.ID, Index: t.Index, Existing: t.Existing, Time: t.Time, Sequences: t.Sequences}
+	return send(&desk.Reply{Submit: v})
+}
+
+// hits puts sensor hits into the triage queue one by one; it tells how many
+// were taken before one was refused.
+func (n *Node) hits(ctx context.Context, r *desk.HitsRequest, send func(*desk.Reply) error) error {
+	for i := range r.Hits {
+		t := n.askLeader(ctx, &ask{Command: &ledger.Command{Type: ledger.Hit, Hit: &r.Hits[i]}})
+		if t.Code != "" {
+			return send(&desk.Reply{Code: t.Code, Text: t.Text, Hits: &desk.HitsView{Taken: uint64(i)}})
+		}
+	}
+	return send(&desk.Reply{Hits: &desk.HitsView{Taken: uint64(len(r.Hits))}})
+}

@@ -1,0 +1,140 @@
+package node
+
+import (
+	"context"
+	"sync"
+
+	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/desk"
+	"example.org/hotline/hotline/ledger"
+)
+
+// watchers are the desks that look on, on any node: every node applies every
+// command, so each hears everything without asking the leader.
+type watchers struct {
+	mu     sync.Mutex
+	all    map[*watcher]bool
+	closed bool
+}
+
+type watcher struct {
+	events chan desk.Event
+	lost   uint64 // under watchers.mu: events that found the channel full
+}
+
+// watchQueue bounds the events that wait for a slow desk. Beyond it the desk
+// is told how many it missed.
+const watchQueue = 256
+
+func newWatchers() *watchers { return &watchers{all: map[*watcher]bool{}} }
+
+func (w *watchers) add() *watcher {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed || len(w.all) >= hotline.MaxWatchers {
+		return nil
+	}
+	x := &watcher{events: make(chan desk.Event, watchQueue)}
+	w.all[x] = true
+	return x
+}
+
+func (w *watchers) remove(x *watcher) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.all, x)
+}
+
+func (w *watchers) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = true
+}
+
+// tell gives effects to every watcher. It never waits: a desk that does not
+// read is told later how much it missed.
+func (w *watchers) tell(n *Node, list []ledger.Effect) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.all) == 0 {
+		return
+	}
+	for i := range list {
+		e, ok := eventOf(&list[i])
+		if !ok {
+			continue
+		}
+		for x := range w.all {
+			select {
+			case x.events <- e:
+			default:
+				x.lost++
+			}
+		}
+	}
+}
+
+var eventTypes = map[ledger.EffectType]desk.EventType{
+	ledger.Received: desk.EventReceived, ledger.Accepted: desk.EventAccepted, ledger.Settled: desk.EventSettled,
+	ledger.Page: desk.EventPage, ledger.Stop: desk.EventStop, ledger.Wake: desk.EventWake, ledger.Published: desk.EventPublished,
+}
+
+func eventOf(e *ledger.Effect) (desk.Event, bool) {
+	t, ok := eventTypes[e.Type]
+	if !ok {
+		return desk.Event{}, false
+	}
+	ev := desk.Event{Type: t, Index: e.Index, Time: e.Time, ID: e.ID, Kind: e.Kind, Peer: e.Peer, Case: e.Case,
+		Precedence: e.Precedence, Status: e.Status, Duty: e.Duty, Overdue: e.Overdue, Office: e.Office, Targets: e.Targets, Text: e.Text}
+	switch e.Type {
+	case ledger.Page:
+		ev.Due = e.Time
+	case ledger.Received:
+		ev.From = e.Peer
+	case ledger.Published:
+		ev.Text = e.Kind.String()
+	}
+	return ev, true
+}
+
+// watch streams events until the desk goes away.
+func (n *Node) watch(ctx context.Context, send func(*desk.Reply) error) error {
+	x := n.watchers.add()
+	if x == nil {
+		return hotline.Refuse(hotline.CodeBusy, "%d desks are watching this node; watch another", hotline.MaxWatchers)
+	}
+	defer n.watchers.remove(x)
+	begin := desk.Event{Type: desk.EventBegin}
+	n.machine.view(func(s *ledger.State) { begin.Index, begin.Time = s.Size(), s.Time() })
+	if err := send(&desk.Reply{Event: &begin}); err != nil {
+		return err
+	}
+	for {
+		select {
+		case e := <-x.events:
+			if err := send(&desk.Reply{Event: &e}); err != nil {
+				return err
+			}
+			if err := n.tellLost(x, send); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (n *Node) tellLost(x *watcher, send func(*desk.Reply) error) error {
+	n.watchers.mu.Lock()
+	lost := x.lost
+	if len(x.events) == 0 {
+		x.lost = 0
+	} else {
+		lost = 0 // what waits still comes first
+	}
+	n.watchers.mu.Unlock()
+	if lost == 0 {
+		return nil
+	}
+	return send(&desk.Reply{Event: &desk.Event{Type: desk.EventLost, Index: lost, Time: n.now()}})
+}
