@@ -123,8 +123,13 @@ func message(header, payload []byte, signatures int) []byte {
 
 // receiptMessage puts claims about entry 1 into a COSE_Sign1.
 func receiptMessage(claims []byte) []byte {
+	return proofMessage(claims, 2, 1, []any{make([]byte, 32)})
+}
+
+// proofMessage puts claims and a proof into a COSE_Sign1 that nobody signed.
+func proofMessage(claims []byte, size, index uint64, path []any) []byte {
 	protected := append([]byte{0xa3, 0x01, 0x32, 0x19, 0x01, 0x8b, 0x01, 0x3a, 0x00, 0x01, 0x11, 0x71}, claims...)
-	proof := MustMarshal([]any{uint64(2), uint64(1), []any{make([]byte, 32)}})
+	proof := MustMarshal([]any{size, index, path})
 	unprotected := map[any]any{uint64(396): map[any]any{int64(-1): []any{proof}}}
 	return append([]byte{0xd2}, MustMarshal([]any{protected, unprotected, nil, make([]byte, 64)})...)
 }

@@ -43,11 +43,12 @@ func (j *Journal) Salt(index uint64) (salt [16]byte) {
 // Append logs an entry and returns its index.
 func (j *Journal) Append(t hotline.EntryType, at hotline.Time, scope hotline.Scope, cause hotline.Cause, content any) uint64 {
 	index := j.tree.Size
-	j.add(must(hotline.EncodeEntry(t, at, j.Salt(index), scope, cause, content)))
+	j.AppendRaw(must(hotline.EncodeEntry(t, at, j.Salt(index), scope, cause, content)))
 	return index
 }
 
-func (j *Journal) add(entry []byte) {
+// AppendRaw logs bytes as the next leaf.
+func (j *Journal) AppendRaw(entry []byte) {
 	j.Entries = append(j.Entries, entry)
 	j.tree.Append(tlog.LeafHash(entry))
 }
@@ -89,7 +90,7 @@ func (j *Journal) Receive(d *Delivery, at hotline.Time) []byte {
 	tender := must(hotline.ParseReceipt(d.Tender))
 	sender := must(hotline.ParseSenderEntry(d.Sender))
 	salt := j.Salt(j.tree.Size)
-	j.add(must(hotline.ReceivedEntry(j.Party.Code, d.Statement, d.Sender, d.Tender, at, salt, "", 0, j.Voters)))
+	j.AppendRaw(must(hotline.ReceivedEntry(j.Party.Code, d.Statement, d.Sender, d.Tender, at, salt, "", 0, j.Voters)))
 	return j.Prove(hotline.Claims{Statement: d.Statement.ID, Time: at, Of: &hotline.Of{
 		Party: tender.Party, Generation: tender.Generation, Index: tender.Index,
 		Sequence: sender.Sent.SequenceFor(j.Party.Code), Salt: salt}})
