@@ -59,6 +59,8 @@ func (t *term) end() {
 const retryPause = 200 * time.Millisecond
 
 func (n *Node) leadTerm(ctx context.Context) {
+	n.hearEffects()
+	defer n.leading.Store(false)
 	if err := n.member.Barrier(ctx); err != nil {
 		return // not the leader any more: the next change of leadership says who is
 	}
@@ -88,7 +90,10 @@ func (n *Node) leadTerm(ctx context.Context) {
 		case <-n.resync:
 			n.rederive(ctx, senders)
 		case <-members.C:
-			n.noteMembers(ctx)
+			n.reconcile(ctx)
+			if err := n.noteMembers(ctx); err != nil {
+				n.log.Warn("the voters could not be recorded yet", "why", err)
+			}
 		case <-timer.C:
 			n.tick(ctx)
 		}
@@ -96,6 +101,20 @@ func (n *Node) leadTerm(ctx context.Context) {
 }
 
 const membersPause = time.Second
+
+// hearEffects opens the queue of effects for a new term. What an earlier term
+// left in it is dropped: everything that is still open follows from the state.
+func (n *Node) hearEffects() {
+	for {
+		select {
+		case <-n.effects:
+		case <-n.resync:
+		default:
+			n.leading.Store(true)
+			return
+		}
+	}
+}
 
 func pause(ctx context.Context, d time.Duration) {
 	select {
@@ -230,12 +249,15 @@ func (n *Node) publishFiles(ctx context.Context) error {
 // emit hands effects to the leader's loop and to the watchers of this node. It
 // runs under Apply and never waits.
 func (n *Node) emit(list []ledger.Effect) {
-	n.watchers.tell(n, list)
+	n.watchers.tell(list)
 	for i := range list {
 		if list[i].Type == ledger.Published {
 			n.newRoster()
 			break
 		}
+	}
+	if !n.leading.Load() {
+		return
 	}
 	select {
 	case n.effects <- list:
@@ -268,6 +290,7 @@ func (n *Node) newRoster() {
 	if n.line != nil {
 		n.line.SetPeers(n.roster.get().peers)
 	}
+	n.desks.follow(n.roster.get())
 }
 
 // act does what was decided. Effects may come twice; each way of acting makes
@@ -292,12 +315,22 @@ func (n *Node) act(ctx context.Context, s *senders, list []ledger.Effect) {
 	}
 }
 
-// rederive takes up everything that is open: asks that nobody answered yet and
-// statements that no receipt settled yet.
+// rederive takes up everything that is open: asks that nobody answered yet,
+// statements that no receipt settled yet, and the highest rung that each open
+// duty has reached. A page may come twice over a change of leader, never not
+// at all.
 func (n *Node) rederive(ctx context.Context, s *senders) {
 	var asks []*ledger.Ask
+	var pages []ledger.Effect
 	n.machine.view(func(st *ledger.State) {
 		asks = st.Asks()
+		for _, d := range st.OpenDuties() {
+			if d.Next > 0 && len(d.Clocks[d.Next-1].Targets) > 0 {
+				c := d.Clocks[d.Next-1]
+				pages = append(pages, ledger.Effect{Type: ledger.Page, Peer: d.Peer, ID: d.Subject, Precedence: d.Precedence, Status: d.Status,
+					Time: c.Due, Case: d.Case, Duty: d.Class, Overdue: d.Overdue, Office: c.Office, Targets: c.Targets})
+			}
+		}
 		for _, p := range st.Peers() {
 			for _, o := range st.Outbox(p) {
 				s.add(&ledger.Effect{Type: ledger.Deliver, Peer: p, ID: o.ID, Kind: o.Kind, Index: o.Index, Sequence: o.Sequence,
@@ -305,6 +338,9 @@ func (n *Node) rederive(ctx context.Context, s *senders) {
 			}
 		}
 	})
+	for i := range pages {
+		n.alarm(&pages[i])
+	}
 	for _, a := range asks {
 		n.compose(ctx, a)
 	}

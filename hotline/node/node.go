@@ -19,6 +19,7 @@ import (
 
 	"github.com/quic-go/quic-go"
 
+	"example.org/hotline/crypto/keys"
 	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/desk"
 	"example.org/hotline/hotline/ledger"
@@ -53,11 +54,13 @@ type Node struct {
 	member   *replica.Member
 	line     *link.Line
 	watchers *watchers
+	desks    desks
 	refusals *refusals
 	metrics  *metrics
 	nonce    [16]byte
 
 	senders atomic.Pointer[senders] // while this node leads
+	leading atomic.Bool             // effects are heard
 
 	effects chan []ledger.Effect // what the leader acts on; overflow makes it derive everything again
 	resync  chan struct{}
@@ -202,7 +205,57 @@ func (n *Node) serve(alpn string, conn *quic.Conn, who caller) {
 			_ = conn.CloseWithError(closeUnknown, "unknown officer")
 			return
 		}
-		desk.Serve(n.ctx, conn, *o, n)
+		ctx, end := n.desks.enter(n.ctx, o.Key)
+		defer end()
+		if ctx == nil {
+			_ = conn.CloseWithError(desk.CloseBusy, "too many desks")
+			return
+		}
+		desk.Serve(ctx, conn, *o, n)
+	}
+}
+
+// desks are the open connections of officers. One whose key is no longer in
+// force is ended at once: a stolen key must not keep an old session.
+type desks struct {
+	mu   sync.Mutex
+	open map[*deskEntry]bool
+}
+
+type deskEntry struct {
+	key keys.ID
+	end context.CancelFunc
+}
+
+// enter returns a context that ends with the connection's right; nil if there
+// is no room for one more.
+func (d *desks) enter(ctx context.Context, key keys.ID) (context.Context, func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.open) >= hotline.MaxDeskConnections {
+		return nil, func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	e := &deskEntry{key, cancel}
+	if d.open == nil {
+		d.open = map[*deskEntry]bool{}
+	}
+	d.open[e] = true
+	return ctx, func() {
+		cancel()
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		delete(d.open, e)
+	}
+}
+
+func (d *desks) follow(r *roster) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for e := range d.open {
+		if r.officers[e.key] == nil {
+			e.end()
+		}
 	}
 }
 

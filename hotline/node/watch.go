@@ -53,7 +53,7 @@ func (w *watchers) close() {
 
 // tell gives effects to every watcher. It never waits: a desk that does not
 // read is told later how much it missed.
-func (w *watchers) tell(n *Node, list []ledger.Effect) {
+func (w *watchers) tell(list []ledger.Effect) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.all) == 0 {
