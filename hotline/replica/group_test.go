@@ -36,17 +36,24 @@ type journal struct {
 	moved    chan struct{} // closed and replaced at every change
 	restored int
 	block    chan struct{} // when set, Apply waits for it
+	entered  chan struct{} // gets a value when Apply waits
 	panics   bool
 	refuse   error // of Restore
 }
 
-func newJournal() *journal { return &journal{moved: make(chan struct{})} }
+func newJournal() *journal {
+	return &journal{moved: make(chan struct{}), entered: make(chan struct{}, 1)}
+}
 
 func (j *journal) Apply(commands []Command) []any {
 	j.mu.Lock()
 	block, panics := j.block, j.panics
 	j.mu.Unlock()
 	if block != nil {
+		select {
+		case j.entered <- struct{}{}:
+		default:
+		}
 		<-block
 	}
 	if panics {

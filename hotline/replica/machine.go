@@ -19,6 +19,8 @@ type machine struct {
 	m      Machine
 	brk    *breaker
 	broken atomic.Pointer[brokenMachine]
+	busy   atomic.Bool   // in the Machine's hands
+	done   atomic.Uint64 // last entry of the last batch that it finished
 }
 
 // brokenMachine is the result of a command that was committed and that the Machine did
@@ -39,11 +41,13 @@ func (a *machine) Apply(l *raft.Log) any { return a.ApplyBatch([]*raft.Log{l})[0
 // seal, whatever cache it came through.
 func (a *machine) ApplyBatch(logs []*raft.Log) []any {
 	answers := make([]any, len(logs))
+	a.busy.Store(true)
+	defer a.busy.Store(false)
 	results, err := a.applyLogs(logs)
 	if err != nil {
 		a.fail(err)
 	}
-	if b := a.broken.Load(); b != nil {
+	if b := a.broken.Load(); b != nil { // nothing is done any more
 		for i := range answers {
 			answers[i] = b
 		}
@@ -54,6 +58,7 @@ func (a *machine) ApplyBatch(logs []*raft.Log) []any {
 			answers[i], results = results[0], results[1:]
 		}
 	}
+	a.done.Store(logs[len(logs)-1].Index)
 	return answers
 }
 
@@ -108,6 +113,8 @@ func (a *machine) Restore(r io.ReadCloser) error {
 	if b := a.broken.Load(); b != nil {
 		return b
 	}
+	a.busy.Store(true)
+	defer a.busy.Store(false)
 	err := a.restoreFrom(r)
 	if err != nil {
 		a.fail(err)

@@ -45,6 +45,7 @@ type Member struct {
 	tail  *tailMark
 	trans *raft.NetworkTransport
 	raft  *raft.Raft
+	state *machine
 	links *links
 	layer *raftLayer
 
@@ -176,7 +177,8 @@ func (m *Member) start() error {
 		MaxRPCsInFlight:       1, // pipelining can deadlock: raft issues 611, 612
 		Timeout:               rpcTimeout,
 	})
-	return m.runRaft(&machine{m: m.cfg.Machine, brk: brk}, cache, log, snapshots, m.trans, logger)
+	m.state = &machine{m: m.cfg.Machine, brk: brk}
+	return m.runRaft(m.state, cache, log, snapshots, m.trans, logger)
 }
 
 func (m *Member) raftConfig(logger *raftLogger, notify chan<- bool) *raft.Config {

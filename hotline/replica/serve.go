@@ -184,7 +184,7 @@ func parseProgress(b []byte) (progress, error) {
 }
 
 func (m *Member) status() progress {
-	p := progress{term: m.raft.CurrentTerm(), applied: m.raft.AppliedIndex()}
+	p := progress{term: m.raft.CurrentTerm(), applied: m.applied()}
 	if m.cfg.CaughtUp != nil {
 		if err := m.cfg.CaughtUp(); err != nil {
 			p.unfit = err.Error()
