@@ -135,11 +135,12 @@ func (s *State) verifyReceive(c *Command) error {
 	if _, err := s.fitsLine(st, sender); err != nil {
 		return err
 	}
-	d := s.DirectoryNumber(st.Header.From, sender.Sent.Directory)
-	if err := hotline.VerifyTender(tender, st, sender, s.convention, d.Log); err != nil {
+	// The statement before its tender: a mutilated copy is called what it is.
+	if err := s.verifyStatement(st); err != nil {
 		return err
 	}
-	return s.verifyStatement(st)
+	d := s.DirectoryNumber(st.Header.From, sender.Sent.Directory)
+	return hotline.VerifyTender(tender, st, sender, s.convention, d.Log)
 }
 
 func (s *State) verifyReceipt(c *Command, entry func(uint64) ([]byte, error)) error {

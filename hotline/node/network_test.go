@@ -41,6 +41,23 @@ const deadline = 30 * time.Second
 // newNetwork makes parties of size nodes each and starts them.
 func newNetwork(t *testing.T, terms hotline.Terms, size int, codes ...hotline.Party) *network {
 	t.Helper()
+	w := prepare(t, terms, size, codes...)
+	for _, p := range w.parties {
+		w.startAll(p)
+	}
+	return w
+}
+
+func (w *network) startAll(p *party) {
+	w.t.Helper()
+	for _, c := range p.cfgs {
+		p.nodes = append(p.nodes, w.start(c))
+	}
+}
+
+// prepare makes keys, documents and configurations, and starts nothing.
+func prepare(t *testing.T, terms hotline.Terms, size int, codes ...hotline.Party) *network {
+	t.Helper()
 	w := &network{t: t, parties: map[hotline.Party]*party{}, docs: t.TempDir()}
 	var list []*hotlinetest.Party
 	for _, c := range codes {
@@ -61,11 +78,6 @@ func newNetwork(t *testing.T, terms hotline.Terms, size int, codes ...hotline.Pa
 	for _, p := range w.parties {
 		for _, nd := range p.page.Nodes {
 			p.cfgs = append(p.cfgs, w.configure(p, nd))
-		}
-	}
-	for _, p := range w.parties {
-		for _, c := range p.cfgs {
-			p.nodes = append(p.nodes, w.start(c))
 		}
 	}
 	return w
@@ -197,6 +209,9 @@ func wait(t *testing.T, ch <-chan desk.Event, fits func(desk.Event) bool) desk.E
 func (w *network) ready() {
 	w.t.Helper()
 	for _, p := range w.parties {
+		if len(p.nodes) == 0 {
+			continue
+		}
 		ch := p.watch(w.t, 0)
 		limit := time.NewTimer(deadline)
 		for {
