@@ -93,7 +93,7 @@ func (c *circuit) greet() error {
 		if errors.Is(err, ErrAnswer) {
 			l.cfg.Host.Count(EventBadAnswer, p.party)
 		}
-		return fmt.Errorf("hello to %s: %w", c.path.node.Name, withoutRefusal(err))
+		return fmt.Errorf("hello to %s: %w", c.path.node.Name, err)
 	}
 	if a.Code != "" {
 		return fmt.Errorf("hello to %s: %w", c.path.node.Name, hotline.Refuse(a.Code, "%s", a.Text))
@@ -106,14 +106,6 @@ func (c *circuit) greet() error {
 		l.cfg.Greeted(p.party, c.path.node.Name, a, now.Sub(begun))
 	}
 	return nil
-}
-
-// withoutRefusal keeps an unreadable answer from looking like a refused hello.
-func withoutRefusal(err error) error {
-	if errors.Is(err, ErrAnswer) {
-		return fmt.Errorf("%w: %s", ErrAnswer, err.Error())
-	}
-	return err
 }
 
 // serve answers the peer's streams until the circuit ends. It leaves streams
@@ -205,7 +197,7 @@ func (c *circuit) answer(s *quic.Stream) {
 	case err != nil:
 		a = refusalOf(err)
 	default:
-		a = c.ask(q)
+		a = c.ask(s.Context(), q)
 	}
 	c.reply(s, a)
 }
@@ -233,8 +225,9 @@ func (c *circuit) read(s *quic.Stream) (*Question, error) {
 	return q, err
 }
 
-// ask hands a question to the host.
-func (c *circuit) ask(q *Question) *Answer {
+// ask hands a question to the host. asking ends when the peer no longer waits
+// for the answer.
+func (c *circuit) ask(asking context.Context, q *Question) *Answer {
 	if q.Hello != nil {
 		return c.hello(q.Hello)
 	}
@@ -246,6 +239,7 @@ func (c *circuit) ask(q *Question) *Answer {
 	defer p.release(q.Flash)
 	ctx, cancel := context.WithTimeout(c.ctx, hotline.LinkExchange)
 	defer cancel()
+	defer context.AfterFunc(asking, cancel)()
 	host := p.line.cfg.Host
 	if q.Deliver != nil {
 		return host.Deliver(ctx, p.party, c.path.node.Name, q.Deliver)

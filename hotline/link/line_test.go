@@ -171,6 +171,95 @@ func TestCutStreamIsCountedAndForgotten(t *testing.T) {
 
 // Promise: an answer that is not the one encoding is an error of the exchange
 // and is counted; the connection lives on.
+func TestUnreadableAnswer(t *testing.T) {
+	a := newStation(t, "XA", "XA-1", "127.0.0.1:0", 1)
+	b := newStation(t, "XB", "XB-1", "127.0.0.1:0", 1)
+	ok, err := EncodeAnswer(&Answer{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := [][]byte{[]byte("no frame"), make([]byte, hotline.MaxFrame+1), append(ok[:len(ok)-1:len(ok)-1], 1), nil}
+	b.serve = func(conn *quic.Conn) {
+		greet(t, conn)
+		for i := 0; ; {
+			s, err := conn.AcceptStream(context.Background())
+			if err != nil {
+				return
+			}
+			raw, _ := io.ReadAll(s)
+			if q, err := DecodeQuestion(raw); err == nil && q.Hello == nil && i < len(answers) {
+				_, _ = s.Write(answers[i])
+				i++
+			} else {
+				_, _ = s.Write(ok)
+			}
+			_ = s.Close()
+		}
+	}
+	b.trust(a)
+	a.peer(b)
+	a.awaitDialled(t, "XB")
+	for i := range answers {
+		if _, err := a.line.Ask(t.Context(), "XB", 0, false, delivery("x")); !errors.Is(err, ErrAnswer) {
+			t.Fatalf("answer %d: %v", i, err)
+		}
+	}
+	if n := a.counted(EventBadAnswer); n != len(answers) {
+		t.Fatalf("%d bad answers counted", n)
+	}
+	if got, err := a.line.Ask(t.Context(), "XB", 0, false, delivery("x")); err != nil || got.Code != "" {
+		t.Fatalf("the good answer after them: %+v, %v", got, err)
+	}
+}
+
+// greet says a proper hello of XB-1 by hand and reads the answer.
+func greet(t testing.TB, conn *quic.Conn) {
+	hello, err := EncodeQuestion(&Question{Hello: &Hello{Party: "XB", Node: "XB-1", Convention: hotline.ID{1}, Directory: 1, ConventionVersion: 1}})
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	s, err := conn.OpenStreamSync(context.Background())
+	if err != nil {
+		return
+	}
+	_, _ = s.Write(hello)
+	_ = s.Close()
+	_, _ = io.ReadAll(s)
+}
+
+// Promise: a question that its asker gives up frees its places on both sides,
+// and the host is told to stop.
+func TestGivenUpQuestionFreesItsPlaces(t *testing.T) {
+	a, b := pair(t)
+	stopped := make(chan struct{}, 1)
+	began := make(chan struct{}, 1)
+	b.onDeliver(func(ctx context.Context, _ hotline.Party, d *Delivery) *Answer {
+		if string(d.Statement) == "stuck" {
+			began <- struct{}{}
+			<-ctx.Done()
+			stopped <- struct{}{}
+		}
+		return &Answer{Receipt: d.Statement}
+	})
+	for range 2 * hotline.LinkInFlight {
+		ctx, cancel := context.WithCancel(t.Context())
+		var ask sync.WaitGroup
+		ask.Go(func() {
+			if _, err := a.line.Ask(ctx, "XB", 0, false, delivery("stuck")); !errors.Is(err, context.Canceled) {
+				t.Errorf("given up with %v", err)
+			}
+		})
+		<-began
+		cancel()
+		ask.Wait()
+		<-stopped
+	}
+	mustReceipt(t, a, "XB", "next", "next")
+}
+
+// Promise: an answer of ours that breaks a bound, or none, reaches the peer as
+// an internal fault and not as silence.
 func TestOwnFaultyAnswerBecomesInternal(t *testing.T) {
 	a, b := pair(t)
 	b.onDeliver(func(context.Context, hotline.Party, *Delivery) *Answer {

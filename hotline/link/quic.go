@@ -111,15 +111,19 @@ func exchange(ctx context.Context, conn *quic.Conn, frame []byte, flash bool) (*
 	}
 	// A peer that cut our writing has still sent its reason.
 	raw, err := readFrame(s)
-	if err != nil {
+	if errors.Is(err, errUnread) {
 		if ctx.Err() != nil {
 			err = fmt.Errorf("%w: %w", err, context.Cause(ctx))
 		}
 		return nil, fmt.Errorf("read answer: %w", explain(err))
 	}
-	a, err := DecodeAnswer(raw)
+	var a *Answer
+	if err == nil {
+		a, err = DecodeAnswer(raw)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrAnswer, err)
+		// Not wrapped: a Refusal would say that our question was at fault.
+		return nil, fmt.Errorf("%w: %s", ErrAnswer, err.Error())
 	}
 	return a, nil
 }

@@ -79,14 +79,30 @@ type station struct {
 	hellos  map[hotline.Party]int
 	greeted map[hotline.Party]*Answer
 	deliver func(ctx context.Context, from hotline.Party, d *Delivery) *Answer
-	refuse  hotline.Code // of hellos
+	serve   func(*quic.Conn) // instead of the Line, if set before anybody dials
+	mute    chan struct{}    // if set, hellos wait until it is closed
+	refuse  hotline.Code     // of hellos
 	dials   map[string]int
 	last    map[string]*quic.Conn // newest dialled, by node
 }
 
+// newStation opens a station on a loopback address.
 func newStation(t testing.TB, party hotline.Party, name, addr string, seed byte) *station {
 	t.Helper()
-	key, err := keys.FromSeed(keys.Ed25519, [keys.SeedSize]byte{seed, byte(len(party)), party[1]})
+	udp, err := net.ResolveUDPAddr("udp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket, err := net.ListenUDP("udp", udp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newStationOn(t, party, name, socket, seed)
+}
+
+func newStationOn(t testing.TB, party hotline.Party, name string, socket net.PacketConn, seed byte) *station {
+	t.Helper()
+	key, err := keys.FromSeed(keys.Ed25519, [keys.SeedSize]byte{seed, party[1], name[len(name)-1]})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,14 +111,6 @@ func newStation(t testing.TB, party hotline.Party, name, addr string, seed byte)
 		dials: map[string]int{}, last: map[string]*quic.Conn{}}
 	s.deliver = func(context.Context, hotline.Party, *Delivery) *Answer { return &Answer{Receipt: []byte("receipt")} }
 	if s.cert, err = key.Certificate(); err != nil {
-		t.Fatal(err)
-	}
-	udp, err := net.ResolveUDPAddr("udp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	socket, err := net.ListenUDP("udp", udp)
-	if err != nil {
 		t.Fatal(err)
 	}
 	s.transport = &quic.Transport{Conn: socket, StatelessResetKey: &quic.StatelessResetKey{seed}}
@@ -138,6 +146,10 @@ func (s *station) acceptLoop() {
 			return
 		}
 		s.serving.Go(func() {
+			if s.serve != nil {
+				s.serve(conn)
+				return
+			}
 			k, err := keys.PeerKey(conn.ConnectionState().TLS)
 			if err != nil {
 				return
@@ -277,9 +289,12 @@ func (s *station) Document(_ context.Context, _ hotline.Party, raw []byte) *Answ
 func (s *station) Hello(from hotline.Party, _ string, _ *Hello) *Answer {
 	s.mu.Lock()
 	s.hellos[from]++
-	code := s.refuse
+	code, mute := s.refuse, s.mute
 	s.mu.Unlock()
 	s.bell.strike()
+	if mute != nil {
+		<-mute
+	}
 	return &Answer{Code: code, Head: &hotline.PeerHead{Origin: "hotline/" + string(from) + "/1", Size: 7}}
 }
 

@@ -1,0 +1,267 @@
+package link
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quic-go/quic-go/testutils/simnet"
+
+	"example.org/hotline/hotline"
+)
+
+// router carries packets in memory, and can be cut.
+type router struct {
+	simnet.PerfectRouter
+	cut atomic.Bool
+}
+
+func (r *router) SendPacket(p simnet.Packet) error {
+	if r.cut.Load() {
+		return nil
+	}
+	return r.PerfectRouter.SendPacket(p)
+}
+
+func virtualPair(t *testing.T) (a, b *station, net *router) {
+	r := &router{}
+	a = newStationOn(t, "XA", "XA-1", simConn(r, 1), 1)
+	b = newStationOn(t, "XB", "XB-1", simConn(r, 2), 1)
+	join(t, a, b)
+	return a, b, r
+}
+
+func simConn(r *router, host byte) net.PacketConn {
+	return simnet.NewSimConn(&net.UDPAddr{IP: net.IPv4(10, 0, 0, host), Port: 4433}, r)
+}
+
+func (s *station) isUp(party hotline.Party) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.up[party][0]
+}
+
+// Promise: a quiet connection stays open, and hellos go on over it.
+func TestQuietConnectionStaysOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := virtualPair(t)
+		conn := a.conn(b.node)
+		time.Sleep(time.Hour)
+		b.mu.Lock()
+		hellos := b.hellos["XA"]
+		b.mu.Unlock()
+		// Two connections, one hello of XA on each every HelloInterval.
+		if most := 2 * (1 + int(time.Hour/HelloInterval)); hellos < most-4 || hellos > most {
+			t.Fatalf("%d hellos in an hour, want about %d", hellos, most)
+		}
+		if conn.Context().Err() != nil || a.conn(b.node) != conn || !a.isUp("XB") {
+			t.Fatal("the connection did not last")
+		}
+	})
+}
+
+// Promise: a dead network is noticed within hotline.LinkIdle of the last
+// packet, and the line is back soon after the network is, however long it
+// was away.
+func TestCutNetworkIsNoticedAndHealed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _, net := virtualPair(t)
+		time.Sleep(time.Minute)
+		net.cut.Store(true)
+		time.Sleep(hotline.LinkIdle + hotline.LinkKeepAlive + time.Second)
+		if a.isUp("XB") {
+			t.Fatal("a dead line is shown as up")
+		}
+		if n := a.line.Status()[0].Nodes[0]; n.State != StateDown || n.LastError == "" {
+			t.Fatalf("status %+v", n)
+		}
+		time.Sleep(time.Hour)
+		net.cut.Store(false)
+		time.Sleep(hotline.LinkRedialMax + hotline.LinkExchange + time.Second)
+		if !a.isUp("XB") {
+			t.Fatalf("the line did not come back: %+v", a.line.Status())
+		}
+		mustReceipt(t, a, "XB", "back", "receipt")
+	})
+}
+
+// Promise: while a peer is away, dialling slows down to the ceiling and no
+// further.
+func TestRedialIsPaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, net := virtualPair(t)
+		net.cut.Store(true)
+		time.Sleep(10 * time.Minute)
+		dials := func() int { a.mu.Lock(); defer a.mu.Unlock(); return a.dials[b.node.Name] }
+		before := dials()
+		time.Sleep(10 * time.Minute)
+		// Each try takes up to LinkExchange and half to all of LinkRedialMax.
+		tries := dials() - before
+		least, most := int(10*time.Minute/(hotline.LinkExchange+hotline.LinkRedialMax)), int(10*time.Minute/(hotline.LinkRedialMax/2))+1
+		if tries < least || tries > most {
+			t.Fatalf("%d tries in ten minutes, want %d to %d", tries, least, most)
+		}
+	})
+}
+
+// Promise: a peer that is connected but answers nothing is silent, not down;
+// a question to it ends at hotline.LinkExchange, and the line is up again when
+// it answers.
+func TestStuckPeerIsSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := virtualPair(t)
+		mute := make(chan struct{})
+		answerAgain := sync.OnceFunc(func() { close(mute) })
+		t.Cleanup(answerAgain)
+		b.mu.Lock()
+		b.mute = mute
+		b.mu.Unlock()
+		b.onDeliver(func(context.Context, hotline.Party, *Delivery) *Answer { <-mute; return nil })
+		time.Sleep(2*HelloInterval + 2*hotline.LinkExchange)
+		if n := a.line.Status()[0].Nodes[0]; n.State != StateSilent {
+			t.Fatalf("status %+v", n)
+		}
+		begun := time.Now()
+		_, err := a.line.Ask(t.Context(), "XB", 0, false, delivery("x"))
+		if err == nil || OutcomeOf(nil, err) != Failed || time.Since(begun) != hotline.LinkExchange {
+			t.Fatalf("ended after %v with %v", time.Since(begun), err)
+		}
+		b.mu.Lock()
+		b.mute = nil
+		b.mu.Unlock()
+		answerAgain()
+		time.Sleep(HelloInterval + hotline.LinkExchange)
+		if n := a.line.Status()[0].Nodes[0]; n.State != StateUp {
+			t.Fatalf("status %+v", n)
+		}
+	})
+}
+
+// Promise: a connection on which no hello is said is closed after
+// hotline.LinkExchange.
+func TestNoHelloInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &router{}
+		a := newStationOn(t, "XA", "XA-1", simConn(r, 1), 1)
+		b := newStationOn(t, "XB", "XB-1", simConn(r, 2), 1)
+		b.trust(a)
+		b.line.SetPeers([]Peer{{"XA", []hotline.Node{a.node}}})
+		conn, err := a.Dial(t.Context(), b.node)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(hotline.LinkExchange - time.Second)
+		if conn.Context().Err() != nil {
+			t.Fatal("closed before its time")
+		}
+		time.Sleep(2 * time.Second)
+		if conn.Context().Err() == nil || b.counted(EventNoHello) == 0 {
+			t.Fatal("still open")
+		}
+	})
+}
+
+// sender drives one Outbox over a Line as a node does.
+func sender(ctx context.Context, s *station, to hotline.Party, o *Outbox, changes <-chan func(*Outbox)) {
+	results := make(chan func(*Outbox))
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for o.Outstanding() > 0 {
+		for _, a := range o.Next(wallClock()) {
+			go func() {
+				answer, err := s.line.Ask(ctx, to, a.Path, a.Precedence == hotline.Flash, delivery(fmt.Sprint(a.Sequence)))
+				outcome := OutcomeOf(answer, err)
+				done := func(o *Outbox) {
+					o.Answered(a, outcome, wallClock())
+					if outcome == Receipted {
+						o.Settle(a.ID)
+					}
+				}
+				select {
+				case results <- done:
+				case <-ctx.Done():
+				}
+			}()
+		}
+		if at, ok := o.Wake(wallClock()); ok {
+			timer.Reset(time.Duration(at-wallClock()) * time.Millisecond)
+		}
+		select {
+		case f := <-results:
+			f(o)
+		case f := <-changes:
+			f(o)
+		case <-timer.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Promise: with a node of the peer lost midway, everything outstanding arrives
+// by the others and is receipted, and FLASH is through within its next-path
+// wait.
+func TestEverythingArrivesWhenANodeIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nets := []*router{{}, {}}
+		both := &split{nets: nets}
+		a := newStationOn(t, "XA", "XA-1", simnet.NewSimConn(&net.UDPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 4433}, both), 1)
+		both.add(a.transport.Conn)
+		b1 := newStationOn(t, "XB", "XB-1", simConn(nets[0], 2), 1)
+		b2 := newStationOn(t, "XB", "XB-2", simConn(nets[1], 3), 1)
+		got := make(chan string, 10_000)
+		for _, b := range []*station{b1, b2} {
+			b.onDeliver(func(_ context.Context, _ hotline.Party, d *Delivery) *Answer {
+				got <- string(d.Statement)
+				if len(got) > 150 && b == b1 {
+					nets[0].cut.Store(true) // this answer is lost with everything after it
+				}
+				return &Answer{Receipt: d.Statement}
+			})
+			b.peer(a)
+		}
+		a.peer(b1, b2)
+		a.awaitUp(t, "XB", 0, true)
+		a.awaitUp(t, "XB", 1, true)
+		o := NewOutbox(crisis(t), 2)
+		for i := range uint64(400) {
+			mustAdd(t, o, item(i+1, hotline.Precedence(1+i%4)))
+		}
+		begun := time.Now()
+		sender(t.Context(), a, "XB", o, nil)
+		if o.Outstanding() != 0 {
+			t.Fatalf("%d outstanding", o.Outstanding())
+		}
+		if took := time.Since(begun); took > time.Minute || !nets[0].cut.Load() {
+			t.Fatalf("took %v; node lost: %v", took, nets[0].cut.Load())
+		}
+		seen := map[string]bool{}
+		for len(got) > 0 {
+			seen[<-got] = true
+		}
+		if len(seen) != 400 {
+			t.Fatalf("%d of 400 arrived", len(seen))
+		}
+	})
+}
+
+// split is one endpoint on two networks.
+type split struct{ nets []*router }
+
+func (s *split) add(c net.PacketConn) {
+	for _, n := range s.nets {
+		n.AddNode(c.LocalAddr(), c.(*simnet.SimConn))
+	}
+}
+func (s *split) AddNode(net.Addr, simnet.PacketReceiver) {}
+func (s *split) SendPacket(p simnet.Packet) error {
+	if p.To.(*net.UDPAddr).IP.Equal(net.IPv4(10, 0, 0, 3)) {
+		return s.nets[1].SendPacket(p)
+	}
+	return s.nets[0].SendPacket(p)
+}
