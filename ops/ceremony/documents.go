@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -42,14 +43,9 @@ func LoadDocuments(dir string, pin hotline.ID) (*Documents, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Documents{pin: pin}
-	for i, f := range found {
-		if i > 0 && bytes.Equal(found[i-1].st.Raw, f.st.Raw) {
-			continue
-		}
-		if err := d.add(f.st); err != nil {
-			return nil, fmt.Errorf("%s: %w", f.path, err)
-		}
+	d, err := verifyAll(found, pin)
+	if err != nil {
+		return nil, err
 	}
 	if len(d.Conventions) == 0 {
 		return nil, hotline.Refuse(hotline.CodeNeed, "there is no convention in %s", dir)
@@ -85,10 +81,6 @@ func readDocuments(dir string) ([]documentFile, error) {
 		}
 		found = append(found, f)
 	}
-	slices.SortFunc(found, func(a, b documentFile) int {
-		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.party, b.party), cmp.Compare(a.number, b.number),
-			bytes.Compare(a.st.Raw, b.st.Raw), cmp.Compare(a.path, b.path))
-	})
 	return found, nil
 }
 
@@ -221,6 +213,60 @@ func (d *Documents) addDirectory(st *hotline.Statement) error {
 	}
 	d.Directories[p], d.last[p] = append(d.Directories[p], page), version
 	return nil
+}
+
+// clone copies what Add changes.
+func (d *Documents) clone() *Documents {
+	c := *d
+	c.Conventions = slices.Clone(d.Conventions)
+	c.Directories, c.last, c.keyof = maps.Clone(d.Directories), maps.Clone(d.last), maps.Clone(d.keyof)
+	for p, list := range c.Directories {
+		c.Directories[p] = slices.Clone(list)
+	}
+	return &c
+}
+
+// LoadChain verifies documents by their paths: each a file, or a directory that LoadDocuments reads. Their order means nothing.
+func LoadChain(paths []string, pin hotline.ID) (*Documents, error) {
+	var found []documentFile
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, err
+		}
+		if info.IsDir() {
+			below, err := readDocuments(path)
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, below...)
+			continue
+		}
+		f, err := readDocument(path)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, f)
+	}
+	return verifyAll(found, pin)
+}
+
+// verifyAll takes the files in the order that a chain needs.
+func verifyAll(found []documentFile, pin hotline.ID) (*Documents, error) {
+	slices.SortFunc(found, func(a, b documentFile) int {
+		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.party, b.party), cmp.Compare(a.number, b.number),
+			bytes.Compare(a.st.Raw, b.st.Raw), cmp.Compare(a.path, b.path))
+	})
+	d := &Documents{pin: pin}
+	for i, f := range found {
+		if i > 0 && bytes.Equal(found[i-1].st.Raw, f.st.Raw) {
+			continue
+		}
+		if err := d.add(f.st); err != nil {
+			return nil, fmt.Errorf("%s: %w", f.path, err)
+		}
+	}
+	return d, nil
 }
 
 // claim holds SPEC §5.3 rule 3 over all documents: a key has one owner and one place, for ever.
