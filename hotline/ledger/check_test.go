@@ -1,0 +1,173 @@
+package ledger_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/ledger"
+)
+
+// check holds what is promised of every log: an auditor who decides again
+// comes to the same entries and the same state, of the whole log and of the
+// part that another party is shown.
+func (w *world) check() {
+	w.t.Helper()
+	for _, code := range w.order {
+		m := w.members[code]
+		if m.state == nil {
+			continue
+		}
+		r, err := m.replay(nil)
+		if err != nil {
+			w.t.Errorf("%s: replay: %v", code, err)
+			continue
+		}
+		if got, want := dump(r.State()), dump(m.state); got != want {
+			w.t.Errorf("%s: a replay comes to another state:\n%s", code, difference(want, got))
+		}
+		for _, with := range w.order {
+			if with == code {
+				continue
+			}
+			if _, err := m.replay(m.shown(with), code, with); err != nil {
+				w.t.Errorf("%s as shown to %s: replay: %v", code, with, err)
+			}
+		}
+	}
+}
+
+// shown is the filter of SPEC §7.6 for a pair.
+func (m *member) shown(with hotline.Party) func(*hotline.Scope) bool {
+	cases := map[string]bool{}
+	for _, raw := range m.entries {
+		e, _, err := hotline.DecodeEntry(raw)
+		if err == nil && e.Scope.Case != nil && slices.Contains(e.Scope.Parties, with) {
+			cases[e.Scope.Case.Key()] = true
+		}
+	}
+	return func(s *hotline.Scope) bool {
+		switch s.Class {
+		case hotline.ScopeCommon:
+			return true
+		case hotline.ScopePair:
+			return slices.Contains(s.Parties, with)
+		}
+		return slices.Contains(s.Parties, with) || (len(s.Parties) == 1 && cases[s.Case.Key()])
+	}
+}
+
+// replay decides the log again, or the part that shows lets see.
+func (m *member) replay(shows func(*hotline.Scope) bool, only ...hotline.Party) (*ledger.Replay, error) {
+	var parties map[hotline.Party]bool
+	if shows != nil {
+		parties = map[hotline.Party]bool{}
+		for _, p := range only {
+			parties[p] = true
+		}
+	}
+	r := ledger.NewReplay(parties)
+	verify := func(c *ledger.Command) error { return r.State().Verify(c, m.entry) }
+	hidden := false
+	for i, raw := range m.entries {
+		e, _, err := hotline.DecodeEntry(raw)
+		if err != nil {
+			return r, fmt.Errorf("entry %d cannot be read: %w", i, err)
+		}
+		if shows != nil && !shows(&e.Scope) {
+			hidden = true
+			continue
+		}
+		if hidden {
+			if err := r.Skip(uint64(i)); err != nil {
+				return r, err
+			}
+			hidden = false
+		}
+		if err := r.Next(uint64(i), raw, verify); err != nil {
+			return r, err
+		}
+	}
+	return r, r.End()
+}
+
+// dump writes the record state down, so that two can be compared by eye.
+func dump(s *ledger.State) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s/%d size %d time %d voters %v ladder %d conventions %d\n", s.Self(), s.Generation(), s.Size(), s.Time(),
+		s.Voters(), s.Ladder().Number, len(s.Conventions()))
+	for _, p := range append(s.Peers(), s.Self()) {
+		for _, d := range s.Directories(p) {
+			fmt.Fprintf(&b, "directory %s/%d\n", p, d.Number)
+		}
+	}
+	for _, p := range s.Peers() {
+		dumpPair(&b, s, p)
+	}
+	for _, k := range s.Cases() {
+		fmt.Fprintf(&b, "case %s %s %s %s opened %d touched %d %v untold %v assessed %s at %d\n", k.ID, k.Status, k.Precedence, k.Stage,
+			k.Opened, k.Touched, k.Parties, k.Untold, k.Assessment.Short(), k.AssessedAt)
+		for _, x := range k.Known {
+			fmt.Fprintf(&b, "  known %s %s %s %v %d %d\n", x.ID.Short(), x.Kind, x.From, x.To, x.Index, x.Time)
+		}
+		for _, x := range k.Told {
+			fmt.Fprintf(&b, "  told %s %s %s\n", x.Party, x.Statement.Short(), x.Stage)
+		}
+		dumpDuties(&b, k.Duties)
+	}
+	for _, a := range s.Asks() {
+		fmt.Fprintf(&b, "ask %s cause %d case %v re %s to %v peer %s %s %s due %d %s %s %d %d\n", a.Kind, a.Cause, a.Case, a.Re.Short(), a.To,
+			a.Peer, a.Status, a.Precedence, a.Due, a.Office, a.Reason, a.Sequence, a.Source)
+	}
+	return b.String()
+}
+
+func dumpPair(b *strings.Builder, s *ledger.State, with hotline.Party) {
+	p := s.Pair(with)
+	if p == nil {
+		return
+	}
+	var above []uint64
+	for n := range p.In.Above {
+		above = append(above, n)
+	}
+	slices.Sort(above)
+	fmt.Fprintf(b, "pair %s next %d in %d/%d %v missed %d tested %d\n", with, p.NextOut, p.In.Generation, p.In.Watermark, above, p.Missed, p.Tested)
+	var list []*ledger.Sent
+	for _, o := range p.Sent {
+		list = append(list, o)
+	}
+	slices.SortFunc(list, func(a, b *ledger.Sent) int { return int(a.Sequence) - int(b.Sequence) })
+	for _, o := range list {
+		fmt.Fprintf(b, "  sent %d %s %s %s at %d %d receipted %t acknowledged %t undelivered %t\n", o.Sequence, o.ID.Short(), o.Kind, o.Status,
+			o.Index, o.Time, o.Receipted, o.Acknowledged, o.Undelivered)
+	}
+	dumpDuties(b, p.Duties)
+}
+
+func dumpDuties(b *strings.Builder, list []*ledger.Duty) {
+	for _, d := range list {
+		fmt.Fprintf(b, "  duty %s %s %s %s %s opened %d deadline %d overdue %t next %d %v\n", d.Class, d.Subject.Short(), d.Peer, d.Status,
+			d.Precedence, d.Opened, d.Deadline, d.Overdue, d.Next, d.Clocks)
+	}
+}
+
+// difference shows the first line in which two texts differ.
+func difference(want, got string) string {
+	a, b := strings.Split(want, "\n"), strings.Split(got, "\n")
+	for i := range a {
+		if i >= len(b) || a[i] != b[i] {
+			return fmt.Sprintf("want %s\n got %s", a[i], at(b, i))
+		}
+	}
+	return "more: " + at(b, len(a))
+}
+
+func at(list []string, i int) string {
+	if i < len(list) {
+		return list[i]
+	}
+	return errors.New("nothing").Error()
+}
