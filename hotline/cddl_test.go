@@ -30,6 +30,7 @@ type cddlType struct {
 	number  *big.Int
 	text    string
 	entries []*cddlEntry
+	pattern *regexp.Regexp // of a regexp, once it was needed
 }
 
 // cddlEntry is one line of a group.
@@ -329,7 +330,10 @@ func (c cddl) matchControl(t *cddlType, v any, path string) error {
 		}
 		return c.match(t.list[1], n, path+" size")
 	case 'x':
-		if !regexp.MustCompile(`^(?:` + t.list[1].text + `)$`).MatchString(v.(string)) {
+		if t.pattern == nil {
+			t.pattern = regexp.MustCompile(`^(?:` + t.list[1].text + `)$`)
+		}
+		if !t.pattern.MatchString(v.(string)) {
 			return fmt.Errorf("%s: %q does not match %s", path, v, t.list[1].text)
 		}
 	case 'c':

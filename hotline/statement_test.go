@@ -313,18 +313,24 @@ func TestVerdictAndNotifyAgree(t *testing.T) {
 }
 
 // TestNoBitFlipsUnseen: every single flipped bit of a signed statement is
-// refused by Parse or by Verify.
+// refused by Parse or by Verify. Of a long sealed one, one bit of each byte.
 func TestNoBitFlipsUnseen(t *testing.T) {
 	w := newWorld()
-	for _, st := range []*Statement{w.a.LineTest(at, "XB", 1, 2), w.a.Acknowledgement(at, w.b.Text(at, "XA", "good morning"))} {
-		flipped := bytes.Clone(st.Raw)
+	for _, v := range []struct {
+		st   *Statement
+		bits int
+	}{
+		{w.a.LineTest(at, "XB", 1, 2), 8}, {w.a.Ladder(at, 1), 8}, {w.a.Alert(at, w.assessment(), []Party{"XB"}), 1},
+	} {
+		flipped := bytes.Clone(v.st.Raw)
 		for i := range flipped {
-			for bit := range 8 {
-				flipped[i] ^= 1 << bit
+			for n := range v.bits {
+				mask := byte(1) << ((i + n) % 8)
+				flipped[i] ^= mask
 				if got, err := Parse(flipped); err == nil && got.Verify(w.a.Keys) == nil {
-					t.Errorf("%s: bit %d of byte %d of %d goes unseen", st.Header.Kind, bit, i, len(flipped))
+					t.Errorf("%s: bits %08b of byte %d of %d go unseen", v.st.Header.Kind, mask, i, len(flipped))
 				}
-				flipped[i] ^= 1 << bit
+				flipped[i] ^= mask
 			}
 		}
 	}
