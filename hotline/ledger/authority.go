@@ -105,6 +105,9 @@ func (s *State) Verify(c *Command, entry func(index uint64) ([]byte, error)) err
 
 func (s *State) verifyStatement(st *hotline.Statement) error {
 	from := st.Header.From
+	if st.Header.Convention != s.convention {
+		return hotline.Refuse(hotline.CodeConvention, "the statement names another convention")
+	}
 	lookup := func(id keys.ID) (keys.Public, bool) { return s.Key(from, id) }
 	if err := st.Verify(lookup); err != nil {
 		return err

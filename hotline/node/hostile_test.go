@@ -67,6 +67,7 @@ func meet(t *testing.T, change func(a, b *party)) (*network, *stranger) {
 	a, b := w.parties["XA"], w.parties["XB"]
 	if change != nil {
 		change(a, b)
+		w.write("directory-XA-1.cbor", a.SignDirectory(a.page))
 		w.write("directory-XB-1.cbor", b.SignDirectory(b.page))
 	}
 	w.startAll(a)
