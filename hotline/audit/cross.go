@@ -1,0 +1,258 @@
+package audit
+
+import (
+	"fmt"
+
+	"example.org/hotline/crypto/tlog"
+	"example.org/hotline/hotline"
+)
+
+// proof is a place in another party's log that this log holds a signature for.
+type proof struct {
+	Kind       proofKind
+	Own        uint64       // the entry here that holds the signature
+	OwnTime    hotline.Time // of that entry
+	Unproven   bool         // no majority of clocks backed one of the two times
+	Statement  hotline.ID
+	Party      hotline.Party // whose log is spoken of
+	Generation uint64
+	Index      uint64
+	Time       hotline.Time // signed time of the entry there
+	Sequence   uint64       // of a tender: towards this party
+	Leaf, Root tlog.Hash    // Leaf is zero in a head
+}
+
+type proofKind uint8
+
+const (
+	tenderProof  proofKind = 1 // a received statement, with its tender
+	receiptProof proofKind = 2 // a receipt of an own statement
+	headProof    proofKind = 3 // a checkpoint that the author of a statement knew
+)
+
+// keepProofs notes what a verified entry proves about another log, and holds
+// the two times against each other.
+func (j *judged) keepProofs(it *item) error {
+	f := &it.facts
+	if f.place == nil {
+		switch c := it.content.(type) { // the worker could not read an own entry yet
+		case *hotline.Received:
+			j.exam.received(f, c)
+		case *hotline.Receipted:
+			j.exam.receipted(f, c)
+		}
+	}
+	if err := j.keepHead(it); err != nil || f.place == nil {
+		return err
+	}
+	p := proof{Own: it.index, OwnTime: it.entry.Time, Statement: f.proof.Statement, Party: f.place.party,
+		Generation: f.place.generation, Index: f.place.index, Time: f.place.time, Leaf: f.place.leaf, Root: f.place.root}
+	switch c := it.content.(type) {
+	case *hotline.Received:
+		p.Kind, p.Sequence = tenderProof, f.sender.Sent.SequenceFor(j.x.head.Party)
+		p.Unproven = c.Marks&hotline.MarkTimeUnproven != 0
+	case *hotline.Receipted:
+		p.Kind, p.Unproven = receiptProof, f.proof.Of.Marks&hotline.MarkTimeUnproven != 0
+		j.contradicts(it.index, p.Unproven, f.proof.Time, f.sentTime,
+			fmt.Sprintf("%s signed that it received statement %s", f.proof.Party, p.Statement.Short()), "it was tendered here")
+	}
+	j.contradicts(it.index, p.Unproven, it.entry.Time, p.Time,
+		fmt.Sprintf("%s was logged here", map[proofKind]string{tenderProof: "statement ", receiptProof: "the receipt for "}[p.Kind]+p.Statement.Short()),
+		fmt.Sprintf("%s signed that it logged its part", p.Party))
+	return j.proofs.add(p)
+}
+
+// contradicts observes that a later fact bears an earlier time than the fact
+// that it follows, by more than clocks may differ.
+func (j *judged) contradicts(entry uint64, unproven bool, later, earlier hotline.Time, what, after string) {
+	if !unproven && later+skewMark < earlier {
+		j.observe(observe(TimeContradiction, j.x.head.Party, entry, fmt.Sprintf("%s at %s, %s before %s at %s: one of the two logs bears a wrong time",
+			what, stamp(later), length(earlier-later), after, stamp(earlier))))
+	}
+}
+
+var skewMark = hotline.Time(hotline.SkewMark.Milliseconds())
+
+func (j *judged) keepHead(it *item) error {
+	f := &it.facts
+	if f.st == nil || f.st.Header.Peer == nil || f.st.Header.Peer.Size == 0 {
+		return nil
+	}
+	peer := f.st.Header.Peer
+	party, generation, ok := splitOrigin(peer.Origin)
+	if !ok {
+		return nil
+	}
+	at := it.entry.Time
+	if f.sender != nil {
+		at = f.sender.Time
+	}
+	return j.proofs.add(proof{Kind: headProof, Own: it.index, OwnTime: at, Statement: f.st.ID, Party: party, Generation: generation,
+		Index: peer.Size - 1, Root: peer.Root})
+}
+
+// crossing holds the proofs of all logs against the logs themselves.
+type crossing struct {
+	logs   []*judged
+	report *Report
+	missed map[string]uint64 // what could not be judged, by reason
+	forks  map[forkKey]*forkFound
+}
+
+type forkKey struct{ holder, of int }
+
+// forkFound is the lowest place at which two trees differ, and how many do.
+type forkFound struct {
+	index, entry, count uint64
+}
+
+// check goes through the proofs of every log.
+func (c *crossing) check() error {
+	for n, j := range c.logs {
+		for p, err := range j.proofs.all() {
+			if err != nil {
+				return err
+			}
+			if err := c.proof(n, &p); err != nil {
+				return err
+			}
+		}
+	}
+	if err := c.versions(); err != nil {
+		return err
+	}
+	c.tellForks()
+	for text, n := range c.missed {
+		c.report.NotJudged = append(c.report.NotJudged, fmt.Sprintf(text, n))
+	}
+	return nil
+}
+
+func (c *crossing) proof(holder int, p *proof) error {
+	found := false
+	for n, of := range c.logs {
+		if of.x.head.Party != p.Party || of.x.head.Generation != p.Generation {
+			continue
+		}
+		found = true
+		if p.Index >= of.marks.size {
+			c.missed[fmt.Sprintf("%%d places in the log of %s lie beyond the end of its export", p.Party)]++
+			continue
+		}
+		if err := c.against(holder, n, p); err != nil {
+			return err
+		}
+	}
+	if !found {
+		c.missed[fmt.Sprintf("the log of %s (generation %d) was not given: %%d signatures of it in the log of %s were verified by themselves, not against it",
+			p.Party, p.Generation, c.logs[holder].x.head.Party)]++
+	}
+	return nil
+}
+
+// against holds one proof against one log.
+func (c *crossing) against(holder, n int, p *proof) error {
+	of, self := c.logs[n], c.logs[holder].x.head.Party
+	k, err := of.marks.at(p.Index)
+	if err != nil {
+		return err
+	}
+	if p.Kind == headProof {
+		return c.head(holder, n, p, k)
+	}
+	if k.leaf != p.Leaf {
+		code, what := TenderNotInLog, "tendered"
+		if p.Kind == receiptProof {
+			code, what = ReceiptNotInLog, "receipted"
+		}
+		of.observe(observe(code, p.Party, p.Index, fmt.Sprintf("%s signed that it %s statement %s in this place; another entry stands here (the signature is in entry %d of %s)",
+			p.Party, what, p.Statement.Short(), p.Own, self)))
+		if err := c.reused(of, self, p); err != nil {
+			return err
+		}
+	}
+	if k.root != p.Root {
+		c.fork(holder, n, p.Index, p.Own)
+	}
+	if p.Kind == tenderProof && k.leaf == p.Leaf {
+		of.teller.reached(p.Statement, self, p.OwnTime)
+	}
+	return nil
+}
+
+// reused looks for another statement under the same sequence.
+func (c *crossing) reused(of *judged, self hotline.Party, p *proof) error {
+	s := of.sequences[self]
+	if p.Kind != tenderProof || s == nil {
+		return nil
+	}
+	id, index, ok, err := s.at(p.Sequence)
+	if err == nil && ok && id != p.Statement {
+		of.observe(observe(SequenceReused, p.Party, index, fmt.Sprintf("sequence %d to %s is statement %s here, and statement %s by the tender in entry %d of %s",
+			p.Sequence, self, id.Short(), p.Statement.Short(), p.Own, self)))
+	}
+	return err
+}
+
+func (c *crossing) head(holder, n int, p *proof, k mark) error {
+	of, by := c.logs[n], c.logs[holder]
+	if k.root != p.Root {
+		by.observe(observe(HeadNotInLog, by.x.head.Party, p.Own, fmt.Sprintf("statement %s names a checkpoint of %s at size %d that is not that of its log",
+			p.Statement.Short(), p.Party, p.Index+1)))
+		return nil
+	}
+	if k.shown && p.OwnTime+skewMark < k.time {
+		by.observe(observe(BackDated, by.x.head.Party, p.Own, fmt.Sprintf("statement %s was logged at %s, but names a checkpoint of %s whose last entry is of %s",
+			p.Statement.Short(), stamp(p.OwnTime), of.x.head.Party, stamp(k.time))))
+	}
+	return nil
+}
+
+func (c *crossing) fork(holder, of int, index, entry uint64) {
+	f := c.forks[forkKey{holder, of}]
+	if f == nil {
+		f = &forkFound{index: index, entry: entry}
+		c.forks[forkKey{holder, of}] = f
+	}
+	if index < f.index {
+		f.index, f.entry = index, entry
+	}
+	f.count++
+}
+
+// tellForks makes one observation of all trees of one log that the signatures
+// in another one contradict.
+func (c *crossing) tellForks() {
+	for holder, by := range c.logs {
+		for n, of := range c.logs {
+			if f := c.forks[forkKey{holder, n}]; f != nil {
+				of.observe(observe(Fork, of.x.head.Party, f.index, fmt.Sprintf("%s signed another tree of size %d than that of the log which it shows (the signature is in entry %d of %s; %d such in all)",
+					of.x.head.Party, f.index+1, f.entry, by.x.head.Party, f.count)))
+			}
+		}
+	}
+}
+
+// versions compares exports of one log with each other.
+func (c *crossing) versions() error {
+	for a, x := range c.logs {
+		for _, y := range c.logs[a+1:] {
+			if x.x.head.Party != y.x.head.Party || x.x.head.Generation != y.x.head.Generation {
+				continue
+			}
+			at := min(x.marks.size, y.marks.size) - 1
+			k, err := x.marks.at(at)
+			if err != nil {
+				return err
+			}
+			l, err := y.marks.at(at)
+			if err != nil {
+				return err
+			}
+			if k.root != l.root {
+				y.observe(observe(Fork, y.x.head.Party, at, fmt.Sprintf("%s and %s are of one log and differ at size %d or before: %s signed both", x.x.dir, y.x.dir, at+1, y.x.head.Party)))
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,87 @@
+package audit
+
+import (
+	"fmt"
+	"time"
+
+	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/ledger"
+)
+
+// lapseCodes are the duties that this party owed, by its own log. What it only
+// waited for is no lapse of its own.
+var lapseCodes = map[hotline.Duty]Code{
+	hotline.DutyAssess:      AssessOverdue,
+	hotline.DutyAlert:       AlertOverdue,
+	hotline.DutyRatify:      RatifyOverdue,
+	hotline.DutyAcknowledge: AcknowledgeOverdue,
+}
+
+// lapsed turns deadlines that passed into observations, and notes when the
+// thing was done after all.
+func (j *judged) lapsed(it *item) {
+	if due, ok := it.content.(*hotline.Due); ok && due.Overdue && lapseCodes[due.Duty] != "" {
+		o := observe(lapseCodes[due.Duty], j.x.head.Party, it.index, j.lapseText(it.entry, due))
+		o.Due = due.Due
+		j.observe(o)
+		if n := len(j.observations) - 1; n >= 0 && j.observations[n] == o {
+			j.lapses[lapse{due.Duty, due.Subject, due.Peer}] = n
+		}
+	}
+	if j.stopped {
+		return
+	}
+	for _, e := range j.replay.Effects() {
+		if e.Type != ledger.Stop || !e.Overdue {
+			continue
+		}
+		key := lapse{e.Duty, e.ID, e.Peer}
+		if n, ok := j.lapses[key]; ok {
+			delete(j.lapses, key)
+			o := &j.observations[n]
+			o.Done = e.Time
+			o.Text += fmt.Sprintf("; it was done at %s, %s late", stamp(e.Time), length(e.Time-o.Due))
+		}
+	}
+}
+
+func (j *judged) lapseText(e *hotline.Entry, due *hotline.Due) string {
+	where := ""
+	if e.Scope.Case != nil {
+		where = " in case " + e.Scope.Case.String()
+		if k := j.replay.State().Case(*e.Scope.Case); k != nil && k.Status != hotline.Actual {
+			where += " (" + k.Status.String() + ")"
+		}
+	}
+	what := map[hotline.Duty]string{
+		hotline.DutyAssess:      "detection %s was not assessed",
+		hotline.DutyAlert:       "after assessment %s not everybody named was alerted",
+		hotline.DutyRatify:      "alert %s, released by one officer, was not ratified",
+		hotline.DutyAcknowledge: "statement %s of " + string(due.Peer) + " was not acknowledged by a person",
+	}[due.Duty]
+	return fmt.Sprintf(what, due.Subject.Short()) + where + " by " + stamp(due.Due)
+}
+
+// closeLapses says of what is still open how much the log shows.
+func (j *judged) closeLapses() {
+	for key, n := range j.lapses {
+		switch {
+		case j.stopped:
+			j.observations[n].Text += "; whether it was done later was not judged"
+		case j.x.head.Kind == Pair && key.peer == "":
+			j.observations[n].Text += "; that it was done later is not shown"
+		default:
+			j.observations[n].Text += "; it was not done by the end of this log"
+		}
+	}
+}
+
+// stamp is a time for people, UTC with milliseconds.
+func stamp(t hotline.Time) string {
+	return time.UnixMilli(int64(t)).UTC().Format("2006-01-02 15:04:05.000Z")
+}
+
+// length is a duration for people.
+func length(ms hotline.Time) string {
+	return (time.Duration(ms) * time.Millisecond).Round(time.Millisecond).String()
+}

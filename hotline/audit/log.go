@@ -1,0 +1,379 @@
+package audit
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+
+	"example.org/hotline/crypto/keys"
+	"example.org/hotline/crypto/tlog"
+	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/ledger"
+)
+
+// judged is one log on its way through the audit.
+type judged struct {
+	x      *export
+	exam   *examiner
+	replay *ledger.Replay
+	chain  *chain
+	tree   tlog.Frontier
+
+	marks     *marks
+	sequences map[hotline.Party]*sequences
+	proofs    *spool[proof]
+	teller    *teller
+	log       Log
+
+	observations []Observation
+	more         map[Class]uint64
+	lapses       map[lapse]int // index of the observation of a duty that is overdue and open
+	notJudged    []string
+	stopped      bool // the replay has found a difference
+	unjudged     uint64
+	known        map[author]bool // keys that stand in the state; cleared by each document
+	tmp          string
+	name         int
+}
+
+// author is a key in the name of a party.
+type author struct {
+	party hotline.Party
+	key   keys.ID
+}
+
+// lapse names a duty.
+type lapse struct {
+	duty    hotline.Duty
+	subject hotline.ID
+	peer    hotline.Party
+}
+
+func newJudged(x *export, tmp string, number int, others func(hotline.Party, uint64) bool) (*judged, error) {
+	h := x.head
+	var only map[hotline.Party]bool
+	if h.Kind == Pair {
+		only = map[hotline.Party]bool{h.Party: true, h.With: true}
+	}
+	j := &judged{x: x, replay: ledger.NewReplay(only), chain: newChain(h.Party), sequences: map[hotline.Party]*sequences{},
+		more: map[Class]uint64{}, lapses: map[lapse]int{}, known: map[author]bool{}, tmp: tmp, name: number,
+		log: Log{Dir: x.dir, Kind: h.Kind, Party: h.Party, With: h.With, Generation: h.Generation, Size: h.Size}}
+	j.exam = &examiner{self: h.Party, generation: h.Generation, convention: x.convention, ring: newRing(),
+		sent: sentCache{at: map[uint64][]byte{}}, again: j.again}
+	var err error
+	if j.marks, err = newMarks(tmp, fmt.Sprintf("marks-%d", number)); err != nil {
+		return nil, err
+	}
+	if j.proofs, err = newSpool[proof](tmp, fmt.Sprintf("proofs-%d", number)); err != nil {
+		return nil, err
+	}
+	j.teller, err = newTeller(j.chain, &h, tmp, number, others)
+	return j, err
+}
+
+// again reads an own entry a second time and holds it to the first reading.
+func (j *judged) again(index uint64) ([]byte, error) {
+	k, err := j.marks.at(index)
+	if err != nil {
+		return nil, err
+	}
+	if !k.shown {
+		return nil, fmt.Errorf("entry %d is not shown", index)
+	}
+	raw, err := j.x.src.entry(index, k.offset)
+	if err != nil {
+		return nil, err
+	}
+	if tlog.LeafHash(raw) != k.leaf {
+		return nil, fmt.Errorf("entry %d changed while it was read", index)
+	}
+	return raw, nil
+}
+
+// read judges the log by itself.
+func (j *judged) read(ctx context.Context, workers int, progress func()) error {
+	err := run(ctx, j.x.src, j.exam, workers, func(it *item) error {
+		progress()
+		return j.take(it)
+	})
+	if err != nil {
+		return err
+	}
+	if err := j.checkHead(); err != nil {
+		return err
+	}
+	if !j.stopped {
+		if err := j.replay.End(); err != nil {
+			j.differs(j.x.head.Size-1, err, nil)
+		}
+	}
+	return j.end()
+}
+
+// checkHead closes the chain of trust: root keys of the convention, own
+// directory, log key, checkpoint, root of what was read.
+func (j *judged) checkHead() error {
+	x := j.x
+	d := j.chain.newest(x.head.Party)
+	if d == nil {
+		return unusable(x.dir, FileCheckpoint, "cannot be verified: the log holds no directory of %s proven by a convention", x.head.Party)
+	}
+	c, err := tlog.ParseCheckpoint(x.checkpoint, x.claimed.Origin, d.Log)
+	if err != nil {
+		return unusable(x.dir, FileCheckpoint, "%v", err)
+	}
+	if id := j.chain.conventions[0].ID; id != x.convention {
+		return unusable(x.dir, FileHead, "names convention %s; the log holds %s", x.convention, id)
+	}
+	if c.Root != j.tree.Root() || c.Size != j.tree.Size {
+		return unusable(x.dir, FileCheckpoint, "the entries do not lead to its root: one of the files was changed")
+	}
+	j.log.Root = hex.EncodeToString(c.Root[:])
+	if n := len(splitNote(x.checkpoint)) - 1; n > 0 {
+		j.note("%d further signatures on the checkpoint of %s were not judged: cosignatures of witnesses", n, x.head.Party)
+	}
+	return nil
+}
+
+// take judges one leaf. An error stops the audit; what is wrong with the log
+// becomes an observation.
+func (j *judged) take(it *item) error {
+	j.tree.Append(it.hash)
+	k := mark{leaf: it.hash, root: j.tree.Root(), offset: it.offset, shown: it.raw != nil}
+	if it.entry != nil {
+		k.time = it.entry.Time
+	}
+	if err := j.marks.add(k); err != nil {
+		return err
+	}
+	if it.raw == nil {
+		return j.hidden(it.index)
+	}
+	j.log.Shown++
+	if it.err != nil {
+		j.observe(observe(EntryMalformed, j.x.head.Party, it.index, "the entry cannot be read: "+it.err.Error()))
+		j.stop(it.index)
+		return nil
+	}
+	if it.index == 0 {
+		if err := j.genesis(it); err != nil {
+			return err
+		}
+	}
+	j.span(it.entry.Time)
+	verified := j.decide(it)
+	if err := j.number(it); err != nil {
+		return err
+	}
+	if d, ok := it.content.(*hotline.Document); ok {
+		clear(j.known)
+		if err := j.chain.add(d.Raw); err != nil && j.stopped {
+			j.observe(observe(SignatureInvalid, j.x.head.Party, it.index, "the document does not prove itself: "+err.Error()))
+		}
+	}
+	if verified {
+		if err := j.keepProofs(it); err != nil {
+			return err
+		}
+	}
+	j.lapsed(it)
+	return j.teller.tell(it)
+}
+
+func (j *judged) span(t hotline.Time) {
+	if j.log.First == 0 {
+		j.log.First = t
+	}
+	j.log.Last = t
+}
+
+func (j *judged) hidden(index uint64) error {
+	if index == 0 {
+		return unusable(j.x.dir, FileBundle, "the genesis is not shown")
+	}
+	if j.stopped {
+		return nil
+	}
+	if err := j.replay.Skip(index + 1); err != nil {
+		j.observe(observe(NotShown, j.x.head.Party, index, err.Error()))
+		j.stop(index)
+	}
+	return nil
+}
+
+func (j *judged) genesis(it *item) error {
+	g, ok := it.content.(*hotline.Genesis)
+	h := j.x.head
+	if !ok {
+		return unusable(j.x.dir, "", "entry 0 is no genesis")
+	}
+	if g.Party != h.Party || g.Generation != h.Generation || g.Convention != j.x.convention {
+		return unusable(j.x.dir, FileHead, "names %s, generation %d, convention %s; the genesis %s, %d, %s",
+			h.Party, h.Generation, h.Convention, g.Party, g.Generation, g.Convention)
+	}
+	return nil
+}
+
+// decide decides the entry again, or after a difference checks its signatures
+// alone. It reports whether the signatures of the entry hold.
+func (j *judged) decide(it *item) bool {
+	if j.stopped {
+		j.unjudged++
+		return j.verifyAlone(it)
+	}
+	if j.jumps(it) {
+		return j.verifyAlone(it)
+	}
+	var refused error
+	verified := false
+	err := j.replay.Feed(it.index, it.entry, it.content, func(c *ledger.Command) error {
+		verified = it.facts.verified && j.holds(&it.facts)
+		if verified {
+			return nil
+		}
+		refused = j.replay.State().Verify(c, j.exam.own)
+		verified = refused == nil
+		return refused
+	})
+	if err != nil {
+		j.differs(it.index, err, refused)
+		return verified || (refused == nil && j.verifyAlone(it))
+	}
+	j.log.Decided++
+	return verified
+}
+
+func (j *judged) verifyAlone(it *item) bool {
+	err := j.chain.verify(j.exam, it)
+	if err == nil {
+		return true
+	}
+	if hotline.CodeOf(err) != hotline.CodeNeed {
+		j.observe(observe(codeOfRefusal(err), j.x.head.Party, it.index, err.Error()))
+	}
+	return false
+}
+
+// holds asks the state whether the keys under which everything verified are
+// those that it would have used.
+func (j *judged) holds(f *facts) bool {
+	s := j.replay.State()
+	if f.st != nil {
+		for _, id := range f.st.Header.Authors[:f.st.Signed] {
+			a := author{f.st.Header.From, id}
+			if j.known[a] {
+				continue
+			}
+			if _, ok := s.Key(a.party, a.key); !ok {
+				return false
+			}
+			j.known[a] = true
+		}
+	}
+	switch {
+	case f.sender != nil:
+		d := s.DirectoryNumber(f.st.Header.From, f.sender.Sent.Directory)
+		return d != nil && d.Log == f.log
+	case f.proof != nil:
+		return slices.Contains(s.LogKeys(f.proof.Party), f.log)
+	}
+	return true
+}
+
+// jumps finds an own statement that a pair export should have shown, by the
+// next one's sequence.
+func (j *judged) jumps(it *item) bool {
+	sent, ok := it.content.(*hotline.Sent)
+	if !ok || j.x.head.Kind != Pair {
+		return false
+	}
+	n, last := sent.SequenceFor(j.x.head.With), uint64(0)
+	if s := j.sequences[j.x.head.With]; s != nil {
+		last = s.last
+	}
+	if n <= last+1 {
+		return false
+	}
+	j.observe(observe(NotShown, j.x.head.Party, it.index,
+		fmt.Sprintf("the sequence to %s is %d after %d: what lies between is not shown", j.x.head.With, n, last)))
+	j.stop(it.index)
+	return true
+}
+
+// number notes which statement has which sequence.
+func (j *judged) number(it *item) error {
+	sent, ok := it.content.(*hotline.Sent)
+	if !ok || it.facts.st == nil {
+		return nil
+	}
+	for _, q := range sent.Sequences {
+		s := j.sequences[q.To]
+		if s == nil {
+			var err error
+			if s, err = newSequences(j.tmp, fmt.Sprintf("sequences-%d-%s", j.name, q.To)); err != nil {
+				return err
+			}
+			j.sequences[q.To] = s
+		}
+		if err := s.add(q.N, it.facts.st.ID, it.index); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// differs records that the replay stopped.
+func (j *judged) differs(index uint64, err, refused error) {
+	var d *ledger.Difference
+	text := err.Error()
+	if errors.As(err, &d) {
+		index, text = d.Index, d.Text
+	} else {
+		d = &ledger.Difference{Index: index}
+	}
+	j.observe(observe(codeOfDifference(d, refused), j.x.head.Party, index, text))
+	j.stop(index)
+}
+
+func (j *judged) stop(index uint64) {
+	if !j.stopped {
+		j.stopped = true
+		j.note("the decisions of %s after entry %d were not made again: what follows a difference cannot be compared; signatures, tree and proofs were",
+			j.x.head.Party, index)
+	}
+}
+
+func (j *judged) observe(o Observation) {
+	if len(j.observations) >= MaxObservations {
+		j.more[o.Class]++
+		return
+	}
+	j.observations = append(j.observations, o)
+}
+
+func (j *judged) note(format string, args ...any) {
+	j.notJudged = append(j.notJudged, fmt.Sprintf(format, args...))
+}
+
+func (j *judged) end() error {
+	j.closeLapses()
+	j.log.Rungs = j.teller.rungs()
+	if j.x.head.Kind == Pair {
+		j.note("%s shows %s the %d entries of %d that concern both: entries of other parties are not shown, and neither is whether one that concerns both is hidden among them",
+			j.x.head.Party, j.x.head.With, j.log.Shown, j.log.Size)
+	}
+	return j.proofs.finish()
+}
+
+// close lets go of the temporary files; those of the report stay to be read.
+func (j *judged) close() {
+	j.marks.close()
+	for _, s := range []interface{ finish() error }{j.proofs, j.teller.events, j.teller.rows} {
+		_ = s.finish() // an error here was or will be reported by whoever reads it
+	}
+	for _, s := range j.sequences {
+		s.close()
+	}
+}

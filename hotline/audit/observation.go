@@ -1,0 +1,124 @@
+package audit
+
+import (
+	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/ledger"
+)
+
+// Class is how grave an observation is. Neither is a legal determination.
+type Class string
+
+// The two classes (SPEC §10.2).
+const (
+	Protocol Class = "protocol" // a rule or a proof is broken
+	Terms    Class = "terms"    // a lapse that was honestly recorded
+)
+
+// Code is the stable name of an observation. The set is append-only: a code,
+// once published, never changes its meaning (SPEC §10.2).
+type Code string
+
+// The observations. Class and section of each are in Codes.
+const (
+	EntryMalformed    Code = "entry-malformed"
+	SignatureInvalid  Code = "signature-invalid"
+	TenderInvalid     Code = "tender-invalid"
+	ReceiptInvalid    Code = "receipt-invalid"
+	DecisionDiffers   Code = "decision-differs"
+	DeadlineOmitted   Code = "deadline-omitted"
+	NotShown          Code = "entry-not-shown"
+	TenderNotInLog    Code = "tender-not-in-log"
+	ReceiptNotInLog   Code = "receipt-not-in-log"
+	HeadNotInLog      Code = "head-not-in-log"
+	Fork              Code = "fork"
+	SequenceReused    Code = "sequence-reused"
+	TimeContradiction Code = "time-contradiction"
+	BackDated         Code = "back-dated"
+
+	AssessOverdue      Code = "assess-overdue"
+	AlertOverdue       Code = "alert-overdue"
+	RatifyOverdue      Code = "ratify-overdue"
+	AcknowledgeOverdue Code = "acknowledge-overdue"
+)
+
+// CodeInfo is what SPEC §10.2 says of a code.
+type CodeInfo struct {
+	Code    Code
+	Class   Class
+	Section string // of SPEC: the rule concerned
+}
+
+// Codes lists every observation in the order of SPEC §10.2.
+var Codes = []CodeInfo{
+	{EntryMalformed, Protocol, "7.2"},
+	{SignatureInvalid, Protocol, "3.3"},
+	{TenderInvalid, Protocol, "8.2"},
+	{ReceiptInvalid, Protocol, "8.3"},
+	{DecisionDiffers, Protocol, "7.4"},
+	{DeadlineOmitted, Protocol, "6.1"},
+	{NotShown, Protocol, "7.6"},
+	{TenderNotInLog, Protocol, "8.2"},
+	{ReceiptNotInLog, Protocol, "8.3"},
+	{HeadNotInLog, Protocol, "7.5"},
+	{Fork, Protocol, "7.5"},
+	{SequenceReused, Protocol, "6.6"},
+	{TimeContradiction, Protocol, "6.1"},
+	{BackDated, Protocol, "3.2"},
+	{AssessOverdue, Terms, "6.3"},
+	{AlertOverdue, Terms, "6.3"},
+	{RatifyOverdue, Terms, "6.3"},
+	{AcknowledgeOverdue, Terms, "6.3"},
+}
+
+var codeInfo = func() map[Code]CodeInfo {
+	m := map[Code]CodeInfo{}
+	for _, c := range Codes {
+		m[c.Code] = c
+	}
+	return m
+}()
+
+// Observation is one thing that the material shows to be wrong or late.
+type Observation struct {
+	Class   Class         `json:"class"`
+	Code    Code          `json:"code"`
+	Section string        `json:"section"` // of the specification
+	Party   hotline.Party `json:"party"`   // in whose log it stands
+	Entry   uint64        `json:"entry"`   // its index there
+	Text    string        `json:"text"`    // for people
+	// Of a lapse: when the thing was due, and when it was done; 0 if the log
+	// does not show that it was. Unix milliseconds.
+	Due  hotline.Time `json:"due,omitempty"`
+	Done hotline.Time `json:"done,omitempty"`
+}
+
+func observe(code Code, party hotline.Party, entry uint64, text string) Observation {
+	info := codeInfo[code]
+	return Observation{Class: info.Class, Code: code, Section: info.Section, Party: party, Entry: entry, Text: text}
+}
+
+// codeOfDifference names what a replay found.
+func codeOfDifference(d *ledger.Difference, verifying error) Code {
+	if verifying != nil {
+		return codeOfRefusal(verifying)
+	}
+	if d.Missing == hotline.EntryDue {
+		return DeadlineOmitted
+	}
+	return DecisionDiffers
+}
+
+// codeOfRefusal names a signature or proof that does not verify.
+func codeOfRefusal(err error) Code {
+	switch hotline.CodeOf(err) {
+	case hotline.CodeBadSignature, hotline.CodeUnknownKey, hotline.CodeMissingAuthor:
+		return SignatureInvalid
+	case hotline.CodeTender:
+		return TenderInvalid
+	case hotline.CodeReceipt:
+		return ReceiptInvalid
+	case hotline.CodeMalformed, hotline.CodeTooLarge:
+		return EntryMalformed
+	}
+	return DecisionDiffers
+}

@@ -1,0 +1,212 @@
+package audit
+
+import (
+	"bufio"
+	"encoding/binary"
+	"encoding/gob"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"example.org/hotline/crypto/tlog"
+	"example.org/hotline/hotline"
+)
+
+// What grows with a log lies in files of a temporary directory and not in
+// memory: the places of a log, the proofs that it holds of other logs, and what
+// is told of it.
+
+// spool is a file of values of one type, written once and then read in order.
+type spool[T any] struct {
+	path  string
+	f     *os.File
+	w     *bufio.Writer
+	enc   *gob.Encoder
+	count uint64
+}
+
+func newSpool[T any](dir, name string) (*spool[T], error) {
+	f, err := os.Create(filepath.Join(dir, name))
+	if err != nil {
+		return nil, fmt.Errorf("temporary file: %w", err)
+	}
+	w := bufio.NewWriterSize(f, bundleBuffer)
+	return &spool[T]{path: f.Name(), f: f, w: w, enc: gob.NewEncoder(w)}, nil
+}
+
+func (s *spool[T]) add(v T) error {
+	s.count++
+	if err := s.enc.Encode(v); err != nil {
+		return fmt.Errorf("temporary file: %w", err)
+	}
+	return nil
+}
+
+func (s *spool[T]) finish() error {
+	if s.f == nil {
+		return nil
+	}
+	err := s.w.Flush()
+	if cerr := s.f.Close(); err == nil {
+		err = cerr
+	}
+	s.f = nil
+	if err != nil {
+		return fmt.Errorf("temporary file: %w", err)
+	}
+	return nil
+}
+
+// all yields what was added, in order. finish comes before it.
+func (s *spool[T]) all() iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var zero T
+		f, err := os.Open(s.path)
+		if err != nil {
+			yield(zero, fmt.Errorf("temporary file: %w", err))
+			return
+		}
+		defer f.Close()
+		d := gob.NewDecoder(bufio.NewReaderSize(f, bundleBuffer))
+		for range s.count {
+			var v T
+			if err := d.Decode(&v); err != nil {
+				yield(v, fmt.Errorf("temporary file: %w", err))
+				return
+			}
+			if !yield(v, nil) {
+				return
+			}
+		}
+	}
+}
+
+// mark is what is kept of one leaf: enough to check whether another party's
+// proof is true of this log.
+type mark struct {
+	leaf   tlog.Hash
+	root   tlog.Hash // of the tree that ends with this leaf
+	time   hotline.Time
+	offset int64
+	shown  bool
+}
+
+const markSize = 32 + 32 + 8 + 8 + 1
+
+// marks is a file of one mark per leaf. It is safe for concurrent use.
+type marks struct {
+	mu   sync.Mutex
+	f    *os.File
+	w    *bufio.Writer
+	size uint64
+	done uint64 // marks that can be read
+}
+
+func newMarks(dir, name string) (*marks, error) {
+	f, err := os.Create(filepath.Join(dir, name))
+	if err != nil {
+		return nil, fmt.Errorf("temporary file: %w", err)
+	}
+	return &marks{f: f, w: bufio.NewWriterSize(f, bundleBuffer)}, nil
+}
+
+func (m *marks) add(k mark) error {
+	var b [markSize]byte
+	copy(b[:32], k.leaf[:])
+	copy(b[32:64], k.root[:])
+	binary.BigEndian.PutUint64(b[64:], uint64(k.time))
+	binary.BigEndian.PutUint64(b[72:], uint64(k.offset))
+	if k.shown {
+		b[80] = 1
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.size++
+	_, err := m.w.Write(b[:])
+	if err != nil {
+		return fmt.Errorf("temporary file: %w", err)
+	}
+	return nil
+}
+
+// at reads one mark of those added so far.
+func (m *marks) at(index uint64) (k mark, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if index >= m.size {
+		return k, fmt.Errorf("leaf %d is not in the log", index)
+	}
+	if index >= m.done {
+		if err := m.w.Flush(); err != nil {
+			return k, fmt.Errorf("temporary file: %w", err)
+		}
+		m.done = m.size
+	}
+	var b [markSize]byte
+	if _, err := m.f.ReadAt(b[:], int64(index)*markSize); err != nil && err != io.EOF {
+		return k, fmt.Errorf("temporary file: %w", err)
+	}
+	k.leaf, k.root = tlog.Hash(b[:32]), tlog.Hash(b[32:64])
+	k.time, k.offset = hotline.Time(binary.BigEndian.Uint64(b[64:])), int64(binary.BigEndian.Uint64(b[72:]))
+	k.shown = b[80] == 1
+	return k, nil
+}
+
+func (m *marks) close() { m.f.Close() }
+
+// sequences is a file of the statements sent to one peer, by their dense
+// sequence: which statement, and where.
+type sequences struct {
+	f    *os.File
+	w    *bufio.Writer
+	last uint64
+	done uint64
+}
+
+const sequenceSize = 32 + 8
+
+func newSequences(dir, name string) (*sequences, error) {
+	f, err := os.Create(filepath.Join(dir, name))
+	if err != nil {
+		return nil, fmt.Errorf("temporary file: %w", err)
+	}
+	return &sequences{f: f, w: bufio.NewWriterSize(f, 1<<12)}, nil
+}
+
+// add takes the next sequence; one that does not follow is left out.
+func (s *sequences) add(n uint64, id hotline.ID, index uint64) error {
+	if n != s.last+1 {
+		return nil
+	}
+	s.last = n
+	var b [sequenceSize]byte
+	copy(b[:], id[:])
+	binary.BigEndian.PutUint64(b[32:], index)
+	if _, err := s.w.Write(b[:]); err != nil {
+		return fmt.Errorf("temporary file: %w", err)
+	}
+	return nil
+}
+
+// at returns the statement of a sequence.
+func (s *sequences) at(n uint64) (id hotline.ID, index uint64, ok bool, err error) {
+	if n == 0 || n > s.last {
+		return id, 0, false, nil
+	}
+	if n > s.done {
+		if err := s.w.Flush(); err != nil {
+			return id, 0, false, fmt.Errorf("temporary file: %w", err)
+		}
+		s.done = s.last
+	}
+	var b [sequenceSize]byte
+	if _, err := s.f.ReadAt(b[:], int64(n-1)*sequenceSize); err != nil {
+		return id, 0, false, fmt.Errorf("temporary file: %w", err)
+	}
+	return hotline.ID(b[:32]), binary.BigEndian.Uint64(b[32:]), true, nil
+}
+
+func (s *sequences) close() { s.f.Close() }

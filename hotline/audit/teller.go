@@ -1,0 +1,270 @@
+package audit
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"example.org/hotline/crypto/keys"
+	"example.org/hotline/hotline"
+)
+
+// Bounds of what a teller holds in memory.
+const (
+	maxOpenRows = 1 << 16 // statements under way; beyond it the oldest half is told as it stands
+	maxRungs    = 256     // kinds of rung that are counted apart
+)
+
+// teller tells one log in plain words: the chronology, and how far each
+// statement came.
+type teller struct {
+	chain  *chain
+	self   hotline.Party
+	others func(hotline.Party, uint64) bool // whose own log is given too
+	events *spool[Event]
+	rows   *spool[Statement]
+	open   map[rowKey]*row
+	climbs map[RungCount]uint64
+}
+
+// rowKey is a statement and its addressee.
+type rowKey struct {
+	id hotline.ID
+	to hotline.Party
+}
+
+type row struct {
+	Statement
+	id   hotline.ID
+	kind hotline.Kind
+}
+
+func newTeller(c *chain, h *Head, tmp string, number int, others func(hotline.Party, uint64) bool) (*teller, error) {
+	t := &teller{chain: c, self: h.Party, others: others, open: map[rowKey]*row{}, climbs: map[RungCount]uint64{}}
+	var err error
+	if t.events, err = newSpool[Event](tmp, fmt.Sprintf("events-%d", number)); err != nil {
+		return nil, err
+	}
+	t.rows, err = newSpool[Statement](tmp, fmt.Sprintf("statements-%d", number))
+	return t, err
+}
+
+// tell takes one entry.
+func (t *teller) tell(it *item) error {
+	e := Event{Time: it.entry.Time, Party: t.self, Entry: it.index}
+	if it.entry.Scope.Case != nil {
+		e.Case = it.entry.Scope.Case.Key()
+	}
+	switch c := it.content.(type) {
+	case *hotline.Genesis:
+		e.Type, e.Text = "genesis", fmt.Sprintf("%s opens generation %d of its log", c.Party, c.Generation)
+	case *hotline.Document:
+		e.Type, e.Text = "document", t.document(c)
+	case *hotline.Clock:
+		e.Type, e.Text, e.Routine = "clock", fmt.Sprintf("%s: the clocks of a majority let time step", t.self), true
+	case *hotline.Members:
+		e.Type, e.Text, e.Routine = "members", fmt.Sprintf("%s: the voters are %s", t.self, strings.Join(c.Voters, ", ")), true
+	case *hotline.RulesVersion:
+		e.Type, e.Text = "rules", fmt.Sprintf("%s: rules version %d is in force", t.self, c.Version)
+	case *hotline.Sent:
+		t.sent(&e, it, c)
+	case *hotline.Received:
+		t.received(&e, it, c)
+	case *hotline.Receipted:
+		t.receipted(&e, it)
+	case *hotline.Due:
+		t.due(&e, c)
+	}
+	if err := t.track(it); err != nil {
+		return err
+	}
+	return t.events.add(e)
+}
+
+func (t *teller) document(c *hotline.Document) string {
+	st, err := hotline.Parse(c.Raw)
+	if err != nil {
+		return string(t.self) + " logs a document that cannot be read"
+	}
+	if st.Header.Kind == hotline.KindConvention {
+		return fmt.Sprintf("%s: version %d of the convention stands in the ledger", t.self, st.Header.ConventionVersion)
+	}
+	return fmt.Sprintf("%s: directory %d of %s stands in the ledger", t.self, st.Header.Directory, st.Header.From)
+}
+
+// title names a statement.
+func title(st *hotline.Statement) string {
+	h := &st.Header
+	return fmt.Sprintf("%s %s %s (%s)", h.Precedence, h.Kind, st.ID.Short(), h.Status)
+}
+
+func (t *teller) sent(e *Event, it *item, c *hotline.Sent) {
+	e.Type = "sent"
+	st := it.facts.st
+	if st == nil {
+		e.Text = fmt.Sprintf("%s logs a statement that cannot be read", t.self)
+		return
+	}
+	h := &st.Header
+	e.Statement, e.Routine = st.ID.String(), routine(h.Kind)
+	who := t.authors(st)
+	switch h.Kind {
+	case hotline.KindDetection:
+		e.Text = fmt.Sprintf("%s adopts a detection, case %s/%s (%s), detected at %s: it must be assessed", who, t.self, st.ID.Short(), h.Status, stamp(h.Detected))
+	case hotline.KindAssessment:
+		e.Text = fmt.Sprintf("%s assesses case %s: %s", who, h.Case, h.Verdict)
+		if len(h.Notify) > 0 {
+			e.Text += ", " + partyList(h.Notify) + " must be told"
+		}
+	case hotline.KindAcknowledgement:
+		e.Text = fmt.Sprintf("%s acknowledges statement %s of %s: this person has it, which means neither agreement nor admission",
+			who, h.Re.Short(), partyList(h.To))
+	case hotline.KindAutomaticAlert:
+		e.Text = fmt.Sprintf("%s's group sends an automatic alert to %s, since nobody released one in time; it is no officer's word", t.self, partyList(h.To))
+	case hotline.KindNonDelivery:
+		e.Text = fmt.Sprintf("%s's group records that no receipt came for statement %s", t.self, h.Re.Short())
+	default:
+		e.Text = fmt.Sprintf("%s: %s", who, title(st))
+		if len(h.To) > 0 {
+			var to []string
+			for _, q := range c.Sequences {
+				to = append(to, fmt.Sprintf("%s (sequence %d)", q.To, q.N))
+			}
+			e.Text += " is tendered to " + strings.Join(to, ", ")
+		}
+	}
+	if len(h.To) == 1 {
+		e.Peer = h.To[0]
+	}
+}
+
+func (t *teller) received(e *Event, it *item, c *hotline.Received) {
+	e.Type = "received"
+	st := it.facts.st
+	if st == nil || it.facts.sender == nil {
+		e.Text = fmt.Sprintf("%s logs a received statement that cannot be read", t.self)
+		return
+	}
+	h := &st.Header
+	e.Statement, e.Routine, e.Peer = st.ID.String(), routine(h.Kind), h.From
+	e.Text = fmt.Sprintf("%s receives %s of %s, tendered at %s, sequence %d", t.self, title(st), h.From,
+		stamp(it.facts.sender.Time), it.facts.sender.Sent.SequenceFor(t.self))
+	switch {
+	case c.Code != "":
+		e.Type = "rejected"
+		e.Text = fmt.Sprintf("%s verifies but does not accept %s of %s: %s", t.self, title(st), h.From, c.Code)
+	case h.Kind == hotline.KindAcknowledgement:
+		e.Text = fmt.Sprintf("%s holds the acknowledgement of statement %s by %s", t.self, h.Re.Short(), t.authors(st))
+	case h.Kind == hotline.KindReject:
+		e.Text = fmt.Sprintf("%s learns that %s does not accept statement %s: %s", t.self, h.From, h.Re.Short(), h.Reason)
+	}
+	if c.Marks&hotline.MarkTimeUnproven != 0 {
+		e.Text += "; no majority of clocks backed the time"
+	}
+	if c.Marks&hotline.MarkRevokedSince != 0 {
+		e.Text += "; a key of its authors was revoked since"
+	}
+}
+
+func (t *teller) receipted(e *Event, it *item) {
+	e.Type, e.Text = "receipted", fmt.Sprintf("%s logs a receipt that cannot be read", t.self)
+	r := it.facts.proof
+	if r == nil {
+		return
+	}
+	e.Statement, e.Peer = r.Statement.String(), r.Party
+	if row := t.open[rowKey{r.Statement, r.Party}]; row != nil {
+		e.Routine = routine(row.kind)
+	}
+	e.Text = fmt.Sprintf("%s holds the receipt of %s for statement %s: stored at %s as entry %d, %d voters",
+		t.self, r.Party, r.Statement.Short(), stamp(r.Time), r.Index, r.Voters)
+}
+
+func (t *teller) due(e *Event, d *hotline.Due) {
+	e.Type, e.Peer = "rung", d.Peer
+	if !d.Subject.IsZero() {
+		e.Statement = d.Subject.String()
+	}
+	if len(d.Targets) > 0 {
+		t.climb(d)
+	}
+	subject, due := d.Subject.Short(), stamp(d.Due)
+	switch {
+	case d.Duty == hotline.DutyLineTest:
+		e.Type, e.Routine, e.Text = "line-test", true, fmt.Sprintf("%s: the next line test with %s is due", t.self, d.Peer)
+	case d.Duty == hotline.DutyLineReply:
+		e.Type, e.Routine, e.Text = "line-reply", true, fmt.Sprintf("%s: line test %s was not answered by %s until %s", t.self, subject, d.Peer, due)
+	case d.Overdue && d.Duty == hotline.DutyDeliver:
+		e.Type = "undelivered"
+		e.Text = fmt.Sprintf("%s holds no receipt of %s for statement %s by %s: the other channel is to be used", t.self, d.Peer, subject, due)
+	case d.Overdue && d.Duty == hotline.DutyAwait:
+		e.Type = "waiting"
+		e.Text = fmt.Sprintf("no acknowledgement of statement %s by %s had reached %s by %s (provisional: the log of %s says whether it was late)",
+			subject, d.Peer, t.self, due, d.Peer)
+	case d.Overdue:
+		e.Type = "overdue"
+		e.Text = fmt.Sprintf("OVERDUE: the duty of %s to %s statement %s was due at %s", t.self, d.Duty, subject, due)
+	default:
+		e.Text = fmt.Sprintf("%s: the ladder climbs for the duty to %s statement %s", t.self, d.Duty, subject)
+	}
+	if len(d.Targets) > 0 {
+		e.Text += fmt.Sprintf("; rung %s: %s", d.Office, strings.Join(d.Targets, ", "))
+	}
+}
+
+func (t *teller) climb(d *hotline.Due) {
+	k := RungCount{Duty: d.Duty.String(), Office: d.Office}
+	if _, ok := t.climbs[k]; !ok && len(t.climbs) >= maxRungs {
+		k.Office = "others"
+	}
+	t.climbs[k]++
+}
+
+func (t *teller) rungs() []RungCount {
+	list := []RungCount{}
+	for k, n := range t.climbs {
+		k.Count = n
+		list = append(list, k)
+	}
+	slices.SortFunc(list, func(a, b RungCount) int {
+		if c := strings.Compare(a.Duty, b.Duty); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Office, b.Office)
+	})
+	return list
+}
+
+// authors names the people who signed, by role name, or the group.
+func (t *teller) authors(st *hotline.Statement) string {
+	h := &st.Header
+	if h.Kind.Rules().Class == hotline.ByGroup {
+		return string(h.From) + "'s group"
+	}
+	var names []string
+	for _, id := range h.Authors {
+		names = append(names, t.officer(h.From, id))
+	}
+	return strings.Join(names, " and ")
+}
+
+func (t *teller) officer(p hotline.Party, id keys.ID) string {
+	list := t.chain.directories[p]
+	for i := len(list) - 1; i >= 0; i-- {
+		if o := list[i].Officer(id); o != nil {
+			return o.Name
+		}
+	}
+	return "an unknown key of " + string(p)
+}
+
+// routine kinds say only that the line is alive.
+func routine(k hotline.Kind) bool { return k == hotline.KindLineTest || k == hotline.KindLineReply }
+
+func partyList(list []hotline.Party) string {
+	s := make([]string, len(list))
+	for i, p := range list {
+		s[i] = string(p)
+	}
+	return strings.Join(s, ", ")
+}
