@@ -240,11 +240,16 @@ func (c *circuit) ask(asking context.Context, q *Question) *Answer {
 	ctx, cancel := context.WithTimeout(c.ctx, hotline.LinkExchange)
 	defer cancel()
 	defer context.AfterFunc(asking, cancel)()
-	host := p.line.cfg.Host
-	if q.Deliver != nil {
-		return host.Deliver(ctx, p.party, c.path.node.Name, q.Deliver)
+	cfg := &p.line.cfg
+	switch {
+	case q.Deliver != nil:
+		return cfg.Host.Deliver(ctx, p.party, c.path.node.Name, q.Deliver)
+	case len(q.Document) != 0:
+		return cfg.Host.Document(ctx, p.party, q.Document)
+	case cfg.Witness != nil:
+		return cfg.Witness.Checkpoint(ctx, p.party, q.Checkpoint)
 	}
-	return host.Document(ctx, p.party, q.Document)
+	return &Answer{Code: hotline.CodeDenied, Text: "this node witnesses nothing"}
 }
 
 // hello checks that the peer names itself as its connection does, and asks the

@@ -10,7 +10,7 @@ import (
 )
 
 // Question is the one message that an asking side sends on a stream. Exactly
-// one of Hello, Deliver and Document is set (SPEC §9.4).
+// one of Hello, Deliver, Document and Checkpoint is set (SPEC §9.4).
 type Question struct {
 	Version  uint64    `cbor:"1,keyasint"` // hotline.Protocol; set by EncodeQuestion
 	Hello    *Hello    `cbor:"2,keyasint,omitempty"`
@@ -20,6 +20,9 @@ type Question struct {
 	// it before it has verified the statement, so a false claim gains nothing
 	// but the claimant's own lane.
 	Flash bool `cbor:"5,keyasint,omitempty"`
+	// Checkpoint asks a witness for cosignatures: the body of add-checkpoint of
+	// C2SP tlog-witness, at most MaxCheckpoint.
+	Checkpoint []byte `cbor:"6,keyasint,omitempty"`
 }
 
 // Hello says who speaks and what they know. It is the first question of each
@@ -56,6 +59,9 @@ type Answer struct {
 	Need    *Need             `cbor:"4,keyasint,omitempty"` // set exactly when Code is hotline.CodeNeed
 	Time    hotline.Time      `cbor:"5,keyasint,omitempty"` // the answerer's clock; informative
 	Head    *hotline.PeerHead `cbor:"6,keyasint,omitempty"` // of a hello: newest head of the asker's log that the answerer holds
+	// Cosignature of a checkpoint: signature lines of a C2SP signed note, at
+	// most MaxCheckpoint.
+	Cosignature []byte `cbor:"7,keyasint,omitempty"`
 }
 
 // Need names the newest documents of the asker that the answerer holds. The
@@ -145,7 +151,7 @@ func Sanitize(text string) string {
 
 func (q *Question) check() error {
 	set := 0
-	for _, is := range []bool{q.Hello != nil, q.Deliver != nil, len(q.Document) != 0} {
+	for _, is := range []bool{q.Hello != nil, q.Deliver != nil, len(q.Document) != 0, len(q.Checkpoint) != 0} {
 		if is {
 			set++
 		}
@@ -153,8 +159,10 @@ func (q *Question) check() error {
 	switch {
 	case set != 1:
 		return hotline.Refuse(hotline.CodeMalformed, "a question asks exactly one thing, this one %d", set)
-	case q.Hello != nil && q.Flash:
-		return hotline.Refuse(hotline.CodeMalformed, "a hello has no lane")
+	case q.Flash && (q.Hello != nil || len(q.Checkpoint) != 0):
+		return hotline.Refuse(hotline.CodeMalformed, "only deliveries and documents have a lane")
+	case len(q.Checkpoint) > MaxCheckpoint:
+		return tooLarge("checkpoint", len(q.Checkpoint), MaxCheckpoint)
 	case len(q.Document) > hotline.MaxDocument:
 		return tooLarge("document", len(q.Document), hotline.MaxDocument)
 	case q.Hello != nil:
@@ -205,6 +213,8 @@ func (a *Answer) check() error {
 		return hotline.Refuse(hotline.CodeMalformed, "answer: text is not up to %d printable bytes", MaxAnswerText)
 	case len(a.Receipt) > hotline.MaxReceipt:
 		return tooLarge("receipt", len(a.Receipt), hotline.MaxReceipt)
+	case len(a.Cosignature) > MaxCheckpoint:
+		return tooLarge("cosignature", len(a.Cosignature), MaxCheckpoint)
 	case (a.Need != nil) != (a.Code == hotline.CodeNeed):
 		return hotline.Refuse(hotline.CodeMalformed, "answer: need stands exactly with its code")
 	case a.Time < 0:

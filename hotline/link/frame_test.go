@@ -27,12 +27,15 @@ func drawHead(t *rapid.T) *hotline.PeerHead {
 
 func drawQuestion(t *rapid.T) *Question {
 	q := &Question{Version: hotline.Protocol}
-	switch rapid.IntRange(0, 2).Draw(t, "what") {
+	switch rapid.IntRange(0, 3).Draw(t, "what") {
 	case 0:
 		q.Hello = &Hello{Party: "XA", Node: rapid.StringMatching(`XA-[0-9]{1,9}`).Draw(t, "node"), Convention: hotline.ID{1},
 			Directory: rapid.Uint64Min(1).Draw(t, "directory"), ConventionVersion: rapid.Uint64Min(1).Draw(t, "version"), Head: drawHead(t)}
 		return q
 	case 1:
+		q.Checkpoint = bytesUpTo(MaxCheckpoint).Draw(t, "checkpoint")
+		return q
+	case 2:
 		q.Deliver = &Delivery{Statement: bytesUpTo(hotline.MaxStatement).Draw(t, "statement"),
 			Sender: bytesUpTo(MaxSender).Draw(t, "sender"), Tender: bytesUpTo(hotline.MaxReceipt).Draw(t, "tender")}
 	default:
@@ -50,6 +53,9 @@ func drawAnswer(t *rapid.T) *Answer {
 	}
 	if rapid.Bool().Draw(t, "receipted") {
 		a.Receipt = bytesUpTo(hotline.MaxReceipt).Draw(t, "receipt")
+	}
+	if rapid.Bool().Draw(t, "cosigned") {
+		a.Cosignature = bytesUpTo(MaxCheckpoint).Draw(t, "cosignature")
 	}
 	return a
 }
@@ -197,6 +203,8 @@ func TestBoundsOfMessages(t *testing.T) {
 		"nothing":              {&Question{}, hotline.CodeMalformed},
 		"two things":           {&Question{Document: []byte("d"), Deliver: delivery("x").Deliver}, hotline.CodeMalformed},
 		"flash hello":          {&Question{Flash: true, Hello: hello(func(*Hello) {}).Hello}, hotline.CodeMalformed},
+		"flash checkpoint":     {&Question{Flash: true, Checkpoint: []byte("c")}, hotline.CodeMalformed},
+		"checkpoint too large": {&Question{Checkpoint: make([]byte, MaxCheckpoint+1)}, hotline.CodeTooLarge},
 		"no party":             {hello(func(h *Hello) { h.Party = "xa" }), hotline.CodeMalformed},
 		"no node":              {hello(func(h *Hello) { h.Node = "" }), hotline.CodeMalformed},
 		"node of control":      {hello(func(h *Hello) { h.Node = "XA\x1b[2J" }), hotline.CodeMalformed},

@@ -9,6 +9,7 @@ import (
 // Bounds of the wire, beside those of hotline/limits.go (SPEC §9.2, §9.4).
 const (
 	MaxSender     = hotline.MaxReceipt // bytes of a sender's entry
+	MaxCheckpoint = 8 << 10            // bytes of a checkpoint with its proof, and of cosignatures
 	MaxAnswerText = 200                // bytes of an answer's text
 	MaxCode       = 32                 // bytes of a code
 	MaxOrigin     = 64                 // bytes of a log's origin

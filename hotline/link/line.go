@@ -22,8 +22,9 @@ type Peer struct {
 }
 
 // Host is what the node does with what arrives. Its methods are called from
-// many goroutines at once, never more than the peer's Inbox allows, and must
-// return soon after ctx ends. A nil answer is sent as CodeInternal.
+// many goroutines at once, never more than the peer's Inbox allows. Those with
+// a context must return soon after it ends, the others at once: Close waits for
+// them. A nil answer is sent as CodeInternal.
 type Host interface {
 	// Deliver is one statement from a peer's node, unverified.
 	Deliver(ctx context.Context, from hotline.Party, node string, d *Delivery) *Answer
@@ -36,6 +37,12 @@ type Host interface {
 	Greeting(to hotline.Party) *Hello
 	// Count counts one of the events below.
 	Count(event string, from hotline.Party)
+}
+
+// Witness is what a party that witnesses does with another's checkpoint, raw
+// and unverified. The rules of Host hold.
+type Witness interface {
+	Checkpoint(ctx context.Context, from hotline.Party, raw []byte) *Answer
 }
 
 // The events that are counted: the whole set. Nothing more is kept of content
@@ -64,9 +71,11 @@ type Config struct {
 	Node   string
 	Host   Host
 	Dialer Dialer
-	Logger *slog.Logger // nil: none
-	Rate   int          // streams per second and peer; 0: hotline.LinkRate
-	Burst  int          // 0: hotline.LinkBurst
+	// Witness, if set, answers checkpoints; without it the code is CodeDenied.
+	Witness Witness
+	Logger  *slog.Logger // nil: none
+	Rate    int          // streams per second and peer; 0: hotline.LinkRate
+	Burst   int          // 0: hotline.LinkBurst
 	// Changed, if set, is told when a path can be used or no longer: for
 	// Outbox.PathOpened and PathFailed. It must not block.
 	Changed func(to hotline.Party, path int, up bool)
@@ -115,8 +124,9 @@ func New(cfg Config) *Line {
 
 // SetPeers says who the peers are now, at most MaxPeers; our own party among
 // them is passed over. Connections to nodes that are gone, or whose key or
-// address changed, are closed at once; new nodes are dialled. Paths are indexes
-// into Nodes as given here.
+// address changed, are closed at once; new nodes are dialled; what did not
+// change is not touched. Paths are indexes into Nodes as given here: where they
+// change, Outbox.Configure is called too.
 func (l *Line) SetPeers(list []Peer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

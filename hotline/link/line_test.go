@@ -44,6 +44,13 @@ func TestDeliveryAndAnswer(t *testing.T) {
 	if err != nil || doc.Text != "Q" {
 		t.Fatalf("document: %+v, %v", doc, err)
 	}
+	cosigned, err := a.line.Ask(t.Context(), "XB", 0, false, &Question{Checkpoint: []byte("C")})
+	if err != nil || string(cosigned.Cosignature) != "XAC" {
+		t.Fatalf("checkpoint: %+v, %v", cosigned, err)
+	}
+	if none, err := b.line.Ask(t.Context(), "XA", 0, false, &Question{Checkpoint: []byte("C")}); err != nil || none.Code != hotline.CodeDenied {
+		t.Fatalf("checkpoint to a party that does not witness: %+v, %v", none, err)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if g := b.greeted["XA"]; g == nil || g.Head == nil || g.Head.Origin != "hotline/XB/1" {
@@ -338,6 +345,67 @@ func TestReplacedKeyIsClosed(t *testing.T) {
 		t.Fatal("connection under the old key stays open")
 	}
 	b.awaitCount(t, EventUnauthenticated, 1) // XA dials again with the old key
+}
+
+// Promise: a new directory number leaves alone what it does not change.
+func TestUnchangedNodesKeepTheirConnections(t *testing.T) {
+	a, b := pair(t)
+	conn := a.conn(b.node)
+	added := newStation(t, "XB", "XB-2", "127.0.0.1:0", 1)
+	added.peer(a)
+	a.peer(added, b) // XB-1 is the second path from now on
+	a.awaitUp(t, "XB", 0, true)
+	if got, err := a.line.Ask(t.Context(), "XB", 1, false, delivery("x")); err != nil || got.Code != "" {
+		t.Fatalf("by the path that moved: %+v, %v", got, err)
+	}
+	if a.conn(b.node) != conn || conn.Context().Err() != nil {
+		t.Fatal("the connection was closed without need")
+	}
+}
+
+// Promise: a node speaks for itself only.
+func TestHelloUnderAnotherNameIsDenied(t *testing.T) {
+	a := newStation(t, "XA", "XA-1", "127.0.0.1:0", 1)
+	b := newStation(t, "XB", "XB-1", "127.0.0.1:0", 1)
+	b.peer(a)
+	conn, err := a.Dial(t.Context(), b.node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range []Hello{{Party: "XC", Node: "XA-1"}, {Party: "XA", Node: "XA-2"}} {
+		h.Convention, h.Directory, h.ConventionVersion = hotline.ID{1}, 1, 1
+		frame, err := EncodeQuestion(&Question{Hello: &h})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := send(t, conn, frame); got.Code != hotline.CodeDenied {
+			t.Fatalf("hello of %s: %+v", h.Node, got)
+		}
+	}
+	if b.hellos["XA"] != 0 {
+		t.Fatal("the host was told")
+	}
+}
+
+// Promise: a newer connection of the same node takes the older one's place, so
+// connections of a peer are bounded by its nodes.
+func TestNewerConnectionSupersedes(t *testing.T) {
+	a, b := pair(t)
+	older := a.conn(b.node)
+	newer, err := a.Dial(t.Context(), b.node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-older.Context().Done():
+	case <-time.After(patience):
+		t.Fatal("both stay open")
+	}
+	var app *quic.ApplicationError
+	if err := context.Cause(older.Context()); !errors.As(err, &app) || app.ErrorCode != CloseSuperseded {
+		t.Fatalf("closed with %v", err)
+	}
+	closeWith(newer, CloseEnd)
 }
 
 // Promise: one peer's flood is answered busy and leaves another peer's
