@@ -229,6 +229,41 @@ func (d *ConventionDraft) Finish(before *hotline.SignedConvention) (*hotline.Sig
 	return hotline.ParseConvention(raw, before)
 }
 
+// InspectConvention reads a signed version without verifying anything, so that people can look at it. Signers are those whose root
+// key stands in the version itself; strangers counts the others, which are root keys of the version before if the document is good.
+func InspectConvention(raw []byte) (d *ConventionDraft, strangers int, err error) {
+	st, err := hotline.Parse(raw)
+	if err != nil {
+		return nil, 0, err
+	}
+	body, err := st.OpenBody()
+	if err != nil {
+		return nil, 0, err
+	}
+	c, ok := body.(*hotline.Convention)
+	if !ok {
+		return nil, 0, hotline.Refuse(hotline.CodeDocument, "this is a %s, not a convention", st.Header.Kind)
+	}
+	m, err := seal.Parse(raw, hotline.MaxDocument)
+	if err != nil {
+		return nil, 0, err
+	}
+	d = &ConventionDraft{Convention: *c, ID: st.Header.Convention, Issued: st.Header.Issued}
+	for i, author := range st.Header.Authors {
+		at := slices.IndexFunc(c.Parties, func(m hotline.Member) bool { return m.Root.ID() == author })
+		if at < 0 {
+			strangers++
+			continue
+		}
+		s := ConventionSigner{Party: c.Parties[at].Party, Root: c.Parties[at].Root}
+		if i < len(m.Signatures) {
+			s.Signature = m.Signatures[i].Bytes
+		}
+		d.Signers = append(d.Signers, s)
+	}
+	return d, strangers, nil
+}
+
 // given is a signer whose signature was made elsewhere.
 type given struct{ ConventionSigner }
 
@@ -257,7 +292,7 @@ type conventionText struct {
 	Always     []string     `toml:"always,multiline" comment:"What is notifiable whatever the answers are."`
 	Terms      termsText    `toml:"terms"`
 	Parties    []memberText `toml:"parties"`
-	Signatures []signerText `toml:"signatures" comment:"Who must sign, with which root key. hotline convention sign fills in the signature."`
+	Signatures []signerText `toml:"signatures,omitempty" comment:"Who must sign, with which root key. hotline convention sign fills in the signature."`
 }
 
 type memberText struct {
@@ -283,7 +318,16 @@ const conventionHead = `# Draft of a convention. Every party reads it, compares 
 `
 
 // Encode returns the text of the draft: TOML, always the same for the same draft.
-func (d *ConventionDraft) Encode() ([]byte, error) {
+func (d *ConventionDraft) Encode() ([]byte, error) { return d.encode(conventionHead) }
+
+// Content returns the text of what is signed, without the signatures.
+func (d *ConventionDraft) Content() ([]byte, error) {
+	bare := *d
+	bare.Signers = nil
+	return bare.encode("")
+}
+
+func (d *ConventionDraft) encode(head string) ([]byte, error) {
 	c := &d.Convention
 	t := conventionText{
 		Version: c.Version, Name: c.Name, Issued: momentOf(d.Issued), ValidFrom: momentOf(c.ValidFrom), Overlap: millis(c.Overlap), Suite: c.Suite,
@@ -309,7 +353,7 @@ func (d *ConventionDraft) Encode() ([]byte, error) {
 		t.Signatures = append(t.Signatures, signerText{Party: string(s.Party), Fingerprint: oneLine(s.Root.Fingerprint()), Key: string(key),
 			Signature: hex.EncodeToString(s.Signature)})
 	}
-	return encodeText(conventionHead, t)
+	return encodeText(head, t)
 }
 
 func encodeText(head string, v any) ([]byte, error) {
@@ -348,10 +392,10 @@ func ParseConventionDraft(text []byte) (*ConventionDraft, error) {
 	if c.Terms, err = t.Terms.terms(); err != nil {
 		return nil, err
 	}
-	if d.ID, err = parseID(t.Convention); err != nil {
+	if d.ID, err = ParseID(t.Convention); err != nil {
 		return nil, err
 	}
-	if c.Previous, err = parseID(t.Previous); err != nil {
+	if c.Previous, err = ParseID(t.Previous); err != nil {
 		return nil, err
 	}
 	for _, m := range t.Parties {
@@ -382,8 +426,8 @@ func orNil(list []string) []string {
 	return list
 }
 
-// parseID reads 64 hexadecimal digits; nothing is the zero id.
-func parseID(text string) (hotline.ID, error) {
+// ParseID reads 64 hexadecimal digits; nothing is the zero id.
+func ParseID(text string) (hotline.ID, error) {
 	var id hotline.ID
 	if text == "" {
 		return id, nil

@@ -102,7 +102,7 @@ func DraftDirectory(p *Page, now hotline.Time) (*hotline.Directory, error) {
 		d.Officers = append(d.Officers, officer)
 	}
 	for _, text := range p.Prefixes {
-		id, err := parseID(text)
+		id, err := ParseID(text)
 		if err != nil {
 			return nil, err
 		}
@@ -113,6 +113,24 @@ func DraftDirectory(p *Page, now hotline.Time) (*hotline.Directory, error) {
 	return d, d.Validate()
 }
 
+// SetValidity takes both ends as ParseTime reads them; an empty text leaves an end to DraftDirectory.
+func (o *PageOfficer) SetValidity(from, until string) error {
+	for _, end := range []struct {
+		text   string
+		target *time.Time
+	}{{from, &o.From}, {until, &o.Until}} {
+		if end.text == "" {
+			continue
+		}
+		t, err := ParseTime(end.text)
+		if err != nil {
+			return err
+		}
+		*end.target = momentOf(t)
+	}
+	return nil
+}
+
 func (o *PageOfficer) load(now hotline.Time) (hotline.Officer, error) {
 	k, err := LoadPublicKey(o.Key, keys.PurposeOfficer)
 	if err != nil {
@@ -121,7 +139,7 @@ func (o *PageOfficer) load(now hotline.Time) (hotline.Officer, error) {
 	from := cmp.Or(timeOf(o.From), now)
 	officer := hotline.Officer{Name: k.Name, Key: k.Signing, From: from,
 		Until: cmp.Or(timeOf(o.Until), from+hotline.Time(officerTerm.Milliseconds())), Revoked: timeOf(o.Revoked)}
-	if officer.Person, err = parseID(o.Person); err != nil {
+	if officer.Person, err = ParseID(o.Person); err != nil {
 		return officer, err
 	}
 	officer.Roles, err = parseRoles(k.Name, o.Roles)
@@ -229,7 +247,29 @@ const directoryHead = `# Draft of a directory page. Whoever keeps the root key r
 `
 
 // EncodeDirectory returns the text of a draft: TOML, always the same for the same directory, with every key written out.
-func EncodeDirectory(d *hotline.Directory) ([]byte, error) {
+func EncodeDirectory(d *hotline.Directory) ([]byte, error) { return encodeDirectory(directoryHead, d) }
+
+// DirectoryContent is EncodeDirectory without the words at its head.
+func DirectoryContent(d *hotline.Directory) ([]byte, error) { return encodeDirectory("", d) }
+
+// InspectDirectory reads a signed directory without verifying anything, so that people can look at it.
+func InspectDirectory(raw []byte) (*hotline.Directory, error) {
+	st, err := hotline.Parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	body, err := st.OpenBody()
+	if err != nil {
+		return nil, err
+	}
+	d, ok := body.(*hotline.Directory)
+	if !ok {
+		return nil, hotline.Refuse(hotline.CodeDocument, "this is a %s, not a directory", st.Header.Kind)
+	}
+	return d, nil
+}
+
+func encodeDirectory(head string, d *hotline.Directory) ([]byte, error) {
 	t := directoryText{Party: string(d.Party), Number: d.Number, Issued: momentOf(d.Issued), Generation: d.Generation,
 		UTCOffset: millis(d.UTCOffset), Prefixes: []string{}}
 	for _, k := range groupKeys(d) {
@@ -266,7 +306,7 @@ func EncodeDirectory(d *hotline.Directory) ([]byte, error) {
 	for _, id := range d.Prefixes {
 		t.Prefixes = append(t.Prefixes, id.String())
 	}
-	return encodeText(directoryHead, t)
+	return encodeText(head, t)
 }
 
 // groupKeys are the group's keys of a directory, in the order of GroupPurposes.
@@ -306,7 +346,7 @@ func ParseDirectoryDraft(text []byte) (*hotline.Directory, error) {
 		d.Officers = append(d.Officers, officer)
 	}
 	for _, text := range t.Prefixes {
-		id, err := parseID(text)
+		id, err := ParseID(text)
 		if err != nil {
 			return nil, err
 		}
@@ -349,7 +389,7 @@ func (o *officerText) officer() (hotline.Officer, error) {
 	if officer.Key, err = parseHexKey("officer "+o.Name, o.Key, o.Fingerprint); err != nil {
 		return officer, err
 	}
-	if officer.Person, err = parseID(o.Person); err != nil {
+	if officer.Person, err = ParseID(o.Person); err != nil {
 		return officer, err
 	}
 	officer.Roles, err = parseRoles(o.Name, o.Roles)

@@ -210,3 +210,24 @@ func OfficerAlgorithm(name string) (keys.Algorithm, error) {
 	}
 	return alg, nil
 }
+
+// Relock writes the key of the file at path to a new file under another passphrase. The old file stays.
+func Relock(path, to string, old, passphrase []byte, cost keys.Cost) error {
+	file, err := ReadFile(path, keys.MaxFile)
+	if err != nil {
+		return err
+	}
+	key, err := keys.Decrypt(file, old)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	private := secret(key.Signing)
+	if key.Sealing != nil {
+		private = key.Sealing
+	}
+	locked, err := private.Encrypt(key.Purpose, passphrase, cost)
+	if err != nil {
+		return fmt.Errorf("%s: %w", to, err)
+	}
+	return writeNew(to, locked, 0o600)
+}

@@ -22,12 +22,13 @@ func (m millis) MarshalText() ([]byte, error) {
 
 // UnmarshalText reads 15m or 1h30m, in whole milliseconds.
 func (m *millis) UnmarshalText(text []byte) error {
-	v, err := parseMillis(string(text))
+	v, err := ParseDuration(string(text))
 	*m = millis(v)
 	return err
 }
 
-func parseMillis(text string) (int64, error) {
+// ParseDuration reads 20s or 1h30m and returns milliseconds.
+func ParseDuration(text string) (int64, error) {
 	d, err := time.ParseDuration(text)
 	if err != nil || d%time.Millisecond != 0 {
 		return 0, hotline.Refuse(hotline.CodeDocument, "%q is not a duration in whole milliseconds, like 20s or 1h30m", text)
@@ -155,7 +156,7 @@ func SetTerm(t *hotline.Terms, setting string) error {
 	if i < 0 || single && len(all[i].lanes) == 1 {
 		return hotline.Refuse(hotline.CodeDocument, "there is no term %q; known are %s, one_officer_flash, automatic_alert", setting, clockNames(all))
 	}
-	v, err := parseMillis(value)
+	v, err := ParseDuration(value)
 	if err != nil {
 		return err
 	}
