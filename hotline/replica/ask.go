@@ -8,8 +8,6 @@ import (
 	"io"
 	"sync"
 	"time"
-
-	"github.com/quic-go/quic-go"
 )
 
 // retryPause is the wait before the leader is asked again after it could not be
@@ -149,21 +147,18 @@ func (m *Member) exchange(ctx context.Context, member, addr string, kind byte, r
 	defer s.CancelRead(noReason)
 	defer context.AfterFunc(ctx, func() { _ = s.SetDeadline(time.Unix(1, 0)) })()
 
-	finished := false
-	if _, err = s.Write(request); err == nil {
-		finished = true
-		err = s.Close()
+	_, sendErr := s.Write(request)
+	if sendErr == nil {
+		sendErr = s.Close() // fails when the far end has refused already
 	}
-	var refused *quic.StreamError
-	if err != nil && !errors.As(err, &refused) {
-		s.CancelWrite(noReason)
-		return nil, outcome(finished, member, errors.Join(ctx.Err(), err))
-	}
+	finished := sendErr == nil
 	// Also after a refusal in the middle of the request there is an answer.
 	answer, err := io.ReadAll(io.LimitReader(s, 1+MaxResponse+1))
-	if err != nil || len(answer) == 0 {
+	if !finished || err != nil {
 		s.CancelWrite(noReason)
-		return nil, outcome(finished, member, errors.Join(ctx.Err(), noAnswer(err)))
+	}
+	if err != nil || len(answer) == 0 {
+		return nil, outcome(finished, member, errors.Join(ctx.Err(), sendErr, noAnswer(err)))
 	}
 	return parseAnswer(member, answer)
 }

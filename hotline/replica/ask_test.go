@@ -186,8 +186,71 @@ func TestStreamsDoNotRunOut(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	setGate := func(g *gate) {
+		l.serveGates.mu.Lock()
+		defer l.serveGates.mu.Unlock()
+		l.serveGates.byMember[f.cfg.ID] = g
+	}
+	setGate(newGate(1, -1)) // refuses all, before it has read anything
+	for range rounds {
+		if _, err := f.AskMember(ctx, l.cfg.ID, make([]byte, 4096)); !errors.Is(err, ErrBusy) {
+			t.Fatalf("asked a full member: %v", err)
+		}
+	}
+	setGate(newGate(1, 0))
+	if _, err := f.AskMember(ctx, l.cfg.ID, nil); err != nil {
+		t.Fatal(err)
+	}
 	if conn() != before {
 		t.Fatal("more than one connection was used")
+	}
+}
+
+// Raft sees io.EOF whichever way the far end goes away, and its Close ends both
+// directions.
+func TestStreamEndsAreEOF(t *testing.T) {
+	ctx := within(t)
+	keys := &testKeys{pins: map[string]string{}}
+	a, b := newTestNetwork(t, keys, "XA-N1", "127.0.0.1:0"), newTestNetwork(t, keys, "XA-N2", "127.0.0.1:0")
+	for name, end := range map[string]func(*streamConn){
+		"close":      func(s *streamConn) { _ = s.Close() },
+		"reset":      func(s *streamConn) { s.CancelWrite(3) },
+		"connection": func(s *streamConn) { _ = s.conn.CloseWithError(closedByUs, "") },
+	} {
+		out, err := a.Dial(ctx, "XA-N2", b.addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, _, err := b.Accept(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := out.OpenStreamSync(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Write([]byte{1}); err != nil {
+			t.Fatal(err)
+		}
+		far, err := in.AcceptStream(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn := &streamConn{Stream: far, conn: in}
+		if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		end(&streamConn{Stream: s, conn: out})
+		if _, err := conn.Read(make([]byte, 1)); err != io.EOF {
+			t.Fatalf("%s: %v, want EOF", name, err)
+		}
+		if name == "close" { // the far end must not write into the void
+			select {
+			case <-far.Context().Done():
+			case <-ctx.Done():
+				t.Fatal("Close left the other direction open")
+			}
+		}
 	}
 }
 
