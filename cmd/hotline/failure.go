@@ -72,7 +72,7 @@ var nextMoves = map[hotline.Code]string{
 	hotline.CodeMalformed:     "get the file again from whoever made it",
 	hotline.CodeTooLarge:      "send less",
 	hotline.CodeBadSignature:  "get the file again from whoever signed it, and compare the fingerprints of the root keys",
-	hotline.CodeMissingAuthor: "have it signed by everyone whom the draft names, in order, then try again",
+	hotline.CodeMissingAuthor: "have everyone sign whom the document names, then try again",
 	hotline.CodeExtraAuthor:   "draft it anew with the right signers",
 	hotline.CodeSameOfficer:   "name each signer once",
 	hotline.CodeConvention:    "use the documents of one convention only",

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -125,9 +126,9 @@ func (a *app) show(v any, text func(w io.Writer)) error {
 // oldPassphrase returns the passphrase of keys that exist.
 func (a *app) oldPassphrase() ([]byte, error) { return keys.Passphrase(a.passphrase, a.secret) }
 
-// newPassphrase returns the passphrase for keys that are made. At a terminal it is asked for twice.
-func (a *app) newPassphrase() ([]byte, error) {
-	return keys.Passphrase(a.passphrase, func(label string) ([]byte, error) {
+// newPassphrase returns a passphrase for keys that are made. At a terminal it is asked for twice, under label.
+func (a *app) newPassphrase(source, label string) ([]byte, error) {
+	return keys.Passphrase(source, func(string) ([]byte, error) {
 		first, err := a.secret("new " + label)
 		if err != nil {
 			return nil, err
@@ -136,7 +137,7 @@ func (a *app) newPassphrase() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if string(first) != string(again) {
+		if !bytes.Equal(first, again) {
 			return nil, errors.New("the two differ")
 		}
 		return first, nil
