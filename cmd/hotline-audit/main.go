@@ -1,0 +1,144 @@
+// Command hotline-audit verifies and replays exported logs on the auditor's own
+// machine. It needs no network and no key.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/audit"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is the whole command; it returns the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	code := audit.ExitClean
+	root := command(&code)
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	if err := root.ExecuteContext(ctx); err != nil {
+		fmt.Fprintf(stderr, "hotline-audit: %v\n", err)
+		return audit.ExitUnusable
+	}
+	return code
+}
+
+func command(code *int) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "hotline-audit",
+		Short: "verify and replay the exported logs of one or several parties",
+		Long: "hotline-audit checks every signature and the tree of exported logs, makes every decision again,\n" +
+			"holds the logs of several parties against each other, and says what it observes and what the\n" +
+			"material does not show. It attributes nothing and is no legal determination.\n\n" +
+			"Exit codes: 0 nothing to observe, 1 lapses only (terms), 2 unusable input, 3 a rule or proof is broken (protocol).",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(replay(code), version())
+	return root
+}
+
+func replay(code *int) *cobra.Command {
+	var asJSON, all bool
+	var pin, temp string
+	var workers int
+	c := &cobra.Command{
+		Use:   "replay DIR...",
+		Short: "audit the exports in these directories together",
+		Long: "replay audits what `hotline export` wrote, full or pair exports, together.\n\n" +
+			"Exit codes: 0 nothing to observe, 1 lapses only (terms), 2 unusable input, 3 a rule or proof is broken (protocol).",
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, dirs []string) error {
+			opt := audit.Options{Workers: workers, TempDir: temp}
+			if pin != "" {
+				id, err := audit.ParseID(pin)
+				if err != nil {
+					return fmt.Errorf("--convention: %w", err)
+				}
+				opt.Convention = id
+			}
+			bar := progress(cmd.ErrOrStderr())
+			opt.Progress = bar.show
+			report, err := audit.Replay(cmd.Context(), dirs, opt)
+			bar.clear()
+			if err != nil {
+				return err
+			}
+			*code = report.ExitCode()
+			if asJSON {
+				err = report.WriteJSON(cmd.OutOrStdout())
+			} else {
+				err = report.WriteText(cmd.OutOrStdout(), all)
+			}
+			return errors.Join(err, report.Close())
+		},
+	}
+	f := c.Flags()
+	f.BoolVar(&asJSON, "json", false, "print one JSON object")
+	f.BoolVar(&all, "all", false, "show routine too: line tests, clocks, members")
+	f.StringVar(&pin, "convention", "", "the convention's id, known from elsewhere: 64 hexadecimal digits")
+	f.StringVar(&temp, "temp", "", "directory for temporary files, some 100 bytes an entry and the chronology (default: the system's)")
+	f.IntVar(&workers, "workers", 0, "goroutines that verify signatures (default: one for each processor)")
+	return c
+}
+
+// bar shows progress on a terminal, and nowhere else.
+type bar struct{ p *progressbar.ProgressBar }
+
+func progress(w io.Writer) *bar {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return &bar{}
+	}
+	return &bar{progressbar.NewOptions64(-1, progressbar.OptionSetWriter(f), progressbar.OptionSetDescription("entries"),
+		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetPredictTime(true),
+		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())}
+}
+
+func (b *bar) show(done, total uint64) {
+	if b.p != nil {
+		b.p.ChangeMax64(int64(total))
+		_ = b.p.Set64(int64(done)) // a bar that cannot be drawn stops nothing
+	}
+}
+
+func (b *bar) clear() {
+	if b.p != nil {
+		_ = b.p.Clear() // as above
+	}
+}
+
+func version() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "print the version",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			v := "unknown"
+			if info, ok := debug.ReadBuildInfo(); ok {
+				v = info.Main.Version
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "hotline-audit %s, protocol %d, export format %d\n", v, hotline.Protocol, audit.FormatVersion)
+			return err
+		},
+	}
+}

@@ -1,0 +1,140 @@
+package audit
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+
+	"example.org/hotline/hotline"
+)
+
+// disclaimer stands in every report.
+const disclaimer = "This shows whether agreed procedure was followed. It attributes nothing and is no legal determination."
+
+// WriteText writes the report for people. all adds to the chronology what is
+// routine: line tests, clocks, members.
+func (r *Report) WriteText(w io.Writer, all bool) error {
+	b := bufio.NewWriter(w)
+	fmt.Fprintln(b, disclaimer)
+	if r.Pinned {
+		fmt.Fprintf(b, "\nConvention %s, as demanded.\n", r.Convention)
+	} else {
+		fmt.Fprintf(b, "\nConvention %s: this id is what the logs say of themselves.\nCompare it with one known from elsewhere, or give that with --convention.\n", r.Convention)
+	}
+	r.writeLogs(b)
+	r.writeObservations(b)
+	if len(r.NotJudged) > 0 {
+		fmt.Fprintf(b, "\nWhat the material does not show\n")
+		for _, s := range r.NotJudged {
+			fmt.Fprintf(b, "  - %s\n", s)
+		}
+	}
+	fmt.Fprintf(b, "\nStatements between parties (times are UTC; each by the log of whoever did it)\n")
+	for s, err := range r.Statements() {
+		if err != nil {
+			return err
+		}
+		if all || (s.Kind != hotline.KindLineTest.String() && s.Kind != hotline.KindLineReply.String()) {
+			writeStatement(b, &s)
+		}
+	}
+	fmt.Fprintf(b, "\nChronology (UTC)\n")
+	for e, err := range r.Chronology() {
+		if err != nil {
+			return err
+		}
+		if all || !e.Routine {
+			fmt.Fprintf(b, "  %s  %-8s %6d  %s\n", stamp(e.Time), e.Party, e.Entry, e.Text)
+		}
+	}
+	return b.Flush()
+}
+
+func (r *Report) writeLogs(b *bufio.Writer) {
+	fmt.Fprintf(b, "\nLogs\n")
+	for _, l := range r.Logs {
+		kind := string(l.Kind)
+		if l.With != "" {
+			kind += " with " + string(l.With)
+		}
+		fmt.Fprintf(b, "  %s generation %d, %s: %d entries, %d shown, %d decided again; %s to %s\n",
+			l.Party, l.Generation, kind, l.Size, l.Shown, l.Decided, stamp(l.First), stamp(l.Last))
+		for _, c := range l.Rungs {
+			fmt.Fprintf(b, "      %s climbed rung %s %d times for the duty: %s\n", l.Party, c.Office, c.Count, c.Duty)
+		}
+	}
+}
+
+func (r *Report) writeObservations(b *bufio.Writer) {
+	if r.ExitCode() == ExitClean {
+		fmt.Fprintf(b, "\nNothing to observe.\n")
+		return
+	}
+	fmt.Fprintf(b, "\nObservations\n")
+	for _, o := range r.Observations {
+		fmt.Fprintf(b, "  %s %s (SPEC §%s), %s entry %d: %s\n", o.Class, o.Code, o.Section, o.Party, o.Entry, o.Text)
+	}
+	if r.MoreProtocol+r.MoreTerms > 0 {
+		fmt.Fprintf(b, "  and %d more of class protocol, %d of class terms\n", r.MoreProtocol, r.MoreTerms)
+	}
+}
+
+func writeStatement(b *bufio.Writer, s *Statement) {
+	fmt.Fprintf(b, "  %s to %s, %d: %s %s %s (%s), tendered %s", s.From, s.To, s.Sequence, s.Precedence, s.Kind, s.ID[:12], s.Status, stamp(s.Tendered))
+	switch {
+	case s.Rejected != "":
+		fmt.Fprintf(b, ", not accepted: %s", s.Rejected)
+	case s.Received == 0:
+		fmt.Fprintf(b, ", no receipt")
+	default:
+		fmt.Fprintf(b, ", received %s", stamp(s.Received))
+	}
+	if s.Acknowledged != 0 {
+		fmt.Fprintf(b, ", acknowledged %s", stamp(s.Acknowledged))
+	}
+	fmt.Fprintln(b)
+}
+
+// WriteJSON writes the report as one JSON object: the fields of Report, and
+// after them the arrays statements (of Statement) and chronology (of Event).
+func (r *Report) WriteJSON(w io.Writer) error {
+	b := bufio.NewWriter(w)
+	head, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	if _, err := b.Write(head[:len(head)-1]); err != nil {
+		return err
+	}
+	if err := writeArray(b, "statements", r.Statements()); err != nil {
+		return err
+	}
+	if err := writeArray(b, "chronology", r.Chronology()); err != nil {
+		return err
+	}
+	fmt.Fprintln(b, "}")
+	return b.Flush()
+}
+
+func writeArray[T any](b *bufio.Writer, name string, all iter.Seq2[T, error]) error {
+	fmt.Fprintf(b, ",\n%q:[", name)
+	sep := "\n"
+	for v, err := range all {
+		if err != nil {
+			return err
+		}
+		line, err := json.Marshal(v)
+		if err != nil {
+			return err
+		}
+		b.WriteString(sep)
+		if _, err := b.Write(line); err != nil {
+			return err
+		}
+		sep = ",\n"
+	}
+	b.WriteString("]")
+	return nil
+}
