@@ -157,7 +157,7 @@ func (n *Node) replicaConfig() replica.Config {
 		Network: groupNetwork{n.end}, Machine: n.machine, Serve: n.serveGroup,
 		Timing: replica.Timing{Heartbeat: n.cfg.Group.Heartbeat.Duration, Election: n.cfg.Group.Election.Duration,
 			Lease: n.cfg.Group.Heartbeat.Duration / 2},
-		SnapshotEvery: n.cfg.Group.SnapshotEvery, Logger: n.log, Stop: n.fatal, CaughtUp: n.machine.complete,
+		SnapshotEvery: n.cfg.Group.SnapshotEvery, Trailing: n.cfg.Group.SnapshotEvery, Logger: n.log, Stop: n.fatal, CaughtUp: n.machine.complete,
 	}
 	if !n.cfg.Group.Join {
 		for _, node := range newestOf(n.docs, hotline.Party(n.cfg.Party)).Nodes {

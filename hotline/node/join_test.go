@@ -1,0 +1,78 @@
+package node_test
+
+import (
+	"testing"
+	"time"
+
+	"example.org/hotline/hotline/desk"
+	"example.org/hotline/hotline/hotlinetest"
+)
+
+// Promise: a new node named by a signed directory joins without a vote, fetches
+// the history that its group's snapshot does not hold, and only then gets its
+// vote; afterwards its log is the group's, to the root.
+func TestNewNodeFetchesHistoryAndGetsItsVote(t *testing.T) {
+	w := prepare(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
+	p := w.parties["XA"]
+	p.cfgs[0].Group.SnapshotEvery = 16
+	w.startAll(p)
+	w.ready()
+	for range 80 { // several snapshots, so that the log alone does not reach back
+		p.submit(t, 0, p.Text(now(), "XB", "words"))
+	}
+	page := p.Page(2)
+	page.Issued = now()
+	page.Nodes = page.Nodes[:2]
+	page.Nodes[0].Addr, page.Nodes[1].Addr = p.page.Nodes[0].Addr, freeAddr(t)
+	raw := p.SignDirectory(page)
+	w.write("directory-XA-2.cbor", raw)
+	c := w.configure(p, page.Nodes[1])
+	c.Group.Join, c.Group.SnapshotEvery = true, 16
+	p.cfgs = append(p.cfgs, c)
+	p.nodes = append(p.nodes, w.start(c))
+	p.publish(t, raw)
+	limit := time.Now().Add(deadline)
+	for {
+		re, err := p.ask(t, 1, &desk.Request{Status: &desk.StatusRequest{}})
+		if err == nil && len(re.Status.Voters) == 2 && len(re.Status.Learners) == 0 {
+			break
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("the new node has no vote: %+v, %v", re.Status, err)
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-t.Context().Done():
+		}
+	}
+	view := func(i int) *desk.StatusView {
+		re, err := p.ask(t, i, &desk.Request{Status: &desk.StatusRequest{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return re.Status
+	}
+	for time.Now().Before(limit) && view(0).Root != view(1).Root {
+		<-time.After(time.Millisecond)
+	}
+	old, joined := view(0), view(1)
+	if old.Size != joined.Size || old.Root != joined.Root {
+		t.Fatalf("size %d root %s at the old node, %d %s at the new one", old.Size, old.Root, joined.Size, joined.Root)
+	}
+	// Every entry is there, read from disk and checked against its hash.
+	n := 0
+	for before := joined.Size; before > 0; {
+		re, err := p.ask(t, 1, &desk.Request{Inbox: &desk.InboxRequest{Limit: 50, Before: before}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += len(re.Inbox.Items)
+		if !re.Inbox.More {
+			break
+		}
+		before = re.Inbox.Items[len(re.Inbox.Items)-1].Index
+	}
+	if n != 80 {
+		t.Errorf("the new node shows %d statements, want 80", n)
+	}
+}

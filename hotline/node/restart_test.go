@@ -1,0 +1,90 @@
+package node_test
+
+import (
+	"bytes"
+	"testing"
+
+	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/desk"
+	"example.org/hotline/hotline/hotlinetest"
+)
+
+// stop closes a node in an orderly way.
+func (p *party) stop(t *testing.T, i int) {
+	t.Helper()
+	if err := p.nodes[i].Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (p *party) leader(t *testing.T) int {
+	t.Helper()
+	re, err := p.ask(t, 0, &desk.Request{Status: &desk.StatusRequest{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range p.cfgs {
+		if c.Node == re.Status.Leader {
+			return i
+		}
+	}
+	t.Fatalf("no leader among %d nodes: %q", len(p.cfgs), re.Status.Leader)
+	return 0
+}
+
+// Promise: a party that loses its leader goes on: what was under way is
+// delivered, receipted and acknowledged by the next one.
+func TestAnotherLeaderGoesOn(t *testing.T) {
+	w := newNetwork(t, hotlinetest.Terms("crisis"), 3, "XA", "XB")
+	w.ready()
+	a, b := w.parties["XA"], w.parties["XB"]
+	first := w.warn("XA", "XB")
+	lead := a.leader(t)
+	rest := (lead + 1) % 3
+	seen := a.watch(t, rest)
+	a.stop(t, lead)
+	a.nodes[0] = a.nodes[rest] // the officers' desks find another node
+	second := w.warn("XA", "XB")
+	wait(t, seen, func(e desk.Event) bool { return e.Type == desk.EventSettled && e.ID == second.ID })
+	bl := b.leader(t)
+	b.stop(t, bl)
+	b.nodes[0] = b.nodes[(bl+1)%3]
+	for _, st := range []*hotline.Statement{first, second} {
+		b.submit(t, 0, b.Acknowledgement(now(), st))
+	}
+	for range 2 {
+		wait(t, seen, func(e desk.Event) bool { return e.Type == desk.EventReceived && e.Kind == hotline.KindAcknowledgement })
+	}
+}
+
+// Promise: after a restart the log stands as it was, and a receipt asked for
+// again has the same bytes.
+func TestRestartKeepsLogAndReceipts(t *testing.T) {
+	w, s := meet(t, nil)
+	p := w.parties["XA"]
+	d := delivery(s.journal.Send(s.Text(now(), "XA", "words"), now()))
+	before := s.say(t, d)
+	if before.Code != "" {
+		t.Fatalf("answered %q", before.Code)
+	}
+	re, err := p.ask(t, 0, &desk.Request{Status: &desk.StatusRequest{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.stop(t, 0)
+	p.nodes = nil
+	w.startAll(p)
+	w.ready()
+	after := s.say(t, d)
+	if !bytes.Equal(before.Receipt, after.Receipt) {
+		t.Errorf("after a restart the receipt differs (%q %s)", after.Code, after.Text)
+	}
+	again, err := p.ask(t, 0, &desk.Request{Status: &desk.StatusRequest{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.Status.Size < re.Status.Size {
+		t.Errorf("the log has %d entries, before the restart %d", again.Status.Size, re.Status.Size)
+	}
+	s.good(t)
+}
