@@ -2,7 +2,7 @@
 // work at the desk of their own group with it.
 //
 // Every verb has --json. Exit codes: 0 done, 1 refused (the line on standard error says by which rule and what to do next),
-// 2 usage.
+// 2 usage, 3 no node reached, 4 outcome unknown.
 package main
 
 import (
@@ -55,7 +55,23 @@ func newRoot() *cobra.Command {
 		Use:   "hotline",
 		Short: "Warn another party, be warned, and keep a record that both can prove",
 		Long: "hotline makes keys and documents (party, officer, node, convention, directory, key) without any network, and lets\n" +
-			"officers work at the desk of their own group.\n\n" +
+			"officers work at the desk of their own group (all other verbs; see profile.toml below).\n\n" +
+			"An error is one line, hotline: CODE: text; next move, or with --json one object. Exit codes:\n\n" +
+			"  0  done\n" +
+			"  1  refused: the code says by which rule, and nothing was done\n" +
+			"  2  the command line cannot be understood\n" +
+			"  3  no node of the group was reached, and nothing was done\n" +
+			"  4  the outcome is unknown: hotline retry asks again with the same id\n\n" +
+			"A statement is named by its id, or by at least 8 of its first digits where no other id begins so.\n\n" +
+			"The home directory holds profile.toml. Of it party, officer, key and convention must be there; paths are taken from home:\n\n" +
+			"  party = \"XA\"\n" +
+			"  officer = \"XA-O1\"\n" +
+			"  key = \"XA-O1.key\"\n" +
+			"  passphrase = \"prompt\"              # or file:PATH or credential:NAME\n" +
+			"  documents = \"documents\"            # directory of signed documents\n" +
+			"  convention = \"64 hexadecimal digits\" # id of the convention: the one thing that is trusted\n" +
+			"  node = [\"XA-1=192.0.2.1:4870\"]     # only where a node is not where the directory says\n" +
+			"  prefixes = [\"198.51.100.0/24\"]     # the party's own networks, for detect\n\n" +
 			"It shows whether agreed procedure was followed. It does not attribute, and it makes no legal determination.",
 		SilenceErrors: true, SilenceUsage: true,
 		Args: cobra.NoArgs,
@@ -68,6 +84,7 @@ func newRoot() *cobra.Command {
 	flags.StringVar(&a.passphrase, "passphrase", "prompt", "where the passphrase comes from: prompt, file:PATH or credential:NAME")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%v", err) })
 	root.AddCommand(ceremonyVerbs(a)...)
+	root.AddCommand(deskVerbs(a)...)
 	root.AddCommand(newManCmd(a))
 	checkArguments(root)
 	return root

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"example.org/hotline/crypto/keys"
+	"example.org/hotline/crypto/seal"
+	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/desk"
+)
+
+// letter is what an officer says, before it has a header.
+type letter struct {
+	kind       hotline.Kind
+	status     hotline.Status
+	precedence hotline.Precedence
+	tlp        hotline.TLP // 0: AMBER
+	to         []hotline.Party
+	notify     []hotline.Party
+	in         *hotline.CaseID
+	re         *hotline.ID
+	detected   hotline.Time
+	assessed   hotline.Time
+	verdict    hotline.Verdict
+	second     *hotline.Officer // who signs after this officer; nil: nobody
+	body       hotline.Body
+}
+
+// compose makes the statement of a letter and signs it with this officer's key: a draft if a second officer is named. The body is
+// sealed to the own party, the addressees and those to be notified, with the sealing keys of verified directories.
+func (s *seat) compose(ctx context.Context, l *letter) ([]byte, error) {
+	if err := l.body.Validate(); err != nil {
+		return nil, err
+	}
+	now := s.time()
+	h := hotline.Header{Kind: l.kind, Status: l.status, Precedence: l.precedence, TLP: l.tlp, From: s.party(), To: sortedParties(l.to),
+		Authors: []keys.ID{s.self.Key.ID()}, Convention: s.docs.Convention().ID, ConventionVersion: s.convention(now).Version,
+		Directory: s.page().Number, Case: l.in, Re: l.re, Issued: now, Detected: l.detected, Assessed: l.assessed,
+		Verdict: l.verdict, Notify: sortedParties(l.notify)}
+	if h.TLP == 0 {
+		h.TLP = hotline.TLPAmber
+	}
+	if l.second != nil {
+		h.Authors = append(h.Authors, l.second.Key.ID())
+	}
+	payload, err := hotline.Marshal(l.body)
+	if err != nil {
+		return nil, err
+	}
+	if l.kind.Rules().Delivered {
+		if h.Peer, err = s.headOf(ctx, h.To); err != nil {
+			return nil, err
+		}
+	}
+	if l.kind.Rules().Sealed {
+		if payload, err = s.seal(&h, payload); err != nil {
+			return nil, err
+		}
+	}
+	return hotline.Sign(h, payload, s.key)
+}
+
+// headOf returns the newest cosigned head of an addressee's log that the group knows. It proves that the statement is not older.
+func (s *seat) headOf(ctx context.Context, to []hotline.Party) (*hotline.PeerHead, error) {
+	r, err := s.do(ctx, &desk.Request{Status: &desk.StatusRequest{}})
+	if err != nil {
+		return nil, err
+	}
+	if r.Status == nil {
+		return nil, fmt.Errorf("%w: no status", desk.ErrAnswer)
+	}
+	for _, p := range r.Status.Peers {
+		if slices.Contains(to, p.Party) && p.Head != nil {
+			return p.Head, nil
+		}
+	}
+	return nil, nil // none is known: the header may go without
+}
+
+// seal encrypts a body and sets the header's commitment.
+func (s *seat) seal(h *hotline.Header, body []byte) ([]byte, error) {
+	readers := []seal.Recipient{{Party: string(h.From), Key: s.page().Sealing}}
+	for _, p := range sortedParties(slices.Concat(h.To, h.Notify)) {
+		page := s.docs.Directory(p)
+		if page == nil || s.docs.Convention().Member(p) == nil {
+			return nil, refused(hotline.CodeWrongAddressee, "have its directory published first", "there is no directory of %s here", p)
+		}
+		readers = append(readers, seal.Recipient{Party: string(p), Key: page.Sealing})
+	}
+	payload, commitment, err := seal.SealBody(body, hotline.BodyContext(h.Convention, h.From, h.Status), readers)
+	h.Commitment = commitment
+	return payload, err
+}
+
+func sortedParties(list []hotline.Party) []hotline.Party {
+	if len(list) == 0 {
+		return nil
+	}
+	list = slices.Clone(list)
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// unsettledDir holds, below the home directory, submissions whose outcome is not known yet.
+const unsettledDir = "unsettled"
+
+// submit hands a statement in that all its authors have signed. It stands on this machine's disk until the group has said what
+// became of it, so that asking again is asking with the same id.
+func (s *seat) submit(ctx context.Context, raw []byte, adopts string) (*desk.SubmitView, error) {
+	st, err := hotline.Parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	path, err := s.keep(st.ID, &desk.SubmitRequest{Statement: raw, Adopts: adopts})
+	if err != nil {
+		return nil, err
+	}
+	return s.settle(ctx, path, &desk.SubmitRequest{Statement: raw, Adopts: adopts})
+}
+
+func (s *seat) keep(id hotline.ID, r *desk.SubmitRequest) (string, error) {
+	dir := filepath.Join(s.home, unsettledDir)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, id.String())
+	return path, keys.Write(path, hotline.MustMarshal(r))
+}
+
+// settle submits what stands at path, and forgets it once the outcome is known.
+func (s *seat) settle(ctx context.Context, path string, req *desk.SubmitRequest) (*desk.SubmitView, error) {
+	r, err := s.do(ctx, &desk.Request{Submit: req})
+	if err != nil && (hotline.CodeOf(err) == hotline.CodeUnknown || errors.Is(err, desk.ErrAnswer)) {
+		return nil, err
+	}
+	if forget := os.Remove(path); forget != nil {
+		fmt.Fprintf(s.err, "hotline: %v; remove it by hand\n", forget)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if r.Submit == nil {
+		return nil, fmt.Errorf("%w: no place of the statement", desk.ErrAnswer)
+	}
+	return r.Submit, nil
+}
+
+// file submits a statement and prints where it stands, or hands a draft to the second officer.
+func (s *seat) file(ctx context.Context, raw []byte, adopts string) error {
+	st, err := hotline.Parse(raw)
+	if err != nil {
+		return err
+	}
+	if !st.Complete() {
+		return s.draft(ctx, st)
+	}
+	v, err := s.submit(ctx, raw, adopts)
+	if err != nil {
+		return err
+	}
+	return s.show(plain(v), func(w io.Writer) { writePlace(w, st, v) })
+}
+
+func (s *seat) draft(ctx context.Context, st *hotline.Statement) error {
+	if _, err := s.do(ctx, &desk.Request{Draft: &desk.DraftRequest{Statement: st.Raw}}); err != nil {
+		return err
+	}
+	waits := s.page().Officer(st.Header.Authors[st.Signed])
+	return s.show(map[string]any{"draft": st.ID.String(), "waits_for": waits.Name}, func(w io.Writer) {
+		fmt.Fprintf(w, "draft %s of %s waits for %s: hotline release %s\n", st.ID.Short(), st.Header.Kind, waits.Name, st.ID.Short())
+	})
+}
+
+func writePlace(w io.Writer, st *hotline.Statement, v *desk.SubmitView) {
+	verb := "is entry"
+	if v.Existing {
+		verb = "was entry"
+	}
+	fmt.Fprintf(w, "%s %s %s %d of the log, %s\n", st.Header.Kind, v.ID, verb, v.Index, clock(v.Time))
+	for _, q := range v.Sequences {
+		fmt.Fprintf(w, "  tendered to %s as number %d\n", q.To, q.N)
+	}
+}
+
+// second finds the officer who is to sign after this one, in the own directory.
+func (s *seat) second(name string) (*hotline.Officer, error) {
+	if name == "" {
+		return nil, nil
+	}
+	o := s.page().OfficerByName(name)
+	if o == nil {
+		return nil, refused(hotline.CodeUnknownKey, "see hotline documents for the names", "directory %d of %s holds no officer %s", s.page().Number, s.party(), name)
+	}
+	if o.Name == s.self.Name {
+		return nil, refused(hotline.CodeSameOfficer, "name another officer", "%s signs already", name)
+	}
+	return o, nil
+}

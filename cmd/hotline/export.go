@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"example.org/hotline/crypto/tlog"
+	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/audit"
+	"example.org/hotline/hotline/desk"
+)
+
+// newExportCmd fetches the log for auditors.
+func newExportCmd(a *app) *cobra.Command {
+	var pair string
+	cmd := &cobra.Command{
+		Use:   "export DIR",
+		Short: "Fetch the group's log and write it for auditors",
+		Long: "Fetches every entry of the log, checks that they are the tree that the checkpoint names and that the log key of the directory\n" +
+			"signed it, and writes them to DIR, which must not exist, in the form that hotline-audit reads. With --pair it shows only what\n" +
+			"concerns the own party and one other, and every other leaf as its hash.",
+		Args: cobra.ExactArgs(1),
+	}
+	cmd.Flags().StringVar(&pair, "pair", "", "show only what concerns this party and the own one")
+	cmd.RunE = a.atDesk(func(ctx context.Context, s *seat, args []string) error {
+		var with hotline.Party
+		if pair != "" {
+			list, err := parties(cmd, "pair", []string{pair})
+			if err != nil {
+				return err
+			}
+			with = list[0]
+		}
+		c, err := s.export(ctx, args[0], with)
+		if err != nil {
+			return err
+		}
+		return s.show(map[string]any{"dir": args[0], "size": c.Size, "root": plain(c.Root), "pair": pair}, func(w io.Writer) {
+			fmt.Fprintf(w, "%s holds %d entries of %s, root %s\n", args[0], c.Size, c.Origin, hotline.ID(c.Root).Short())
+		})
+	})
+	return cmd
+}
+
+// export fetches the log into a temporary directory beside dir, checks it, and writes it in its final form.
+func (s *seat) export(ctx context.Context, dir string, with hotline.Party) (c tlog.Checkpoint, err error) {
+	if _, err := os.Lstat(dir); err == nil {
+		return c, &os.PathError{Op: "create", Path: dir, Err: os.ErrExist}
+	}
+	tmp, err := os.MkdirTemp(filepath.Dir(filepath.Clean(dir)), ".export-")
+	if err != nil {
+		return c, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
+	store, err := tlog.Open(filepath.Join(tmp, "log"))
+	if err != nil {
+		return c, err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	note, err := s.fetch(ctx, store)
+	if err != nil {
+		return c, err
+	}
+	if c, err = s.checkLog(store, note); err != nil {
+		return c, err
+	}
+	if with == "" {
+		return c, audit.WriteFull(dir, store, note)
+	}
+	full := filepath.Join(tmp, "full")
+	if err := audit.WriteFull(full, store, note); err != nil {
+		return c, err
+	}
+	return c, audit.WritePair(full, dir, with)
+}
+
+// fetch streams the entries into the store and returns the checkpoint.
+func (s *seat) fetch(ctx context.Context, store *tlog.Store) ([]byte, error) {
+	var note []byte
+	err := s.client.Stream(ctx, &desk.Request{Export: &desk.ExportRequest{}}, func(r *desk.Reply) error {
+		e := r.Export
+		if e == nil || note != nil || e.From != store.Size() || e.From+uint64(len(e.Entries)) > e.Size {
+			return fmt.Errorf("%w: entries out of order", desk.ErrAnswer)
+		}
+		if len(e.Checkpoint) > 0 {
+			note = e.Checkpoint
+		}
+		if len(e.Entries) == 0 {
+			return nil
+		}
+		return store.Append(e.Entries...)
+	})
+	if err == nil && note == nil {
+		err = fmt.Errorf("%w: the export ends without a checkpoint", desk.ErrAnswer)
+	}
+	return note, err
+}
+
+// checkLog checks that the entries are those that the log key signed.
+func (s *seat) checkLog(store *tlog.Store, note []byte) (tlog.Checkpoint, error) {
+	page := s.page()
+	c, err := tlog.ParseCheckpoint(note, tlog.Origin(string(page.Party), page.Generation), page.Log)
+	if err != nil {
+		return c, fmt.Errorf("%w: %w", desk.ErrAnswer, err)
+	}
+	if c.Size != store.Size() || c.Root != store.Root() {
+		return c, fmt.Errorf("%w: %d entries are not the tree of size %d that the log key signed", desk.ErrAnswer, store.Size(), c.Size)
+	}
+	return c, nil
+}

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/desk"
+)
+
+const (
+	// ringEvery is how often the bell rings again while an acknowledgement is open.
+	ringEvery = 60 * time.Second
+	// rejoin is the wait before a watch that broke off begins anew.
+	rejoin = time.Second
+)
+
+// newWatchCmd shows what happens while it happens.
+func newWatchCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "watch",
+		Short: "Show what happens; ring for pages, and every minute while an acknowledgement is open",
+		Long: "Shows every event of the group as it happens, until it is interrupted. The terminal's bell rings when somebody is paged, and\n" +
+			"once a minute while a received statement waits for its acknowledgement. On a terminal the last line counts down to the nearest\n" +
+			"deadline. If the node goes away the watch goes on at another one, and says so.",
+		Args: cobra.NoArgs,
+		RunE: a.atDesk(func(ctx context.Context, s *seat, _ []string) error {
+			w := &watch{seat: s, tick: time.NewTicker(time.Second).C}
+			if f, ok := s.out.(*os.File); ok && !s.json {
+				w.live = term.IsTerminal(int(f.Fd()))
+			}
+			return w.run(ctx)
+		}),
+	}
+}
+
+// watch is one running watch. One goroutine reads events; everything else happens in run.
+type watch struct {
+	*seat
+	tick <-chan time.Time // once a second
+	live bool             // the output is a terminal: the last line is drawn anew
+
+	open []desk.DutyView // acknowledgements that are owed here, the earliest deadline first
+	rang time.Time
+	gone bool // the watch broke off and has not begun again
+}
+
+// run shows events until ctx ends. Losing every node is no reason to stop: a desk that rings is worth more than an exit code.
+func (w *watch) run(ctx context.Context) error {
+	events := make(chan desk.Event)
+	broken := make(chan error)
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() { w.listen(ctx, events, broken) })
+	for {
+		select {
+		case e := <-events:
+			w.event(ctx, &e)
+		case err := <-broken:
+			var r *hotline.Refusal
+			if errors.As(err, &r) && r.Code == hotline.CodeDenied {
+				return err
+			}
+			if !w.gone {
+				w.gone = true
+				w.line("%s  LINE LOST  %s", clock(w.time()), printable(err.Error()))
+				w.bell()
+			}
+		case <-w.tick:
+			w.remind()
+		case <-ctx.Done():
+			w.endLine()
+			return nil
+		}
+	}
+}
+
+// listen streams events and begins again whenever the stream ends.
+func (w *watch) listen(ctx context.Context, events chan<- desk.Event, broken chan<- error) {
+	for ctx.Err() == nil {
+		err := w.client.Stream(ctx, &desk.Request{Watch: &desk.WatchRequest{}}, func(r *desk.Reply) error {
+			if r.Event == nil {
+				return fmt.Errorf("%w: no event", desk.ErrAnswer)
+			}
+			select {
+			case events <- *r.Event:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+		if err == nil {
+			err = fmt.Errorf("%w: the node ended the watch", desk.ErrUnreachable)
+		}
+		select {
+		case broken <- err:
+		case <-ctx.Done():
+			return
+		}
+		timer := time.NewTimer(rejoin)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+		}
+	}
+}
+
+// event prints one event and looks again at what is owed where that may have changed.
+func (w *watch) event(ctx context.Context, e *desk.Event) {
+	w.gone = false
+	if w.json {
+		if err := json.NewEncoder(w.out).Encode(plain(e)); err != nil { // one event a line
+			w.line("%v", err)
+		}
+	} else {
+		w.line("%s", eventLine(e))
+	}
+	if e.Type == desk.EventPage || e.Type == desk.EventWake {
+		w.bell()
+	}
+	switch e.Type {
+	case desk.EventBegin, desk.EventLost, desk.EventReceived, desk.EventStop, desk.EventDue, desk.EventPage:
+		w.look(ctx)
+	}
+}
+
+// look asks which acknowledgements are open.
+func (w *watch) look(ctx context.Context) {
+	v, err := w.status(ctx)
+	if err != nil {
+		w.line("%s  status is not to be had: %s", clock(w.time()), printable(err.Error()))
+		return
+	}
+	w.open = nil
+	for i := range v.Duties {
+		if v.Duties[i].Class == hotline.DutyAcknowledge {
+			w.open = append(w.open, v.Duties[i])
+		}
+	}
+}
+
+// remind runs once a second: it counts down, and rings once a minute while something is open.
+func (w *watch) remind() {
+	if len(w.open) == 0 {
+		w.redraw("")
+		return
+	}
+	if w.now().Sub(w.rang) >= ringEvery {
+		w.line("%s", w.countdown())
+		w.bell()
+	}
+	w.redraw(w.countdown())
+}
+
+// countdown is the nearest open acknowledgement in one line.
+func (w *watch) countdown() string {
+	d := &w.open[0]
+	left := time.Duration(d.Deadline-w.time()) * time.Millisecond
+	when := "in " + span(left)
+	if left < 0 {
+		when = "OVERDUE by " + span(-left)
+	}
+	return fmt.Sprintf("%s  %d open: acknowledge %s %s from %s %s  (hotline ack %s)", clock(w.time()), len(w.open), d.Precedence, d.Subject.Short(),
+		d.Peer, when, d.Subject.Short())
+}
+
+func (w *watch) bell() {
+	w.rang = w.now()
+	if w.json {
+		return // a program reads this, and rings as it likes
+	}
+	fmt.Fprint(w.out, "\a")
+}
+
+// eraseLine goes to the beginning of the terminal's line and clears it (ECMA-48 EL).
+const eraseLine = "\r\x1b[K"
+
+// line prints one line above the countdown.
+func (w *watch) line(format string, args ...any) {
+	to := w.out
+	if w.json {
+		to = w.err
+	}
+	if w.live {
+		fmt.Fprint(to, eraseLine)
+	}
+	fmt.Fprintf(to, format+"\n", args...)
+}
+
+func (w *watch) redraw(text string) {
+	if w.live {
+		fmt.Fprint(w.out, eraseLine+text)
+	}
+}
+
+func (w *watch) endLine() {
+	if w.live {
+		fmt.Fprintln(w.out)
+	}
+}
+
+// eventLine is one event in one line.
+func eventLine(e *desk.Event) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s  %-9s", clock(e.Time), strings.ToUpper(string(e.Type)))
+	if e.Precedence != 0 {
+		fmt.Fprintf(&b, " %s %s", e.Precedence, e.Status)
+	}
+	if e.Kind != 0 {
+		fmt.Fprintf(&b, " %s", e.Kind)
+	}
+	if !e.ID.IsZero() {
+		fmt.Fprintf(&b, " %s", e.ID.Short())
+	}
+	if e.From != "" {
+		fmt.Fprintf(&b, " from %s", e.From)
+	}
+	if e.Peer != "" && e.Peer != e.From {
+		fmt.Fprintf(&b, " %s", e.Peer)
+	}
+	if e.Duty != 0 {
+		fmt.Fprintf(&b, " duty %s", e.Duty)
+	}
+	if e.Overdue {
+		b.WriteString(" OVERDUE")
+	}
+	if e.Office != "" {
+		fmt.Fprintf(&b, " %s (%s)", printable(e.Office), printable(strings.Join(e.Targets, " ")))
+	}
+	if e.Text != "" {
+		fmt.Fprintf(&b, " %s", printable(e.Text))
+	}
+	switch e.Type {
+	case desk.EventBegin:
+		fmt.Fprintf(&b, " at entry %d", e.Index)
+	case desk.EventLost:
+		fmt.Fprintf(&b, " %d events were missed: see hotline status and inbox", e.Index)
+	}
+	return b.String()
+}

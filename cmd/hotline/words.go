@@ -1,0 +1,254 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/desk"
+)
+
+// clock is how people read a time of the protocol.
+func clock(t hotline.Time) string {
+	if t == 0 {
+		return "-"
+	}
+	return time.UnixMilli(int64(t)).UTC().Format("2006-01-02 15:04:05Z")
+}
+
+// span is how people read a duration: 1:02:03, with a minus where it is over.
+func span(d time.Duration) string {
+	sign := ""
+	if d < 0 {
+		sign, d = "-", -d
+	}
+	s := int(d / time.Second)
+	if s >= 3600 {
+		return fmt.Sprintf("%s%d:%02d:%02d", sign, s/3600, s/60%60, s%60)
+	}
+	return fmt.Sprintf("%s%d:%02d", sign, s/60, s%60)
+}
+
+func lowerHex(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }
+
+// caseDigits returns the id part of PARTY/ID, or name itself.
+func caseDigits(name string) string {
+	if _, id, ok := strings.Cut(name, "/"); ok {
+		return id
+	}
+	return name
+}
+
+// parties reads a list of party codes, given one by one or with commas.
+func parties(cmd *cobra.Command, flag string, list []string) ([]hotline.Party, error) {
+	var out []hotline.Party
+	for _, code := range list {
+		p := hotline.Party(strings.TrimSpace(code))
+		if !p.Valid() {
+			return nil, usage(cmd, "--%s: %q is no party code", flag, code)
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// word finds the number of a coded word, from 1.
+func word(cmd *cobra.Command, flag, given string, words []string) (uint8, error) {
+	i := slices.IndexFunc(words, func(w string) bool { return strings.EqualFold(w, given) })
+	if i < 0 {
+		return 0, usage(cmd, "--%s: %q is not one of %s", flag, given, strings.Join(words, ", "))
+	}
+	return uint8(i + 1), nil
+}
+
+var (
+	statusWords     = []string{"ACTUAL", "EXERCISE", "TEST"}
+	precedenceWords = []string{"FLASH", "IMMEDIATE", "PRIORITY", "ROUTINE"}
+	verdictWords    = []string{"notifiable", "below-threshold"}
+	tlpWords        = []string{"RED", "AMBER+STRICT", "AMBER", "GREEN", "CLEAR"}
+)
+
+func statusOf(cmd *cobra.Command, given string) (hotline.Status, error) {
+	n, err := word(cmd, "status", given, statusWords)
+	return hotline.Status(n), err
+}
+
+func precedenceOf(cmd *cobra.Command, given string) (hotline.Precedence, error) {
+	n, err := word(cmd, "precedence", given, precedenceWords)
+	return hotline.Precedence(n), err
+}
+
+func tlpOf(cmd *cobra.Command, given string) (hotline.TLP, error) {
+	n, err := word(cmd, "tlp", strings.TrimPrefix(strings.ToUpper(given), "TLP:"), tlpWords)
+	return hotline.TLP(n), err
+}
+
+// joinParties is how a list of parties is shown.
+func joinParties(list []hotline.Party) string {
+	var s []string
+	for _, p := range list {
+		s = append(s, string(p))
+	}
+	return strings.Join(s, ",")
+}
+
+// factWords returns the coded facts by their words, for people and for --json.
+func factWords(f *hotline.Facts) map[string]any {
+	pick := func(set string, n int) string {
+		if words := hotline.FactCodes[set]; n >= 1 && n <= len(words) {
+			return words[n-1]
+		}
+		return fmt.Sprint(n)
+	}
+	out := map[string]any{"nature": pick("nature", int(f.Nature)), "category": pick("category", int(f.Category)),
+		"relation": pick("relation", int(f.Relation)), "actor": pick("actor", int(f.Actor)), "state": pick("state", int(f.State))}
+	var sectors []string
+	for _, n := range f.Sectors {
+		sectors = append(sectors, pick("sector", int(n)))
+	}
+	for name, list := range map[string][]string{"sectors": sectors, "indicators": f.Indicators, "networks": f.Networks} {
+		if len(list) > 0 {
+			out[name] = list
+		}
+	}
+	for name, text := range map[string]string{"measures": f.Measures, "help": f.Help} {
+		if text != "" {
+			out[name] = text
+		}
+	}
+	return out
+}
+
+// writeFacts prints facts, one a line, in the order of the specification.
+func writeFacts(w io.Writer, f *hotline.Facts) {
+	words := factWords(f)
+	for _, name := range []string{"nature", "category", "relation", "sectors", "actor", "state", "indicators", "networks", "measures", "help"} {
+		switch v := words[name].(type) {
+		case string:
+			writeField(w, name, v)
+		case []string:
+			writeField(w, name, strings.Join(v, ", "))
+		}
+	}
+}
+
+// writeField prints one named value; further lines of it are set in.
+func writeField(w io.Writer, name, value string) {
+	fmt.Fprintf(w, "  %-13s %s\n", name, strings.ReplaceAll(value, "\n", "\n                "))
+}
+
+// writeBody prints what a statement says.
+func writeBody(w io.Writer, b hotline.Body) {
+	switch b := b.(type) {
+	case *hotline.Alert:
+		writeFacts(w, &b.Facts)
+		writeText(w, b.Language, b.Text)
+	case *hotline.Assessment:
+		writeField(w, "answers", yesNo(b.Answers))
+		if b.Always != "" {
+			writeField(w, "always", b.Always)
+		}
+		writeFacts(w, &b.Facts)
+		writeText(w, "", b.Note)
+	case *hotline.Note:
+		writeText(w, b.Language, b.Text)
+	case *hotline.Detection:
+		if b.Hit != nil {
+			writeField(w, "sensor hit", hitLine(b.Hit))
+			writeField(w, "notes", strings.Join(b.Hit.Notes, "\n"))
+		}
+		writeText(w, "", b.Text)
+	case *hotline.AutomaticAlert:
+		if st, err := b.Open(); err == nil {
+			writeField(w, "assessment", st.ID.String())
+		}
+		writeField(w, "note", "sent by the group itself; no officer released it")
+	default:
+		if m, ok := plain(b).(map[string]any); ok {
+			for _, k := range sortedKeys(m) {
+				writeField(w, k, fmt.Sprint(m[k]))
+			}
+		}
+	}
+}
+
+func writeText(w io.Writer, language, text string) {
+	if text == "" {
+		return
+	}
+	name := "text"
+	if language != "" {
+		name += " (" + language + ")"
+	}
+	writeField(w, name, text)
+}
+
+func yesNo(answers []bool) string {
+	var s []string
+	for _, a := range answers {
+		s = append(s, map[bool]string{true: "yes", false: "no"}[a])
+	}
+	return strings.Join(s, ",")
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	list := make([]string, 0, len(m))
+	for k := range m {
+		list = append(list, k)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// hitLine is one sensor hit in one line.
+func hitLine(h *hotline.Hit) string {
+	more := func(list []string, total uint) string {
+		if total > 1 {
+			return fmt.Sprintf("%s (+%d)", list[0], total-1)
+		}
+		return list[0]
+	}
+	port := ""
+	if h.Port != 0 {
+		port = fmt.Sprintf(" port %d", h.Port)
+	}
+	roles := ""
+	if !h.RolesConfirmed {
+		roles = ", roles unconfirmed"
+	}
+	return fmt.Sprintf("%s %s%s %s → %s%s ×%d %s: %s", h.Direction, h.Evidence, roles, more(h.From, h.FromTotal), more(h.To, h.ToTotal), port,
+		h.Count, h.Protocol, h.Signatures[0])
+}
+
+// itemLine is one statement of the inbox in one line.
+func itemLine(it *desk.InboxItem) string {
+	who := string(it.From)
+	if len(it.To) > 0 {
+		who += "→" + joinParties(it.To)
+	}
+	line := fmt.Sprintf("%s  %s  %-8s %-9s %-8s %-15s %s", it.ID.Short(), clock(it.Time), it.Direction, it.Precedence, it.Status, it.Kind, who)
+	if it.Verdict != 0 {
+		line += "  " + it.Verdict.String()
+	}
+	if it.Code != "" {
+		line += "  REJECTED " + string(it.Code)
+	}
+	for _, a := range it.Addressees {
+		line += fmt.Sprintf("  %s:%s", a.Party, a.Stage)
+	}
+	switch a := it.Ack; {
+	case a == nil:
+	case a.Acknowledged:
+		line += "  acknowledged"
+	case a.Overdue:
+		line += "  ACKNOWLEDGEMENT OVERDUE since " + clock(a.Deadline)
+	default:
+		line += "  acknowledge by " + clock(a.Deadline)
+	}
+	return line
+}
