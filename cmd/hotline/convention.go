@@ -35,7 +35,7 @@ func (f *proposalFlags) add(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.reserve, "reserve", nil, "CODE=automatic-alert or CODE=line-test: a party's reservation (repeat)")
 	flags.StringVar(&f.amend, "amend", "", "share of the parties that must sign an amendment (2/3 in version 1)")
 	flags.StringVar(&f.scale, "scale", "", "multiply every duration of the terms, each at least 1 s, for drills: 1/60")
-	flags.StringArrayVar(&f.settings, "set", nil, "NAME=VALUE: one term, after --scale: acknowledge.FLASH=20s, line_test=0s, automatic_alert=false (repeat)")
+	flags.StringArrayVar(&f.settings, "set", nil, "NAME=VALUE, after --scale: acknowledge.FLASH=20s, line_test=0s, automatic_alert=false (repeat)")
 	flags.StringVar(&f.validFrom, "valid-from", "", "2026-03-01T12:00:00Z or 2026-03-01 (version 1: now)")
 	flags.StringVar(&f.overlap, "overlap", "", "how long the version before is still good for statements in flight (24h in version 1)")
 	flags.Uint64Var(&f.witnesses, "witnesses", 0, "most witnesses of one log (7 in version 1)")

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -118,17 +120,21 @@ func newConventionVerifyCmd(a *app) *cobra.Command {
 		if ceremony.IsDraft(raw) {
 			return verifyDraft(args[0])
 		}
+		if _, _, err := ceremony.InspectConvention(raw); err != nil { // a directory is a document too
+			return fmt.Errorf("%s: %w", args[0], err)
+		}
 		earlier, err := ceremony.LoadChain(*before, id)
 		if err != nil {
 			return err
 		}
-		c, err := hotline.ParseConvention(raw, earlier.Convention())
-		if err != nil {
-			return fmt.Errorf("%s: %w", args[0], err)
+		i := slices.IndexFunc(earlier.Conventions, func(c *hotline.SignedConvention) bool { return bytes.Equal(c.Raw, raw) })
+		if i < 0 {
+			if err := earlier.Add(raw); err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			i = len(earlier.Conventions) - 1
 		}
-		if err := earlier.Add(raw); err != nil { // the pin, and keys that stand elsewhere
-			return fmt.Errorf("%s: %w", args[0], err)
-		}
+		c := earlier.Conventions[i]
 		return a.showGood(goodView{File: args[0], Kind: "convention", Convention: c.ID.String(), Number: c.Version, Hash: c.Hash.String()})
 	}
 	return cmd

@@ -16,7 +16,7 @@ import (
 	"example.org/hotline/hotline"
 )
 
-// MaxDraft bounds a draft, in bytes: 200 parties with keys and signatures in hexadecimal are below it.
+// MaxDraft bounds a draft, in bytes: hotline.MaxParties with keys and signatures in hexadecimal are far below it.
 const MaxDraft = 256 << 10
 
 // ConventionDraft is a version of the convention on its way round the parties. Each one reads the text, compares its hash with the
