@@ -228,6 +228,7 @@ func fullDirectory(w *world) *Directory {
 	d := w.a.Page(2)
 	d.UTCOffset = -3 * 3600 * 1000
 	d.Prefixes = []ID{someID("prefix")}
+	d.Nodes, d.Officers = d.Nodes[:1], d.Officers[:3]
 	for i := range d.Officers {
 		d.Officers[i].Revoked, d.Officers[i].Person = at, someID(d.Officers[i].Name)
 	}

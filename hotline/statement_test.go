@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"example.org/hotline/crypto/keys"
+	"example.org/hotline/crypto/seal"
 	. "example.org/hotline/hotline"
 	"example.org/hotline/hotline/hotlinetest"
 )
@@ -360,4 +361,39 @@ func TestSignRefusesWhatParseRefuses(t *testing.T) {
 	wantCode(t, "a statement over the limit", err, CodeTooLarge)
 	_, err = Parse(make([]byte, MaxStatement+1))
 	wantCode(t, "bytes over the limit", err, CodeTooLarge)
+}
+
+// TestSignatureBindsConventionAndStatusOutsideTheHeader: a signature that was
+// made over the same header under another status, convention or protocol does
+// not verify, whatever the header says (SPEC §3.3).
+func TestSignatureBindsConventionAndStatusOutsideTheHeader(t *testing.T) {
+	w := newWorld()
+	st := w.a.LineTest(at, "XB", 1, 2)
+	protected := protectedOf(st.Raw)
+	for name, v := range map[string]struct {
+		aad  []byte
+		code Code
+	}{
+		"this status and convention": {AAD(w.conv.ID, Actual), ""},
+		"EXERCISE":                   {AAD(w.conv.ID, Exercise), CodeBadSignature},
+		"TEST":                       {AAD(w.conv.ID, Test), CodeBadSignature},
+		"another convention":         {AAD(someID("x"), Actual), CodeBadSignature},
+		"another protocol":           {MustMarshal([]any{DomainStatement, uint64(2), w.conv.ID, Actual}), CodeBadSignature},
+		"another domain":             {MustMarshal([]any{DomainReceipt, uint64(1), w.conv.ID, Actual}), CodeBadSignature},
+		"none":                       {nil, CodeBadSignature},
+	} {
+		raw, err := seal.Sign(protected, st.Payload, v.aad, w.a.Service)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantCode(t, name, parse(t, raw).Verify(w.a.Keys), v.code)
+	}
+}
+
+func protectedOf(raw []byte) []byte {
+	v, err := lenient(raw[2:])
+	if err != nil {
+		panic(err)
+	}
+	return v.([]any)[0].([]byte)
 }
