@@ -294,10 +294,10 @@ func (c *SignedConvention) follows(before *SignedConvention, h *Header) error {
 	}
 	c.ID = before.ID
 	switch {
-	case h.Convention != before.ID:
-		return Refuse(CodeConvention, "signed under another convention's id")
 	case c.Version <= before.Version:
 		return Refuse(CodeOldNumber, "version %d, but %d is in force", c.Version, before.Version)
+	case h.Convention != before.ID:
+		return Refuse(CodeConvention, "signed under another convention's id")
 	case c.Version != before.Version+1:
 		return Refuse(CodeNeed, "version %d needs version %d", c.Version, c.Version-1)
 	case c.Previous != before.Hash:

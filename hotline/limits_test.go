@@ -52,6 +52,22 @@ func TestLargestConventionFits(t *testing.T) {
 	wantCode(t, "one party more", c.Validate(), CodeDocument)
 }
 
+// TestScopeHoldsACaseWithAllAddressees: the opener and as many addressees as a
+// statement may have stand in one scope, and nobody more.
+func TestScopeHoldsACaseWithAllAddressees(t *testing.T) {
+	var codes []Party
+	for i := range MaxAddressees + 2 {
+		codes = append(codes, Party(fmt.Sprintf("X%03d", i)))
+	}
+	decode := func(n int) error {
+		scope := CaseScope(CaseID{Party: codes[0], ID: someID("case")}, codes[:n]...)
+		_, _, err := DecodeEntry(must(EncodeEntry(EntryRules, at, [16]byte{}, scope, Outside, &RulesVersion{Version: 1})))
+		return err
+	}
+	wantCode(t, "opener and all addressees", decode(MaxAddressees+1), "")
+	wantCode(t, "one more", decode(MaxAddressees+2), CodeMalformed)
+}
+
 // manyParties are n parties with codes of full length, sorted.
 func manyParties(n int) (list parties) {
 	for i := range n {

@@ -310,30 +310,32 @@ func TestLargestAssessmentFitsAnAutomaticAlert(t *testing.T) {
 		a.Introduce(p)
 		told = append(told, p.Code)
 	}
-	h := a.Header(KindAssessment, at, hotlinetest.In(CaseID{Party: a.Code, ID: someID("d")}), hotlinetest.Re(someID("d")),
-		hotlinetest.Assessed(at), hotlinetest.Judged(Notifiable, told...))
-	h.Authors = []keys.ID{a.Officer("O1").Public().ID()}
-	h.Peer = &PeerHead{Origin: "hotline/XABCDEFG/18446744073709551615", Size: 1 << 62}
-	largest, refused := 0, false
-	for size := 0; size <= MaxText && !refused; size += 512 {
-		payload := a.Seal(&h, MustMarshal(&Assessment{Facts: hotlinetest.Facts(), Note: strings.Repeat("a", size)}))
-		raw, err := Sign(h, payload, a.Officer("O1"))
-		if err != nil {
-			wantCode(t, "too long an assessment", err, CodeTooLarge)
-			refused = true
-			continue
-		}
-		largest = len(raw)
-		st := parse(t, raw)
-		auto := a.AutomaticAlert(at, st, 1<<62)
-		if len(auto.Raw) > MaxStatement {
-			t.Fatalf("automatic alert of %d bytes", len(auto.Raw))
+	largest, refused := 0, 0
+	for n := 1; n <= MaxAddressees; n++ {
+		h := a.Header(KindAssessment, at, hotlinetest.In(CaseID{Party: a.Code, ID: someID("d")}), hotlinetest.Re(someID("d")),
+			hotlinetest.Assessed(at), hotlinetest.Judged(Notifiable, told[:n]...))
+		h.Authors = []keys.ID{a.Officer("O1").Public().ID()}
+		h.Peer = &PeerHead{Origin: "hotline/XABCDEFG/18446744073709551615", Size: 1 << 62}
+		for size := 3 << 10; size < MaxText; size += 4 << 10 { // one in each size class
+			payload := a.Seal(&h, MustMarshal(&Assessment{Facts: hotlinetest.Facts(), Note: strings.Repeat("a", size)}))
+			raw, err := Sign(h, payload, a.Officer("O1"))
+			if err != nil {
+				wantCode(t, "too long an assessment", err, CodeTooLarge)
+				refused++
+				continue
+			}
+			largest = max(largest, len(raw))
+			if auto := a.AutomaticAlert(at, parse(t, raw), 1<<62, withPeer(h.Peer)); len(auto.Raw) > MaxStatement {
+				t.Fatalf("automatic alert of %d bytes", len(auto.Raw))
+			}
 		}
 	}
-	if !refused || largest < MaxAssessment-8<<10 {
-		t.Errorf("largest assessment tried has %d bytes, refused beyond: %v", largest, refused)
+	if refused == 0 || largest < MaxAssessment-1<<10 {
+		t.Errorf("largest assessment tried has %d bytes, %d were refused", largest, refused)
 	}
 }
+
+func withPeer(p *PeerHead) hotlinetest.Option { return func(h *Header) { h.Peer = p } }
 
 // TestSignRefusesWhatParseRefuses: nobody signs by mistake what the other side
 // must refuse.
