@@ -120,7 +120,7 @@ func TestAmendmentRules(t *testing.T) {
 	}{
 		"old number":                  {second.Raw, second, CodeOldNumber},
 		"version 2 without version 1": {second.Raw, nil, CodeNeed},
-		"version 1 again":             {w.conv.Raw, second, CodeConvention},
+		"version 1 again":             {w.conv.Raw, second, CodeOldNumber},
 		"of another convention":       {unchecked(someID("other"), draft(three...), three...), w.conv, CodeConvention},
 	} {
 		_, err := ParseConvention(v.raw, v.before)
