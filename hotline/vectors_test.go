@@ -355,7 +355,7 @@ func conventionVectors(x *exchange) []vector {
 		bad("version left out", unchecked(x.conv.ID, draft(func(c *Convention) { c.Version = 3 }), x.a, x.b), CodeNeed),
 		bad("unknown suite", unchecked(x.conv.ID, draft(func(c *Convention) { c.Suite = 2 }), x.a, x.b), CodeDocument),
 		bad("another convention's id", unchecked(someID("x"), same, x.a, x.b), CodeConvention),
-		bad("version 1 again", x.conv.Raw, CodeConvention),
+		bad("version 1 again", x.conv.Raw, CodeOldNumber),
 	}
 }
 
