@@ -59,7 +59,7 @@ func (f *pageFlags) page() (*ceremony.Page, error) {
 }
 
 const pageHelp = `Writes a draft as text with every key in it, fit to be carried to the machine with the root key. What it holds comes from
-a page file, or from flags. A page file is TOML; paths in it are taken from where it lies:
+a page file, or from flags. A page file is TOML; paths in it are taken from where it lies, and times are UTC:
 
   party = "XA"
   number = 1                 # above the one before

@@ -138,5 +138,6 @@ func (a *app) loadRoot(path string) (*keys.Private, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer clear(pass)
 	return keys.Load(path, keys.PurposeRoot, pass)
 }

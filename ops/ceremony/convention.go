@@ -379,9 +379,15 @@ func ParseConventionDraft(text []byte) (*ConventionDraft, error) {
 	if err := decodeStrict(text, &t); err != nil {
 		return nil, hotline.Refuse(hotline.CodeDocument, "draft of a convention: %v", err)
 	}
-	if t.Witnesses == nil {
-		return nil, hotline.Refuse(hotline.CodeDocument, "draft of a convention: witnesses is missing")
+	for _, line := range []struct {
+		name   string
+		absent bool
+	}{{"name", t.Name == ""}, {"witnesses", t.Witnesses == nil}, {"profile", t.Terms.Profile == ""}} {
+		if line.absent {
+			return nil, hotline.Refuse(hotline.CodeDocument, "draft of a convention: %s is missing", line.name)
+		}
 	}
+	readUTC(&t.Issued, &t.ValidFrom)
 	c := hotline.Convention{Version: t.Version, Name: t.Name, ValidFrom: timeOf(t.ValidFrom), Overlap: int64(t.Overlap), Suite: t.Suite,
 		Questions: orNil(t.Questions), Always: orNil(t.Always), Witnesses: *t.Witnesses}
 	d := &ConventionDraft{Issued: timeOf(t.Issued)}

@@ -15,7 +15,8 @@ import (
 // MaxPage bounds the file in which a keeper keeps a party's page, in bytes.
 const MaxPage = 256 << 10
 
-// Page is what the keeper of a party's directory writes: the next page, with keys as the names of public key files.
+// Page is what the keeper of a party's directory writes: the next page, with keys as the names of public key files. Times without an
+// offset are UTC.
 type Page struct {
 	Party      string        `toml:"party"`
 	Number     uint64        `toml:"number"`
@@ -50,6 +51,11 @@ func LoadPage(path string) (*Page, error) {
 	p := new(Page)
 	if err := decodeStrict(text, p); err != nil {
 		return nil, hotline.Refuse(hotline.CodeDocument, "%s: %v", path, err)
+	}
+	readUTC(&p.Issued)
+	for i := range p.Officers {
+		o := &p.Officers[i]
+		readUTC(&o.From, &o.Until, &o.Revoked)
 	}
 	base := filepath.Dir(path)
 	p.Group = under(base, p.Group)
@@ -327,6 +333,7 @@ func ParseDirectoryDraft(text []byte) (*hotline.Directory, error) {
 	if err := decodeStrict(text, &t); err != nil {
 		return nil, hotline.Refuse(hotline.CodeDocument, "draft of a directory: %v", err)
 	}
+	readUTC(&t.Issued)
 	d := &hotline.Directory{Party: hotline.Party(t.Party), Number: t.Number, Issued: timeOf(t.Issued), Generation: t.Generation, UTCOffset: int64(t.UTCOffset)}
 	if err := t.groupInto(d); err != nil {
 		return nil, err
@@ -381,8 +388,10 @@ func (t *directoryText) groupInto(d *hotline.Directory) error {
 }
 
 func (o *officerText) officer() (hotline.Officer, error) {
+	readUTC(&o.From, &o.Until)
 	officer := hotline.Officer{Name: o.Name, From: timeOf(o.From), Until: timeOf(o.Until)}
 	if o.Revoked != nil {
+		readUTC(o.Revoked)
 		officer.Revoked = timeOf(*o.Revoked)
 	}
 	var err error

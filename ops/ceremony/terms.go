@@ -210,6 +210,16 @@ func timeOf(t time.Time) hotline.Time {
 	return hotline.Time(t.UnixMilli())
 }
 
+// readUTC turns the times of a text that bear no offset (2026-01-01, or 2026-01-01T08:00:00) into UTC: the TOML reader takes them
+// for the local time of this machine, and two machines would then sign two contents.
+func readUTC(times ...*time.Time) {
+	for _, t := range times {
+		if t.Location() == time.Local {
+			*t = time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
+		}
+	}
+}
+
 // ParseTime reads "2026-03-01T12:00:00Z", or "2026-03-01" for midnight UTC.
 func ParseTime(text string) (hotline.Time, error) {
 	for _, layout := range []string{time.RFC3339, time.DateOnly} {
