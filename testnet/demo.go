@@ -10,8 +10,8 @@ import (
 const DemoProfile = "demo"
 
 // DemoTerms are terms of seconds instead of hours, so that a person can watch every clock run out. Each duration is written out and
-// none is below 2 s. What the story lets lapse has 10 s: the acknowledgement of a FLASH alert and the release of an IMMEDIATE one.
-// Everything that must not lapse has several times what it takes on a slow machine.
+// none is below 2 s. What the story lets lapse is short: the acknowledgement of a FLASH alert and the release of an IMMEDIATE one.
+// Everything that must not lapse has many times what it takes on a slow machine.
 func DemoTerms() hotline.Terms {
 	ms := func(d time.Duration) int64 { return d.Milliseconds() }
 	four := func(flash, immediate, priority, routine time.Duration) hotline.Durations {
@@ -21,12 +21,12 @@ func DemoTerms() hotline.Terms {
 	return hotline.Terms{
 		Profile:      DemoProfile,
 		Assess:       ms(2 * m),
-		Alert:        four(10*s, 10*s, 2*m, 2*m),
+		Alert:        four(8*s, 8*s, 2*m, 2*m),
 		AlertCap:     ms(10 * m),
 		FirstAttempt: four(2*s, 2*s, 5*s, 5*s),
 		NextPath:     four(2*s, 2*s, 3*s, 3*s),
 		NonDelivery:  four(m, m, 2*m, 2*m),
-		Acknowledge:  four(10*s, m, 2*m, 2*m),
+		Acknowledge:  four(12*s, m, 2*m, 2*m),
 		Ratify:       ms(10 * m),
 		LineTest:     ms(10 * s),
 		LineReply:    ms(30 * s),

@@ -60,7 +60,7 @@ type process struct {
 const (
 	startLimit = 60 * time.Second
 	stopLimit  = 15 * time.Second
-	tailLines  = 20
+	tailLines  = 12
 )
 
 // upLine is what a node writes to standard output when it accepts connections.
@@ -144,6 +144,19 @@ func (n *Node) ended(p *process) error {
 		why = p.err.Error()
 	}
 	return fmt.Errorf("node %s ended (%s); its log ends:\n%s", n.Name, why, n.Tail())
+}
+
+// Tails returns the last lines of the log of every node that runs.
+func (w *Network) Tails() string {
+	var b strings.Builder
+	for _, p := range w.Parties {
+		for _, n := range p.Nodes {
+			if n.PID() != 0 {
+				fmt.Fprintf(&b, "the log of node %s ends:\n%s\n\n", n.Name, n.Tail())
+			}
+		}
+	}
+	return b.String()
 }
 
 // Tail returns the last lines of the node's log.

@@ -35,7 +35,8 @@ type story struct {
 	Story
 	w              *Network
 	xa, xb         *Party
-	heardA, heardB *Watch
+	heardA, heardB *Watch             // what the auditors of either side hear
+	releaser, desk *Watch             // what XA-R1 and XB-L1 hear at their own machines
 	unread         *hotline.Statement // the alert that nobody at XB answers in time
 	report         *Report
 }
@@ -55,15 +56,17 @@ func (w *Network) Run(ctx context.Context, how Story) (*Report, error) {
 	}()
 	c := w.Documents.Convention()
 	s := &story{Story: how, w: w, xa: w.Parties[0], xb: w.Parties[1], report: &Report{Dir: w.Dir, Convention: c.ID.String(), Terms: c.Terms.Profile}}
-	var err error
-	if s.heardA, err = s.xa.Officer("U1").Watch(ctx); err != nil {
-		return nil, err
+	for _, place := range []struct {
+		watch **Watch
+		who   *Officer
+	}{{&s.heardA, s.xa.Officer("U1")}, {&s.heardB, s.xb.Officer("U1")}, {&s.releaser, s.xa.Officer("R1")}, {&s.desk, s.xb.Officer("L1")}} {
+		heard, err := place.who.Watch(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer heard.Close()
+		*place.watch = heard
 	}
-	defer s.heardA.Close()
-	if s.heardB, err = s.xb.Officer("U1").Watch(ctx); err != nil {
-		return nil, err
-	}
-	defer s.heardB.Close()
 	for _, chapter := range []func(context.Context) error{s.opening, s.answered, s.unanswered, s.unreleased, s.lineTest, s.late, s.audited} {
 		if err := chapter(ctx); err != nil {
 			if why := context.Cause(ctx); why != nil {
@@ -169,7 +172,7 @@ func (s *story) alert(ctx context.Context, m *matter, text string) (*hotline.Sta
 	if err != nil {
 		return nil, nil, err
 	}
-	_, err = s.heardA.Wait(ctx, "the draft waits for the releaser", func(e *desk.Event) bool { return e.Type == desk.EventWake && e.ID == id })
+	_, err = s.releaser.Wait(ctx, "the draft waits for the releaser", func(e *desk.Event) bool { return e.Type == desk.EventWake && e.ID == id })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -178,7 +181,7 @@ func (s *story) alert(ctx context.Context, m *matter, text string) (*hotline.Sta
 
 // after is the time between two entries, for people.
 func after(from, at hotline.Time) string {
-	return (time.Duration(at-from) * time.Millisecond).Round(10 * time.Millisecond).String()
+	return (time.Duration(at-from) * time.Millisecond).String()
 }
 
 // feed opens the sensor's feed.
@@ -321,7 +324,7 @@ func (s *story) arrive(ctx context.Context, st *hotline.Statement, tendered hotl
 
 // acknowledged: XB's desk rings and a person answers.
 func (s *story) acknowledged(ctx context.Context, st *hotline.Statement) error {
-	page, err := s.heardB.Wait(ctx, "XB's desk rings", func(e *desk.Event) bool { return e.Type == desk.EventPage && e.ID == st.ID && e.Office == "desk" })
+	page, err := s.desk.Wait(ctx, "XB's desk rings", func(e *desk.Event) bool { return e.Type == desk.EventPage && e.ID == st.ID && e.Office == "desk" })
 	if err != nil {
 		return err
 	}

@@ -38,8 +38,8 @@ func (f *failure) Error() string { return f.err.Error() }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it without waiting
 	err := newRoot().ExecuteContext(ctx)
-	stop()
 	if err == nil {
 		return
 	}
@@ -89,31 +89,40 @@ type up struct {
 	parties, nodes   int
 }
 
-func (u *up) run(ctx context.Context, out, errOut io.Writer) (err error) {
+func (u *up) run(ctx context.Context, out, errOut io.Writer) error {
 	begin := time.Now()
-	if u.dir == "" {
-		if u.dir, err = os.MkdirTemp("", "hotline-testnet-"); err != nil {
-			return &failure{exitFailed, err}
-		}
-	}
 	people := out
 	if u.json {
 		people = errOut
+	}
+	if u.dir == "" {
+		var err error
+		if u.dir, err = os.MkdirTemp("", "hotline-testnet-"); err != nil {
+			return &failure{exitFailed, err}
+		}
 	}
 	w, err := testnet.New(testnet.Options{Dir: u.dir, Parties: u.parties, Nodes: u.nodes, Terms: testnet.DemoTerms(), Territory: u.territory})
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(people, "everything of this network lies in %s\n", w.Dir)
-	defer func() {
-		err = errors.Join(err, w.Close())
-		if u.once && !u.keep && err == nil {
-			err = os.RemoveAll(w.Dir)
+	err = u.live(ctx, w, begin, out, people)
+	if err != nil && ctx.Err() == nil {
+		fmt.Fprintf(errOut, "\n%s", w.Tails())
+	}
+	if err = errors.Join(err, w.Close()); err != nil {
+		return &failure{exitFailed, fmt.Errorf("%w; keys and logs of the nodes are left in %s", err, w.Dir)}
+	}
+	if u.once && !u.keep {
+		if err := os.RemoveAll(w.Dir); err != nil {
+			return &failure{exitFailed, err}
 		}
-		if err != nil {
-			err = &failure{exitFailed, err}
-		}
-	}()
+	}
+	return nil
+}
+
+// live runs the network: the story, and then whatever people try.
+func (u *up) live(ctx context.Context, w *testnet.Network, begin time.Time, out, people io.Writer) error {
 	if err := w.Start(ctx); err != nil {
 		return err
 	}
