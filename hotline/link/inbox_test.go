@@ -40,6 +40,10 @@ func TestInboxBucket(t *testing.T) {
 	if n := spend(true); n != 0 {
 		t.Fatalf("%d from a clock that went back", n)
 	}
+	now += 5
+	if n := spend(true); n != 1 {
+		t.Fatalf("%d within 5 ms after the clock went back", n)
+	}
 	now += 1 << 50
 	if n := spend(false); n != 875 {
 		t.Fatalf("%d after a very long rest", n)

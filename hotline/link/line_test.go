@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -461,8 +462,12 @@ func TestFlashPassesWhenAllOtherPlacesAreTaken(t *testing.T) {
 		return &Answer{Receipt: d.Statement}
 	})
 	var slow sync.WaitGroup
+	var over atomic.Int64
 	for range hotline.LinkInFlight {
-		slow.Go(func() { _, _ = a.line.Ask(t.Context(), "XB", 0, false, delivery("slow")) })
+		slow.Go(func() {
+			_, _ = a.line.Ask(t.Context(), "XB", 0, false, delivery("slow"))
+			over.Add(1)
+		})
 	}
 	for range hotline.LinkInFlight {
 		<-working
@@ -470,6 +475,9 @@ func TestFlashPassesWhenAllOtherPlacesAreTaken(t *testing.T) {
 	got, err := a.line.Ask(t.Context(), "XB", 0, true, delivery("flash"))
 	if err != nil || string(got.Receipt) != "flash" {
 		t.Errorf("FLASH: %+v, %v", got, err)
+	}
+	if n := over.Load(); n != 0 {
+		t.Errorf("FLASH waited until %d others were over", n)
 	}
 	// The asked side holds the bound by itself, not by the asker's grace.
 	frame, err := EncodeQuestion(delivery("ordinary"))

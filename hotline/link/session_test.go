@@ -341,6 +341,38 @@ func TestPathsComeAndGo(t *testing.T) {
 	}
 }
 
+// Promise: first tries go where the last receipt came from, and a line that
+// came back is tried at its first pace again.
+func TestWhatWorkedIsTriedFirst(t *testing.T) {
+	o := NewOutbox(crisis(t), 3)
+	it := item(1, hotline.Routine)
+	it.ID = hotline.ID{31: 1} // no jitter
+	mustAdd(t, o, it)
+	now := hotline.Time(1)
+	for range 11 {
+		o.Answered(o.Next(now)[0], Failed, now)
+		now, _ = o.Wake(now)
+	}
+	o.Answered(o.Next(now)[0], Failed, now)
+	now++
+	o.PathOpened(2, now)
+	a := o.Next(now)
+	if len(a) != 1 {
+		t.Fatal("not due at once")
+	}
+	o.Answered(a[0], Failed, now)
+	if at, _ := o.Wake(now); at-now != millis(RetryFirst) {
+		t.Fatalf("pause of %d ms after the line came back", at-now)
+	}
+	now, _ = o.Wake(now)
+	a = o.Next(now)
+	o.Answered(a[0], Receipted, now)
+	mustAdd(t, o, item(2, hotline.Routine))
+	if b := o.Next(now); len(b) != 1 || b[0].Path != a[0].Path || b[0].Path == 0 {
+		t.Fatalf("receipt by path %d, then %+v", a[0].Path, b)
+	}
+}
+
 // Promise: a clock that steps back delays nothing.
 func TestClockStepsBack(t *testing.T) {
 	terms := crisis(t)

@@ -3,6 +3,7 @@ package link
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -142,8 +143,8 @@ func TestStuckPeerIsSilent(t *testing.T) {
 	})
 }
 
-// Promise: a connection on which no hello is said is closed after
-// hotline.LinkExchange.
+// Promise: a connection on which the peer says no hello of its own is closed
+// after hotline.LinkExchange, even if it answers ours.
 func TestNoHelloInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &router{}
@@ -155,6 +156,17 @@ func TestNoHelloInTime(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		s, err := conn.AcceptStream(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ok, err := EncodeAnswer(&Answer{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.ReadAll(s)
+		_, _ = s.Write(ok)
+		_ = s.Close()
 		time.Sleep(hotline.LinkExchange - time.Second)
 		if conn.Context().Err() != nil {
 			t.Fatal("closed before its time")
@@ -162,6 +174,29 @@ func TestNoHelloInTime(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		if conn.Context().Err() == nil || b.counted(EventNoHello) == 0 {
 			t.Fatal("still open")
+		}
+	})
+}
+
+// Promise: a flood is taken in no faster than the peer's bucket fills, however
+// fast it is sent, and so costs no more than honest traffic.
+func TestFloodIsTakenInAtTheRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := virtualPair(t)
+		frame, err := EncodeQuestion(delivery("flood"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		const streams = 2 * hotline.LinkBurst
+		begun := time.Now()
+		for range streams {
+			if _, err := exchange(t.Context(), a.conn(b.node), frame, false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		least := (streams - hotline.LinkBurst) * time.Second / hotline.LinkRate
+		if took := time.Since(begun); took < least {
+			t.Fatalf("%d streams were taken in within %v, at least %v", streams, took, least)
 		}
 	})
 }
