@@ -50,8 +50,9 @@ func command(code *int) *cobra.Command {
 			"holds the logs of several parties against each other, and says what it observes and what the\n" +
 			"material does not show. It attributes nothing and is no legal determination.\n\n" +
 			"Exit codes: 0 nothing to observe, 1 lapses only (terms), 2 unusable input, 3 a rule or proof is broken (protocol).",
-		SilenceUsage:  true,
-		SilenceErrors: true,
+		SilenceUsage:       true,
+		SilenceErrors:      true,
+		DisableSuggestions: true, // an error is one line
 	}
 	root.AddCommand(replay(code), version())
 	return root

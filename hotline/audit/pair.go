@@ -40,6 +40,23 @@ type bundleRecord struct {
 	Bytes []byte
 }
 
+func headerOf(h Head) bundleHeader {
+	return bundleHeader{Magic: bundleMagic, Party: h.Party, With: h.With, Generation: h.Generation, Size: h.Size}
+}
+
+// putRecord writes one record.
+func putRecord(w io.Writer, v any) error {
+	b, err := hotline.Marshal(v)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(binary.BigEndian.AppendUint32(nil, uint32(len(b)))); err != nil {
+		return err
+	}
+	_, err = w.Write(b)
+	return err
+}
+
 // bundleReader reads a pair bundle strictly, one record at a time.
 type bundleReader struct {
 	r      *bufio.Reader
@@ -140,8 +157,7 @@ func (b *bundle) each(fn func(leaf) error) error {
 	if err != nil {
 		return unusable(b.x.dir, FileBundle, "header: %v", err)
 	}
-	want := bundleHeader{Magic: bundleMagic, Party: b.x.head.Party, With: b.x.head.With, Generation: b.x.head.Generation, Size: size}
-	if h != want {
+	if h != headerOf(b.x.head) {
 		return unusable(b.x.dir, FileBundle, "its header is of another export than %s", FileHead)
 	}
 	for index := range size {
@@ -242,18 +258,7 @@ func writeBundle(name string, x *export, h Head, cases caseSet) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	w := bufio.NewWriterSize(f, bundleBuffer)
-	put := func(v any) error {
-		b, err := hotline.Marshal(v)
-		if err != nil {
-			return err
-		}
-		if _, err := w.Write(binary.BigEndian.AppendUint32(nil, uint32(len(b)))); err != nil {
-			return err
-		}
-		_, err = w.Write(b)
-		return err
-	}
-	if err := put(bundleHeader{Magic: bundleMagic, Party: h.Party, With: h.With, Generation: h.Generation, Size: h.Size}); err != nil {
+	if err := putRecord(w, headerOf(h)); err != nil {
 		return err
 	}
 	err = x.src.each(func(l leaf) error {
@@ -262,10 +267,10 @@ func writeBundle(name string, x *export, h Head, cases caseSet) (err error) {
 			return unusable(x.dir, "", "entry %d: %v", l.index, err)
 		}
 		if cases.shows(&e.Scope, h.Party, h.With) {
-			return put(bundleRecord{Shown: true, Bytes: l.raw})
+			return putRecord(w, bundleRecord{Shown: true, Bytes: l.raw})
 		}
 		hash := tlog.LeafHash(l.raw)
-		return put(bundleRecord{Bytes: hash[:]})
+		return putRecord(w, bundleRecord{Bytes: hash[:]})
 	})
 	if err != nil {
 		return err

@@ -51,6 +51,17 @@ func three(t testing.TB) *world {
 	w.everybody(30 * minute)
 	c.acknowledge(flash)
 
+	// Only XC is named, and hears of it; XB is told later all the same.
+	d = a.submit(a.Detection(w.now))
+	w.everybody(35 * minute)
+	as = a.submit(a.Assessment(w.now, d, []hotline.Party{"XC"}))
+	toC = a.submit(a.Alert(w.now, as, []hotline.Party{"XC"}))
+	w.everybody(30 * minute)
+	toB = a.submit(a.Alert(w.now, as, []hotline.Party{"XB"}))
+	a.send(toC, "XC")
+	a.send(toB, "XB")
+	b.acknowledge(toB)
+
 	// A case of XC in which XA and XB speak with each other.
 	fromC := w.alertTo("XC", []hotline.Party{"XA", "XB"}, []hotline.Party{"XA", "XB"})
 	c.send(fromC, "XA", "XB")

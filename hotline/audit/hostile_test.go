@@ -1,0 +1,238 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"example.org/hotline/hotline"
+)
+
+// FuzzBundle: whatever the bytes, the reader of pair bundles neither panics nor
+// reads more than a record's bound, and what it accepts has one form.
+func FuzzBundle(f *testing.F) {
+	w := newWorld(f, terms(), "XA", "XB")
+	b, err := os.ReadFile(filepath.Join(w.at("XA").pair("XB"), FileBundle))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Add(b[:len(b)/2])
+	f.Add([]byte{0, 0, 0, 1, 0x80})
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r := newBundleReader(bytes.NewReader(data))
+		h, err := r.header()
+		if err != nil {
+			return
+		}
+		var again bytes.Buffer
+		if err := putRecord(&again, h); err != nil {
+			t.Fatal(err)
+		}
+		for i := uint64(0); ; i++ {
+			l, err := r.leaf(i)
+			if err != nil {
+				break
+			}
+			rec := bundleRecord{Shown: l.raw != nil, Bytes: l.raw}
+			if l.raw == nil {
+				rec.Bytes = l.hash[:]
+			}
+			if err := putRecord(&again, rec); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !bytes.HasPrefix(data, again.Bytes()) {
+			t.Error("two forms of one bundle")
+		}
+	})
+}
+
+// FuzzHead: what is accepted as export.json is its one form.
+func FuzzHead(f *testing.F) {
+	f.Add(Head{Format: 1, Kind: Full, Party: "XA", Generation: 1, Convention: strings.Repeat("0a", 32), Size: 3}.Encode())
+	f.Add(Head{Format: 1, Kind: Pair, Party: "XA", Generation: 1, Convention: strings.Repeat("0a", 32), Size: 3, With: "XB"}.Encode())
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if h, err := ParseHead(data); err == nil && !bytes.Equal(h.Encode(), data) {
+			t.Error("two forms of one head")
+		}
+	})
+}
+
+// FuzzCheckpointText: reading what a checkpoint says of itself never panics.
+func FuzzCheckpointText(f *testing.F) {
+	f.Add([]byte("hotline/XA/1\n3\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\n— x y\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if c, err := unverified(data); err == nil && c.Validate() != nil {
+			t.Error("accepted what is out of bounds")
+		}
+		splitNote(data)
+	})
+}
+
+// unusableWith demands that an audit of dirs is refused, and that the text
+// names what is at fault.
+func unusableWith(t *testing.T, text string, opt Options, dirs ...string) {
+	t.Helper()
+	opt.TempDir = t.TempDir()
+	r, err := Replay(context.Background(), dirs, opt)
+	if err == nil {
+		r.Close()
+		t.Fatalf("judged, but %s", text)
+	}
+	if !errors.Is(err, ErrUnusable) || !strings.Contains(err.Error(), text) {
+		t.Errorf("error %q, want one that names %q", err, text)
+	}
+	if left, _ := os.ReadDir(opt.TempDir); len(left) != 0 {
+		t.Errorf("temporary files are left: %v", left)
+	}
+}
+
+// What cannot be judged is refused with the file named, and leaves nothing behind.
+func TestUnusableInputIsRefusedByName(t *testing.T) {
+	w, _ := short(t, "one")
+	a := w.at("XA")
+	full := a.export()
+	pair := pairOf(t, full, "XB")
+	other := newWorld(t, hotlineTerms(2), "XA", "XB").at("XB").export()
+
+	unusableWith(t, "0 directories", Options{})
+	unusableWith(t, "missing", Options{}, filepath.Join(full, "missing"))
+	unusableWith(t, "given twice", Options{}, full, full+"/")
+	unusableWith(t, "another convention", Options{}, full, other)
+	unusableWith(t, "which was demanded", Options{Convention: hotline.ID{1}}, full)
+
+	change := func(name, from string, edit func(dir string) error) {
+		dir := copyDir(t, from)
+		if err := edit(dir); err != nil {
+			t.Fatal(err)
+		}
+		unusableWith(t, name, Options{}, dir)
+	}
+	write := func(name string, data []byte) func(string) error {
+		return func(dir string) error { return os.WriteFile(filepath.Join(dir, name), data, 0o600) }
+	}
+	head, err := ParseHead(mustRead(t, full, FileHead))
+	if err != nil {
+		t.Fatal(err)
+	}
+	edited := func(f func(*Head)) []byte { h := head; f(&h); return h.Encode() }
+	change("stray", full, write("stray", nil))
+	change("stray", pair, write("stray", nil))
+	change("pair.bundle", pair, func(dir string) error { return os.Remove(filepath.Join(dir, FileBundle)) })
+	change("pair.bundle", pair, write(FileBundle, append(mustRead(t, pair, FileBundle), 0)))
+	change("pair.bundle", pair, write(FileBundle, mustRead(t, pair, FileBundle)[:5000]))
+	change("not a regular file", pair, func(dir string) error {
+		if err := os.Remove(filepath.Join(dir, FileCheckpoint)); err != nil {
+			return err
+		}
+		return os.Symlink(filepath.Join(full, FileCheckpoint), filepath.Join(dir, FileCheckpoint))
+	})
+	change("export.json", full, write(FileHead, []byte(strings.Repeat(" ", maxHead+1))))
+	change("export.json", full, write(FileHead, append(head.Encode(), '\n')))
+	change("checkpoint", full, write(FileHead, edited(func(h *Head) { h.Size++ })))
+	change("checkpoint", full, write(FileHead, edited(func(h *Head) { h.Party = "XB" })))
+	change("export.json", full, write(FileHead, edited(func(h *Head) { h.Convention = strings.Repeat("0a", 32) })))
+	change("export.json", full, write(FileHead, edited(func(h *Head) { h.Format = 2 })))
+	change("checkpoint", full, write(FileCheckpoint, a.checkpoint(a.entries[:3])))
+	change("checkpoint", full, write(FileCheckpoint, w.at("XB").checkpoint(a.entries)))
+	change("tile", full, func(dir string) error { return os.RemoveAll(filepath.Join(dir, "tile/0")) })
+
+	early := a.exportOf(a.entries[:3])
+	unusableWith(t, "holds no directory of XA", Options{}, early)
+	if err := WritePair(pair, filepath.Join(t.TempDir(), "x"), "XB"); err == nil {
+		t.Error("a pair export was made of a pair export")
+	}
+	if err := WritePair(full, full, "XB"); err == nil {
+		t.Error("an export was written over another one")
+	}
+}
+
+// hotlineTerms are terms of another convention.
+func hotlineTerms(hours int64) hotline.Terms {
+	t := terms()
+	t.Assess = hours * 3_600_000
+	return t
+}
+
+func mustRead(t testing.TB, dir, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// An audit that is cancelled ends soon, with the error of its context, and
+// leaves nothing behind.
+func TestCancelledAuditEnds(t *testing.T) {
+	dir := busy(t, 300).at("XA").export()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	tmp := t.TempDir()
+	_, err := Replay(ctx, []string{dir}, Options{TempDir: tmp, Progress: func(done, total uint64) { cancel() }})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	if left, _ := os.ReadDir(tmp); len(left) != 0 {
+		t.Errorf("temporary files are left: %v", left)
+	}
+}
+
+// The result is the same whatever the number of workers, and when nothing was
+// verified ahead.
+func TestResultDoesNotDependOnTheWorkers(t *testing.T) {
+	dirs := []string{late(t).at("XA").export()}
+	var first string
+	for _, workers := range []int{1, 2, 7} {
+		r, err := Replay(context.Background(), dirs, Options{TempDir: t.TempDir(), Workers: workers})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := text(t, r)
+		if first == "" {
+			first = got
+		}
+		if got != first {
+			t.Errorf("with %d workers the report differs", workers)
+		}
+		r.Close()
+	}
+	x, err := openExport(dirs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.close()
+	j, err := newJudged(x, t.TempDir(), 0, func(hotline.Party, uint64) bool { return false })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.close()
+	err = x.src.each(func(l leaf) error {
+		it := &item{leaf: l}
+		j.exam.examine(it) // without read: no key and no own statement is known ahead
+		return j.take(it)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if j.log.Decided != x.head.Size || j.proofs.count == 0 {
+		t.Errorf("decided %d of %d, %d proofs", j.log.Decided, x.head.Size, j.proofs.count)
+	}
+}
+
+func text(t testing.TB, r *Report) string {
+	t.Helper()
+	var b strings.Builder
+	if err := errors.Join(r.WriteText(&b, true), r.WriteJSON(io.Discard)); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
