@@ -102,8 +102,6 @@ func (s *story) show(m *member, verb string, a args) {
 			st := s.w.parse(d.Raw)
 			fmt.Fprintf(&s.b, "draft %s signed by %d\n", s.w.called(d.ID), st.Signed)
 		}
-	case "forgotten":
-		delete(m.tenders, s.w.st(a.word(0)).ID)
 	default:
 		s.t.Fatalf("no verb %q", verb)
 	}
@@ -192,6 +190,10 @@ func (s *story) receive(m *member, a args) {
 func (s *story) receipt(m *member, a args) {
 	st := s.w.st(a.word(0))
 	peer := s.w.members[hotline.Party(a.word(1))]
+	if m.tenders[st.ID] == nil {
+		fmt.Fprintf(&s.b, "%s has not tendered %s\n", m.Code, a.word(0))
+		return
+	}
 	c := &ledger.Command{Type: ledger.Receipt, Receipt: peer.receipts[st.ID], Tender: m.tenders[st.ID].tender}
 	if v := a.pairs["of"]; v != "" {
 		c.Receipt = peer.receipts[s.w.st(v).ID]

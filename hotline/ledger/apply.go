@@ -46,12 +46,20 @@ func (r *run) apply() {
 		r.refuseIf(hotline.Refuse(hotline.CodeInternal, "the log has no genesis yet"))
 		return
 	}
+	if r.c.Time > latest {
+		r.refuseIf(hotline.Refuse(hotline.CodeMalformed, "time %d lies beyond the year 9999", r.c.Time))
+		return
+	}
 	r.setTime()
 	r.fire()
-	r.s.forget(r.t)
+	r.s.forget(r.s.time)
 	r.refuseIf(r.do())
 	r.fire() // rungs that stand at the moment a duty opens
 }
+
+// latest is the last millisecond of the year 9999. Beyond it no clock is right,
+// and sums of times could overflow.
+const latest hotline.Time = 253_402_300_799_999
 
 func (r *run) do() error {
 	switch r.c.Type {
@@ -109,6 +117,9 @@ func (r *run) setTime() {
 // readingsBack reports whether a majority of the voters read a clock within
 // the skew bound of t.
 func (s *State) readingsBack(readings []hotline.Reading, t hotline.Time) bool {
+	if (&hotline.Clock{Readings: readings}).Validate() != nil {
+		return false // they could not stand in an entry
+	}
 	skew := hotline.Time(hotline.MaxClockSkew.Milliseconds())
 	agree := map[string]bool{}
 	for _, rd := range readings {
@@ -188,7 +199,7 @@ func (r *run) genesis() error {
 		return hotline.Refuse(hotline.CodeMalformed, "genesis names a party, a generation and a convention")
 	case g.Rules != RulesVersion:
 		return hotline.Refuse(hotline.CodeVersion, "rules version %d, known is %d", g.Rules, RulesVersion)
-	case r.c.Time <= 0:
+	case r.c.Time <= 0 || r.c.Time > latest:
 		return hotline.Refuse(hotline.CodeMalformed, "genesis carries the first time")
 	}
 	s.self, s.generation, s.convention, s.rules = g.Party, g.Generation, g.Convention, g.Rules
@@ -201,13 +212,14 @@ func (r *run) members() error {
 	v := slices.Clone(r.c.Voters)
 	slices.Sort(v)
 	v = slices.Compact(v)
-	if len(v) == 0 || len(v) > hotline.MaxNodes {
-		return hotline.Refuse(hotline.CodeMalformed, "%d voters, 1 to %d are allowed", len(v), hotline.MaxNodes)
+	content := &hotline.Members{Voters: v}
+	if err := content.Validate(); err != nil {
+		return err
 	}
 	if slices.Equal(v, r.s.voters) {
 		return nil // nothing changed, nothing to record
 	}
-	r.add(hotline.EntryMembers, hotline.Common(), hotline.Outside, &hotline.Members{Voters: v})
+	r.add(hotline.EntryMembers, hotline.Common(), hotline.Outside, content)
 	r.s.voters = v
 	return nil
 }

@@ -71,7 +71,7 @@ func revokedSince(st *hotline.Statement, newest *hotline.SignedDirectory) bool {
 // overlap.
 func (s *State) fitsVersion(v, inForce uint64, t hotline.Time) error {
 	if inForce == 0 || inForce > uint64(len(s.conventions)) {
-		return hotline.Refuse(hotline.CodeNeed, "convention version %d is not known here", inForce)
+		return hotline.Refuse(hotline.CodeConvention, "version %d of the convention cannot be in force", inForce)
 	}
 	c := s.conventions[inForce-1]
 	if v == inForce || (v == inForce-1 && t < c.ValidFrom+hotline.Time(c.Overlap)) {
@@ -135,12 +135,16 @@ func (s *State) verifyReceive(c *Command) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.fitsLine(st, sender); err != nil {
+	generation, err := s.fitsLine(st, sender)
+	if err != nil {
 		return err
 	}
 	// The statement before its tender: a mutilated copy is called what it is.
 	if err := s.verifyStatement(st); err != nil {
 		return err
+	}
+	if tender.Generation != generation {
+		return hotline.Refuse(hotline.CodeTender, "tender of generation %d, its directory is of %d", tender.Generation, generation)
 	}
 	d := s.DirectoryNumber(st.Header.From, sender.Sent.Directory)
 	return hotline.VerifyTender(tender, st, sender, s.convention, d.Log)

@@ -245,7 +245,7 @@ func (r *run) lapse(d *Duty, c Rung, index uint64) {
 		if o := s.pairs[d.Peer].Sent[d.Subject]; o != nil {
 			o.Undelivered = true
 		}
-		if k := s.caseOf(d.Case); k != nil {
+		if k := s.caseOf(d.Case); k != nil && !s.acknowledgedBy(d.Peer, d.Subject) {
 			k.tell(d.Peer, d.Subject, ToldUndelivered)
 		}
 		r.ask(&Ask{Kind: hotline.KindNonDelivery, Cause: index, Case: d.Case, Re: d.Subject, Peer: d.Peer,
@@ -254,6 +254,9 @@ func (r *run) lapse(d *Duty, c Rung, index uint64) {
 		pair := s.pairs[d.Peer]
 		s.close(d)
 		r.scheduleLineTest(pair)
+		if !s.testsLine(s.Convention(r.t), d.Peer) {
+			return // an amendment ended the tests since
+		}
 		r.ask(&Ask{Kind: hotline.KindLineTest, Cause: index, To: []hotline.Party{d.Peer},
 			Status: hotline.Test, Precedence: hotline.Routine, Due: c.Due})
 	case hotline.DutyLineReply:

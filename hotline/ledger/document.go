@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"fmt"
 	"slices"
 
 	"example.org/hotline/crypto/keys"
@@ -70,7 +71,7 @@ func (r *run) directory() error {
 	if s.DirectoryNumber(d.Party, d.Number) != nil {
 		return hotline.Refuse(hotline.CodeOldNumber, "directory %d of %s is known", d.Number, d.Party)
 	}
-	if newest != nil && d.Number+hotline.DirectoryMemory < newest.Number {
+	if newest != nil && d.Number+hotline.DirectoryMemory <= newest.Number {
 		return hotline.Refuse(hotline.CodeOldNumber, "directory %d of %s, but %d is in force", d.Number, d.Party, newest.Number)
 	}
 	if newest != nil && d.Number > newest.Number && d.Generation < newest.Generation {
@@ -94,23 +95,35 @@ func (r *run) directory() error {
 // keysFree: no key appears twice, in any role or any directory; the same
 // party's earlier numbers may have it in the same place.
 func (s *State) keysFree(d *hotline.Directory) error {
+	var taken []string
 	for id, uses := range d.Uses() {
 		if use, ok := s.keyof[id]; ok && use != uses[0] {
-			return hotline.Refuse(hotline.CodeDocument, "the key of %s (%s) is already the %s of %s", uses[0].Place, d.Party, use.Place, use.Party)
+			taken = append(taken, fmt.Sprintf("the key of %s (%s) is already the %s of %s", uses[0].Place, d.Party, use.Place, use.Party))
 		}
 	}
-	return nil
+	if len(taken) == 0 {
+		return nil
+	}
+	slices.Sort(taken) // the same refusal for the same directory, always
+	return hotline.Refuse(hotline.CodeDocument, "%s", taken[0])
 }
 
 func (s *State) file(d *hotline.SignedDirectory) {
 	list := append(s.directories[d.Party], d)
 	slices.SortFunc(list, func(a, b *hotline.SignedDirectory) int { return int(a.Number) - int(b.Number) })
-	if len(list) > hotline.DirectoryMemory {
-		list = list[len(list)-hotline.DirectoryMemory:]
+	drop := max(len(list)-hotline.DirectoryMemory, 0)
+	for _, old := range list[:drop] {
+		for id := range old.Uses() {
+			delete(s.keyof, id)
+		}
 	}
-	s.directories[d.Party] = list
-	for id, uses := range d.Uses() {
-		s.keyof[id] = uses[0]
+	s.directories[d.Party] = list[drop:]
+	// A key is remembered as long as a directory that holds it: memory stays
+	// bounded, and a state that a snapshot restores knows the same keys.
+	for _, kept := range list[drop:] {
+		for id, uses := range kept.Uses() {
+			s.keyof[id] = uses[0]
+		}
 	}
 }
 

@@ -35,16 +35,22 @@ type askKey struct {
 func (r *run) ask(a *Ask) {
 	r.s.asks[askKey{a.Cause, a.Kind}] = a
 	r.effect(Effect{Type: Compose, Kind: a.Kind, ID: a.Re, Index: a.Cause, Case: a.Case, Time: r.t,
-		Precedence: a.Precedence, Status: a.Status, Ask: a})
+		Precedence: a.Precedence, Status: a.Status, Ask: a.clone()})
 }
 
-// Asks returns what still has to be composed, by cause. A new leader takes
+// clone makes a copy to hand out: whoever composes does not hold the state.
+func (a *Ask) clone() *Ask {
+	c := *a
+	return &c
+}
+
+// Asks returns copies of what still has to be composed, by cause. A new leader takes
 // them up.
 func (s *State) Asks() []*Ask {
 	var list []*Ask
 	for _, a := range s.asks {
 		if a.Answered == 0 {
-			list = append(list, a)
+			list = append(list, a.clone())
 		}
 	}
 	slices.SortFunc(list, func(a, b *Ask) int {
@@ -149,15 +155,20 @@ func (r *run) ownUnreadable(st *hotline.Statement) (func(uint64), error) {
 // its hours: both sides originate, and neither needs to agree on a phase.
 func (r *run) scheduleLineTest(pair *Pair) {
 	s := r.s
-	c := s.Convention(r.t)
-	if c.Terms.LineTest == 0 || c.Reserves(s.self, hotline.ReserveLineTest) || c.Reserves(pair.Peer, hotline.ReserveLineTest) {
+	c, at := s.Convention(r.t), r.t
+	if !s.testsLine(c, pair.Peer) {
+		// An amendment that is valid later may bring the tests.
+		c = s.conventions[len(s.conventions)-1]
+		at = max(r.t, c.ValidFrom)
+	}
+	if !s.testsLine(c, pair.Peer) {
 		return
 	}
 	if slices.ContainsFunc(pair.Duties, func(d *Duty) bool { return d.Class == hotline.DutyLineTest }) {
 		return
 	}
 	interval := hotline.Time(c.Terms.LineTest)
-	slot := r.t/interval + 1
+	slot := at/interval + 1
 	parity := hotline.Time(0)
 	if s.self > pair.Peer {
 		parity = 1
@@ -167,6 +178,13 @@ func (r *run) scheduleLineTest(pair *Pair) {
 	}
 	s.open(&Duty{Class: hotline.DutyLineTest, Peer: pair.Peer, Status: hotline.Test, Precedence: hotline.Routine,
 		Opened: r.t, Deadline: slot * interval}, single("line", nil))
+}
+
+// testsLine reports whether a version of the convention has the line to p
+// tested: not that of a party that left, nor against a reservation.
+func (s *State) testsLine(c *hotline.SignedConvention, p hotline.Party) bool {
+	return c.Member(s.self) != nil && c.Member(p) != nil && c.Terms.LineTest != 0 &&
+		!c.Reserves(s.self, hotline.ReserveLineTest) && !c.Reserves(p, hotline.ReserveLineTest)
 }
 
 func (r *run) lineReplied(st *hotline.Statement) (func(uint64), error) {

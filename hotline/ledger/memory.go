@@ -61,13 +61,16 @@ func (s *State) settle(c *Case, t hotline.Time) {
 	s.settling = append(s.settling, settling{c.ID.Key(), t + hotline.Time(hotline.SettledMemory.Milliseconds())})
 }
 
-// forget drops what its window has passed. It runs after the deadlines before
-// t and before the command at t, so that a replay, which sees deadlines and
-// commands apart, forgets at the same point of the log.
+// forget drops what its window has passed at t, the time of the newest entry.
+// It runs after the deadlines before a command and before the command itself,
+// so that a replay, which sees deadlines and commands apart, forgets at the
+// same point of the log. It never looks at the time of the command: a refused
+// one makes no entry, so nothing may be forgotten because of it.
 func (s *State) forget(t hotline.Time) {
 	s.recent.forget(t)
 	for _, p := range s.pairs {
 		p.Seen.forget(t)
+		p.Done.forget(t)
 	}
 	for k, a := range s.asks {
 		if a.Answered != 0 && a.Until < t {

@@ -114,12 +114,29 @@ func (r *run) told(k *Case, to []hotline.Party) {
 	k.Untold = slices.DeleteFunc(k.Untold, func(p hotline.Party) bool { return slices.Contains(to, p) })
 	k.Stage = Tendered
 	if len(k.Untold) > 0 {
+		r.narrow(k)
 		return
 	}
 	r.discharge(hotline.DutyAlert, k.Duties, k.Assessment, "")
+	r.dropAsks(hotline.KindAutomaticAlert, k.Assessment)
+}
+
+// dropAsks forgets what is no longer asked for about a statement.
+func (r *run) dropAsks(kind hotline.Kind, re hotline.ID) {
 	for key, a := range r.s.asks {
-		if a.Kind == hotline.KindAutomaticAlert && a.Re == k.Assessment && a.Answered == 0 {
+		if a.Kind == kind && a.Re == re && a.Answered == 0 {
 			delete(r.s.asks, key)
+		}
+	}
+}
+
+// narrow takes those who were told off an automatic alert that is still to be
+// composed, and asks for what is left of it.
+func (r *run) narrow(k *Case) {
+	for _, a := range r.s.asks { // at most one: an assessment has one deadline
+		if a.Kind == hotline.KindAutomaticAlert && a.Re == k.Assessment && a.Answered == 0 && !slices.Equal(a.To, k.Untold) {
+			a.To = slices.Clone(k.Untold)
+			r.ask(a)
 		}
 	}
 }
@@ -151,11 +168,7 @@ func (r *run) acknowledgement(st *hotline.Statement) (func(uint64), error) {
 	}
 	return func(uint64) {
 		r.discharge(hotline.DutyAcknowledge, r.s.dutiesOf(h.Case, h.To[0]), *h.Re, h.To[0])
-		for key, a := range r.s.asks {
-			if a.Kind == hotline.KindEscalation && a.Re == *h.Re && a.Answered == 0 {
-				delete(r.s.asks, key)
-			}
-		}
+		r.dropAsks(hotline.KindEscalation, *h.Re)
 	}, nil
 }
 

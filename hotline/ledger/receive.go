@@ -20,6 +20,9 @@ func (r *run) receive() error {
 	if err != nil {
 		return err
 	}
+	if s.Directory(s.self) == nil || len(s.voters) == 0 {
+		return hotline.Refuse(hotline.CodeInternal, "the ledger has no own directory or members yet")
+	}
 	generation, err := s.fitsLine(st, sender)
 	if err != nil {
 		if hotline.CodeOf(err) == hotline.CodeNeed {
@@ -215,8 +218,8 @@ func (r *run) peer(st *hotline.Statement, k *Case, d *hotline.SignedDirectory) (
 	case hotline.KindAutomaticAlert:
 		return nil, r.automaticFits(st, d)
 	case hotline.KindEscalation:
-		if o := r.s.sentTo(h.From, *h.Re); o == nil {
-			return nil, hotline.Refuse(hotline.CodeReference, "nothing of this id waits for an acknowledgement of %s", h.From)
+		if !r.s.wasSentTo(h.From, *h.Re, k) {
+			return nil, hotline.Refuse(hotline.CodeReference, "nothing of this id was sent to %s", h.From)
 		}
 	case hotline.KindLineTest:
 		return func(index uint64) {
@@ -229,7 +232,7 @@ func (r *run) peer(st *hotline.Statement, k *Case, d *hotline.SignedDirectory) (
 	case hotline.KindReject:
 		return r.wasRejected(st)
 	case hotline.KindUnreadable:
-		if r.s.sentTo(h.From, *h.Re) == nil && (k == nil || k.known(*h.Re) == nil) {
+		if !r.s.wasSentTo(h.From, *h.Re, k) {
 			return nil, hotline.Refuse(hotline.CodeReference, "nothing of this id was sent to %s", h.From)
 		}
 	}
@@ -241,6 +244,39 @@ func (s *State) sentTo(p hotline.Party, id hotline.ID) *Sent {
 		return pair.Sent[id]
 	}
 	return nil
+}
+
+func (s *State) acknowledgedBy(p hotline.Party, id hotline.ID) bool {
+	o := s.sentTo(p, id)
+	return o != nil && o.Acknowledged
+}
+
+// wasSentTo reports whether an own statement went to p, be it settled or not:
+// what p says about it may be overtaken by a receipt or an acknowledgement.
+func (s *State) wasSentTo(p hotline.Party, id hotline.ID, k *Case) bool {
+	if s.sentTo(p, id) != nil {
+		return true
+	}
+	if k != nil {
+		x := k.known(id)
+		return x != nil && x.From == s.self && slices.Contains(x.To, p)
+	}
+	pair := s.pairs[p]
+	if pair == nil {
+		return false
+	}
+	_, ok := pair.Done.find(id)
+	return ok
+}
+
+// settled forgets an own statement for which nothing more is waited; one
+// without a case is remembered for a while, for what was overtaken.
+func (r *run) settled(p hotline.Party, o *Sent) {
+	pair := r.s.pairs[p]
+	delete(pair.Sent, o.ID)
+	if o.Case == nil {
+		pair.Done.add(o.ID, o.Index, r.t+window)
+	}
 }
 
 // automaticFits checks that an automatic alert rests on an officer's
@@ -280,7 +316,7 @@ func (r *run) acknowledged(st *hotline.Statement, k *Case) (func(uint64), error)
 		}
 		r.discharge(hotline.DutyAwait, s.dutiesOf(h.Case, h.From), *h.Re, h.From)
 		if o.Receipted {
-			delete(s.pairs[h.From].Sent, *h.Re)
+			r.settled(h.From, o)
 		}
 	}, nil
 }
@@ -314,8 +350,11 @@ func (r *run) rejected(st *hotline.Statement, n, index uint64, code hotline.Code
 		return
 	}
 	var c *hotline.CaseID
-	if r.s.caseOf(h.Case) != nil {
-		c = h.Case
+	if h.Case != nil {
+		// Only in a case that the sender may use: a reject admits nobody.
+		if _, err := r.s.inCase(h); err == nil {
+			c = h.Case
+		}
 	}
 	r.ask(&Ask{Kind: hotline.KindReject, Cause: index, Case: c, Re: st.ID, To: []hotline.Party{h.From},
 		Status: h.Status, Precedence: h.Precedence, Due: r.t, Reason: code, Sequence: n})
@@ -351,7 +390,7 @@ func (r *run) receipt() error {
 		k.tell(rc.Party, o.ID, ToldReceived)
 	}
 	if !o.Kind.Rules().OpensAck || o.Acknowledged {
-		delete(s.pairs[rc.Party].Sent, o.ID)
+		r.settled(rc.Party, o)
 	} else {
 		term := hotline.Time(s.Convention(r.t).Terms.Acknowledge.At(o.Precedence))
 		s.open(&Duty{Class: hotline.DutyAwait, Subject: o.ID, Peer: rc.Party, Case: o.Case, Status: o.Status, Precedence: o.Precedence,

@@ -40,6 +40,7 @@ type pairImage struct {
 	Above []uint64
 	Out   []*Sent
 	Seen  []recent
+	Done  []recent
 }
 
 type caseImage struct{ Case }
@@ -47,7 +48,7 @@ type caseImage struct{ Case }
 const snapshotVersion = 1
 
 var (
-	snapEncoder, _ = cbor.EncOptions{Sort: cbor.SortBytewiseLexical}.EncMode()
+	snapEncoder, _ = cbor.EncOptions{Sort: cbor.SortBytewiseLexical, NilContainers: cbor.NilContainerAsEmpty}.EncMode()
 	snapDecoder, _ = cbor.DecOptions{MaxArrayElements: 1 << 24, MaxMapPairs: 1 << 24, MaxNestedLevels: 32}.DecMode()
 )
 
@@ -88,7 +89,7 @@ func (s *State) Snapshot() ([]byte, error) {
 }
 
 func imageOf(p *Pair) pairImage {
-	im := pairImage{Pair: *p, Above: sortedKeys(p.In.Above), Seen: p.Seen.queue}
+	im := pairImage{Pair: *p, Above: sortedKeys(p.In.Above), Seen: p.Seen.queue, Done: p.Done.queue}
 	for _, o := range p.Sent {
 		im.Out = append(im.Out, o)
 	}
@@ -148,7 +149,7 @@ func RestoreState(b []byte) (*State, error) {
 
 func (s *State) restorePair(im *pairImage) {
 	p := im.Pair
-	p.Sent, p.In.Above, p.Seen = map[hotline.ID]*Sent{}, map[uint64]bool{}, newRecents()
+	p.Sent, p.In.Above, p.Seen, p.Done = map[hotline.ID]*Sent{}, map[uint64]bool{}, newRecents(), newRecents()
 	for _, n := range im.Above {
 		p.In.Above[n] = true
 	}
@@ -157,6 +158,9 @@ func (s *State) restorePair(im *pairImage) {
 	}
 	for _, e := range im.Seen {
 		p.Seen.add(e.ID, e.Index, e.Until)
+	}
+	for _, e := range im.Done {
+		p.Done.add(e.ID, e.Index, e.Until)
 	}
 	s.pairs[p.Peer] = &p
 	for _, d := range p.Duties {

@@ -72,6 +72,7 @@ type Pair struct {
 	NextClock uint64
 	Sent      map[hotline.ID]*Sent // not yet receipted, or receipted and not yet acknowledged
 	Seen      recents              // peer's statements without a case, for references
+	Done      recents              // settled own statements without a case, for references that come late
 	Duties    []*Duty
 	Missed    uint64 // line tests without reply, in a row
 	Tested    hotline.Time
@@ -330,7 +331,7 @@ func (s *State) Key(p hotline.Party, id keys.ID) (keys.Public, bool) {
 func (s *State) pair(p hotline.Party) *Pair {
 	pair := s.pairs[p]
 	if pair == nil {
-		pair = &Pair{Peer: p, NextOut: 1, Sent: map[hotline.ID]*Sent{}, Seen: newRecents(), In: Window{Above: map[uint64]bool{}}}
+		pair = &Pair{Peer: p, NextOut: 1, Sent: map[hotline.ID]*Sent{}, Seen: newRecents(), Done: newRecents(), In: Window{Above: map[uint64]bool{}}}
 		s.pairs[p] = pair
 	}
 	return pair

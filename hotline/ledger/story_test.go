@@ -134,8 +134,9 @@ func setupOf(t testing.TB, a args) setup {
 
 func changeTerms(c *hotline.Convention, a args) {
 	const minute = 60_000
-	if !a.has("line-test") {
-		c.Terms.LineTest = 0
+	c.Terms.LineTest = 0
+	if a.has("line-test") {
+		c.Terms.LineTest = 60 * minute
 	}
 	c.Terms.OneOfficer = !a.has("two-officers")
 	c.Terms.Automatic = !a.has("no-automatic")

@@ -152,6 +152,9 @@ func (r *run) dispatch(st *hotline.Statement, sent *hotline.Sent, index uint64) 
 // the first rung of the owing ladder.
 func (s *State) onDuty(role hotline.Role) []string {
 	d := s.Directory(s.self)
+	if d == nil {
+		return nil
+	}
 	var names []string
 	for i := range d.Officers {
 		if o := &d.Officers[i]; o.Has(role) && o.Revoked == 0 && len(names) < hotline.MaxTargets {

@@ -94,7 +94,9 @@ func (r *run) draft() error {
 	w := &s.working
 	w.Drafts = slices.DeleteFunc(w.Drafts, func(d DraftItem) bool { return d.Since < r.t-window })
 	if i := slices.IndexFunc(w.Drafts, func(d DraftItem) bool { return d.ID == st.ID }); i >= 0 {
-		w.Drafts[i].Raw = st.Raw
+		if old, err := hotline.Parse(w.Drafts[i].Raw); err != nil || old.Signed < st.Signed {
+			w.Drafts[i].Raw = st.Raw
+		}
 		return nil
 	}
 	if len(w.Drafts) >= hotline.MaxDrafts {
