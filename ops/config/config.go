@@ -56,7 +56,6 @@ type Group struct {
 type Limits struct {
 	PeerRate  int `toml:"peer_rate" doc:"Frames a second that each other party may send on average, before any signature is checked. 1 to 10000. What is beyond waits at the sender; no party slows another."`
 	PeerBurst int `toml:"peer_burst" doc:"Frames that each other party may send at once. peer_rate to 100000."`
-	Triage    int `toml:"triage" doc:"Sensor hits that may wait for an operator. 10 to 10000. What does not fit is lost, and the loss is counted."`
 }
 
 // Metrics is off when Listen is empty.
@@ -94,7 +93,7 @@ func Default() *Config {
 		Listen:  "[::]:4870",
 		Keys:    Keys{Passphrase: "prompt"},
 		Group:   Group{Heartbeat: Duration{500 * time.Millisecond}, Election: Duration{500 * time.Millisecond}, SnapshotEvery: 8192},
-		Limits:  Limits{PeerRate: 200, PeerBurst: 400, Triage: 1000},
+		Limits:  Limits{PeerRate: 200, PeerBurst: 400},
 		Metrics: Metrics{Listen: ""},
 		Log:     Log{Level: "info", Format: "text"},
 	}

@@ -21,8 +21,6 @@ const (
 	MaxSnapshotEvery = 1_000_000
 	MaxPeerRate      = 10_000
 	MaxPeerBurst     = 100_000
-	MinTriage        = 10
-	MaxTriage        = 10_000
 )
 
 // rule is one condition on one key. Its check returns an empty text if the condition holds, and otherwise what is wrong and
@@ -74,7 +72,6 @@ var rules = []rule{
 		}
 		return between(c.Limits.PeerBurst, 1, MaxPeerBurst)
 	}},
-	{"limits.triage", func(c *Config) string { return between(c.Limits.Triage, MinTriage, MaxTriage) }},
 	{"metrics.listen", checkMetrics},
 	{"log.level", func(c *Config) string { return oneOf(c.Log.Level, "debug", "info", "warn", "error") }},
 	{"log.format", func(c *Config) string { return oneOf(c.Log.Format, "text", "json") }},
