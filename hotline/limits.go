@@ -21,7 +21,7 @@ const (
 	MaxAddressees  = 24         // each costs some 1.2 KiB in a sealed body
 	MaxOfficers    = 128        // per directory
 	MaxNodes       = 5
-	MaxParties     = 16       // all of them sign: no more than seal.MaxSignatures
+	MaxParties     = 96       // all of them sign: no more than seal.MaxSignatures, and within MaxDocument
 	MaxText        = 16 << 10 // free text in a body
 	MaxAlertWords  = 200      // ACP 121: FLASH and IMMEDIATE at most 200 words
 	MaxRungs       = 16
