@@ -3,6 +3,7 @@ package ceremony
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -159,6 +160,9 @@ func (d *Documents) add(st *hotline.Statement) error {
 }
 
 func (d *Documents) addConvention(st *hotline.Statement) error {
+	if len(d.Conventions) > 0 && st.Header.ConventionVersion == 1 && sha256.Sum256(st.Payload) != d.Conventions[0].ID {
+		return hotline.Refuse(hotline.CodeConvention, "this is version 1 of another convention than %s, which is here too", d.Conventions[0].ID)
+	}
 	c, err := hotline.ParseConvention(st.Raw, d.Convention())
 	if err != nil {
 		return err
