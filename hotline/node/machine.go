@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ type machine struct {
 	emit func([]ledger.Effect) // after the state has changed; must not block
 
 	mu      sync.RWMutex
+	grown   chan struct{} // closed and replaced with every Apply
 	state   *ledger.State
 	behind  bool     // the state is ahead of the files: history must be fetched
 	backlog [][]byte // entries made meanwhile
@@ -45,7 +47,7 @@ func openMachine(dir string, log *slog.Logger, emit func([]ledger.Effect)) (*mac
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	return &machine{log: log, emit: emit, state: ledger.New(), store: store, index: ix}, nil
+	return &machine{log: log, emit: emit, grown: make(chan struct{}), state: ledger.New(), store: store, index: ix}, nil
 }
 
 // Apply implements replica.Machine.
@@ -68,6 +70,8 @@ func (m *machine) Apply(commands []replica.Command) []any {
 		results[i] = r
 	}
 	err := m.write(first, entries)
+	close(m.grown)
+	m.grown = make(chan struct{})
 	m.mu.Unlock()
 	if err != nil {
 		panic("ledger files: " + err.Error()) // the process must stop: what is signed is read back from these files
@@ -76,6 +80,24 @@ func (m *machine) Apply(commands []replica.Command) []any {
 		m.emit(effects)
 	}
 	return results
+}
+
+// reach waits until the files of this node hold size entries, or ctx ends: a
+// follower hears of a commit somewhat after its leader.
+func (m *machine) reach(ctx context.Context, size uint64) {
+	for {
+		m.mu.RLock()
+		have, grown := m.store.Size(), m.grown
+		m.mu.RUnlock()
+		if have >= size {
+			return
+		}
+		select {
+		case <-grown:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // write appends to the files. At start they may be ahead of the snapshot that

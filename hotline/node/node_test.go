@@ -50,3 +50,18 @@ func TestWarningIsReceiptedAndAcknowledged(t *testing.T) {
 		}
 	}
 }
+
+// Promise: an officer who was told that a statement stands in the log finds it
+// there at once by the same node, though that node only follows.
+func TestOfficerFindsWhatWasSubmitted(t *testing.T) {
+	w := newNetwork(t, hotlinetest.Terms("crisis"), 3, "XA", "XB")
+	w.ready()
+	a := w.parties["XA"]
+	for i := range a.nodes {
+		d := a.Detection(now())
+		a.submit(t, i, d)
+		if _, err := a.ask(t, i, &desk.Request{Show: &desk.ShowRequest{ID: d.ID.String()}}); err != nil {
+			t.Errorf("node %d: %v", i+1, err)
+		}
+	}
+}

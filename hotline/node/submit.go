@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"time"
 
 	"github.com/quic-go/quic-go"
 
@@ -72,6 +73,10 @@ func (n *Node) command(ctx context.Context, c *ledger.Command, send func(*desk.R
 	return send(&desk.Reply{})
 }
 
+// ownReadWait bounds how long an accepted statement's answer waits for this
+// node to have applied it. A healthy follower is some 50 ms behind.
+const ownReadWait = 2 * time.Second
+
 func (n *Node) submit(ctx context.Context, r *desk.SubmitRequest, send func(*desk.Reply) error) error {
 	st, err := hotline.Parse(r.Statement)
 	if err != nil {
@@ -83,6 +88,11 @@ func (n *Node) submit(ctx context.Context, r *desk.SubmitRequest, send func(*des
 		n.metrics.refused.WithLabelValues("desk", string(t.Code)).Inc()
 		return err
 	}
+	// Whoever was told that it stands in the log finds it there at once, by the
+	// same node. If this node is far behind, the officer is told all the same.
+	wctx, cancel := context.WithTimeout(ctx, ownReadWait)
+	defer cancel()
+	n.machine.reach(wctx, t.Index+1)
 	v := &desk.SubmitView{ID: st.ID, Index: t.Index, Existing: t.Existing, Time: t.Time, Sequences: t.Sequences}
 	return send(&desk.Reply{Submit: v})
 }
