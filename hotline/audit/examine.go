@@ -280,8 +280,8 @@ func placeOf(r *hotline.Receipt, leaf tlog.Hash) *place {
 		return nil
 	}
 	path := make([]tlog.Hash, len(p.Proof.Path))
-	for i, h := range p.Proof.Path {
-		path[i] = h
+	for i := range path {
+		path[i] = tlog.Hash(p.Proof.Path[i])
 	}
 	root, err := tlog.RootFromInclusion(p.Proof.Size, p.Proof.Index, leaf, path)
 	if err != nil {

@@ -119,7 +119,8 @@ type Source interface {
 // WriteFull writes a full export of the log to the directory dir, which must
 // not exist yet: the tiles of the size that the checkpoint names, the
 // checkpoint as it is, and export.json. The directory appears whole or not at
-// all. The caller has made sure that the checkpoint is that of src.
+// all, and its files are for their owner alone. The caller has made sure that
+// the checkpoint is that of src.
 func WriteFull(dir string, src Source, checkpoint []byte) error {
 	c, err := unverified(checkpoint)
 	if err != nil {
@@ -179,10 +180,10 @@ func writeEnds(dir string, h Head, checkpoint []byte) error {
 
 func writeFile(dir, name string, data []byte) error {
 	full := filepath.Join(dir, filepath.FromSlash(name))
-	if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(full), 0o700); err != nil {
 		return err
 	}
-	return os.WriteFile(full, data, 0o644)
+	return os.WriteFile(full, data, 0o600)
 }
 
 // whole makes dir by filling a directory beside it and renaming that.
@@ -201,9 +202,6 @@ func whole(dir string, fill func(tmp string) error) (err error) {
 		}
 	}()
 	if err := fill(tmp); err != nil {
-		return fmt.Errorf("export: %w", err)
-	}
-	if err := os.Chmod(tmp, 0o755); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
 	if err := os.Rename(tmp, dir); err != nil {

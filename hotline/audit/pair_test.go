@@ -36,7 +36,7 @@ func three(t testing.TB) *world {
 	// Nobody released: the group tells the one who is left.
 	d = a.submit(a.Detection(w.now))
 	as = a.submit(a.Assessment(w.now, d, []hotline.Party{"XB", "XC"}))
-	toC = a.submit(a.Alert(w.now, as, []hotline.Party{"XC"}))
+	a.submit(a.Alert(w.now, as, []hotline.Party{"XC"}))
 	w.everybody(70 * minute)
 	auto := sentOf(t, a, hotline.KindAutomaticAlert)
 	a.send(auto, "XB")
@@ -170,5 +170,31 @@ func TestPairExportsCrossCheck(t *testing.T) {
 				t.Errorf("%v: %+v", dirs, o)
 			}
 		}
+	}
+}
+
+// A deadline towards the other party that a pair export hides is noticed, since
+// the rules demand it before what follows.
+func TestHiddenDeadlineOfAPairIsObserved(t *testing.T) {
+	w := three(t)
+	a := w.at("XA")
+	full := a.export()
+	tried := 0
+	for i, raw := range a.entries {
+		_, content, err := hotline.DecodeEntry(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		due, ok := content.(*hotline.Due)
+		if !ok || due.Peer != "XB" || i == len(a.entries)-1 {
+			continue
+		}
+		tried++
+		if r := audited(t, hideEntry(t, full, "XB", uint64(i))); r.ExitCode() != ExitProtocol {
+			t.Errorf("the hidden deadline %+v in entry %d of %d goes unnoticed", due, i, len(a.entries))
+		}
+	}
+	if tried == 0 {
+		t.Fatal("the story has no deadline towards XB")
 	}
 }

@@ -206,6 +206,19 @@ func TestSignaturesAreJudgedAfterADifferenceToo(t *testing.T) {
 	}
 }
 
+// After a difference, tenders of received statements are still verified, and
+// held against the other log.
+func TestTendersAreJudgedAfterADifferenceToo(t *testing.T) {
+	w, _ := short(t, "one")
+	a, b := w.at("XA"), w.at("XB")
+	i := last(t, b.entries, hotline.EntryReceived)
+	forged := b.forge(b.entries[:i], b.Text(w.now, "XA", "three").Raw, hotline.Sequence{To: "XA", N: 3})
+	wantCodes(t, audited(t, b.exportOf(append(forged, b.entries[i])), a.export()),
+		"decision-differs@XB", "receipt-not-in-log@XB", "fork@XB")
+	bad := reenter(t, b.entries[i], func(_ *hotline.Entry, c any) { flipLast(c.(*hotline.Received).Tender) })
+	wantCodes(t, audited(t, b.exportOf(append(forged, bad))), "decision-differs@XB", "tender-invalid@XB")
+}
+
 // A damaged tender or receipt inside a log whose tree was signed anew is named.
 func TestDamagedProofsAreObserved(t *testing.T) {
 	w, _ := short(t, "one")
@@ -316,7 +329,7 @@ func hideEntry(t testing.TB, full string, with hotline.Party, index uint64) stri
 }
 
 // Any changed byte of any file of an export is refused with the file named, or
-// observed; it never goes unnoticed. Of long files every 31st byte is changed;
+// observed; it never goes unnoticed. Of long files every 61st byte is changed;
 // with HOTLINE_EVERY_BYTE set, every one (some minutes).
 func TestEveryChangedByteIsNoticed(t *testing.T) {
 	w, _ := short(t, "one")
@@ -350,7 +363,7 @@ func flipAll(t *testing.T, file string) {
 		t.Fatal(err)
 	}
 	dir, tmp := exportDir(file), t.TempDir()
-	step := 31
+	step := 61
 	if len(good) < 1024 || os.Getenv("HOTLINE_EVERY_BYTE") != "" {
 		step = 1
 	}
