@@ -111,7 +111,7 @@ func (s *story) line(words []string) {
 
 // setupOf reads: world parties=XA,XB rogue=XC voters=3 at=09:00 and switches
 // of the terms: line-test, two-officers, no-automatic, reserve=XA:line-test.
-func setupOf(t testing.TB, a args) setup {
+func setupOf(t tester, a args) setup {
 	at, ok := when("09:00", 0)
 	if v := a.pairs["at"]; v != "" {
 		at, ok = when(v, 0)

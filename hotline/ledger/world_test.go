@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"testing"
 
 	"example.org/hotline/crypto/keys"
 	"example.org/hotline/hotline"
@@ -14,11 +13,20 @@ import (
 	"example.org/hotline/hotline/ledger"
 )
 
+// tester is what a world needs of a test: *testing.T, *testing.F and *rapid.T
+// are one.
+type tester interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+	Fatal(args ...any)
+}
+
 // world is one or several parties' ledgers in memory, and what travels between
 // them. Every statement is signed for real, and every command is verified
 // before it is applied, as a node does.
 type world struct {
-	t          testing.TB
+	t          tester
 	now        hotline.Time
 	members    map[hotline.Party]*member
 	order      []hotline.Party
@@ -27,6 +35,7 @@ type world struct {
 	statements map[string]*hotline.Statement
 	documents  map[string][]byte
 	counts     map[string]int
+	observe    func(m *member, c *ledger.Command, r *ledger.Result) // of each command applied
 }
 
 // member is one party: with a ledger, or with a log that decides nothing and
@@ -55,7 +64,7 @@ type setup struct {
 	at      hotline.Time
 }
 
-func newWorld(t testing.TB, s setup) *world {
+func newWorld(t tester, s setup) *world {
 	w := &world{t: t, now: s.at, members: map[hotline.Party]*member{}, order: s.parties, names: map[hotline.ID]string{},
 		statements: map[string]*hotline.Statement{}, documents: map[string][]byte{}, counts: map[string]int{}}
 	var parties []*hotlinetest.Party
@@ -154,6 +163,9 @@ func (w *world) propose(m *member, c *ledger.Command, unverified bool) (*ledger.
 		w.t.Fatalf("%s: entries begin at %d, the log has %d", m.Code, result.First, len(m.entries))
 	}
 	m.entries = append(m.entries, result.Entries...)
+	if w.observe != nil {
+		w.observe(m, c, result)
+	}
 	if result.Placed {
 		w.prove(m, c, result)
 	}
@@ -161,7 +173,7 @@ func (w *world) propose(m *member, c *ledger.Command, unverified bool) (*ledger.
 }
 
 // recoded sends a command through its encoding, as Raft does.
-func recoded(t testing.TB, c *ledger.Command) *ledger.Command {
+func recoded(t tester, c *ledger.Command) *ledger.Command {
 	t.Helper()
 	b, err := hotline.Marshal(c)
 	if err != nil {
@@ -174,7 +186,7 @@ func recoded(t testing.TB, c *ledger.Command) *ledger.Command {
 	return d
 }
 
-func snapshot(t testing.TB, s *ledger.State) []byte {
+func snapshot(t tester, s *ledger.State) []byte {
 	t.Helper()
 	b, err := s.Snapshot()
 	if err != nil {
@@ -185,7 +197,7 @@ func snapshot(t testing.TB, s *ledger.State) []byte {
 
 // restored holds the promise of snapshots: restoring gives a state with the
 // same snapshot, to the byte.
-func restored(t testing.TB, s *ledger.State) *ledger.State {
+func restored(t tester, s *ledger.State) *ledger.State {
 	t.Helper()
 	b := snapshot(t, s)
 	twin, err := ledger.RestoreState(b)

@@ -1,0 +1,332 @@
+package ledger_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"testing/cryptotest"
+
+	"pgregory.net/rapid"
+
+	"example.org/hotline/crypto/keys"
+	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/hotlinetest"
+	"example.org/hotline/hotline/ledger"
+)
+
+// TestInvariants interleaves commands of three parties at random and holds what
+// is promised of every log: committed time never falls; a clock fires once, not
+// before its time, and never for what was done; sequences are dense; nothing
+// that is due is passed over; replay, projections and snapshots agree.
+func TestInvariants(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		cryptotest.SetGlobalRandom(t, 1)
+		g := newGame(rt)
+		for range rapid.IntRange(10, 50).Draw(rt, "steps") {
+			g.step()
+		}
+		g.w.check()
+	})
+}
+
+// game is a random run: the world, what was said in it, and the watch that is
+// kept over each log.
+type game struct {
+	*rapid.T
+	w    *world
+	said []*hotline.Statement
+	over map[hotline.Party]*watch
+}
+
+func newGame(rt *rapid.T) *game {
+	g := &game{T: rt, over: map[hotline.Party]*watch{}}
+	lineTests := rapid.Bool().Draw(rt, "line tests")
+	g.w = newWorld(rt, setup{parties: []hotline.Party{"XA", "XB", "XC"}, voters: rapid.SampledFrom([]int{1, 3}).Draw(rt, "voters"),
+		at: hotlinetest.Epoch + 9*3600*1000, change: func(c *hotline.Convention) {
+			if !lineTests {
+				c.Terms.LineTest = 0
+			}
+		}})
+	for _, p := range g.w.order {
+		g.over[p] = newWatch(p)
+		for i, raw := range g.w.members[p].entries {
+			g.over[p].entry(rt, uint64(i), raw)
+		}
+	}
+	g.w.observe = func(m *member, c *ledger.Command, r *ledger.Result) {
+		for i, raw := range r.Entries {
+			g.over[m.Code].entry(rt, r.First+uint64(i), raw)
+		}
+		if due, ok := m.state.NextDeadline(); ok && due <= m.state.Time() {
+			rt.Fatalf("%s: a clock was due at %s, and the log is at %s", m.Code, clock(due), clock(m.state.Time()))
+		}
+	}
+	return g
+}
+
+func (g *game) pick(n int, what string) int { return rapid.IntRange(0, n-1).Draw(g.T, what) }
+
+func (g *game) chance(percent int, what string) bool {
+	return rapid.IntRange(0, 99).Draw(g.T, what) < percent
+}
+
+func (g *game) party() *member {
+	return g.w.members[rapid.SampledFrom(g.w.order).Draw(g.T, "party")]
+}
+
+func (g *game) others(m *member) []hotline.Party {
+	var list []hotline.Party
+	for _, p := range g.w.order {
+		if p != m.Code && g.chance(60, "to "+string(p)) {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// statement picks what was said before, or nil.
+func (g *game) statement(like func(*hotline.Statement) bool) *hotline.Statement {
+	var list []*hotline.Statement
+	for _, st := range g.said {
+		if like(st) {
+			list = append(list, st)
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return list[g.pick(len(list), "statement")]
+}
+
+func (g *game) step() {
+	pauses := []hotline.Time{0, 1, 1000, 30_000, 30_001, 3 * 60_000, 10 * 60_000, 15 * 60_000, 3600_000, 25 * 3600_000, 31 * 24 * 3600_000}
+	if g.chance(50, "pause") {
+		g.w.now += rapid.SampledFrom(pauses).Draw(g.T, "for")
+	}
+	m := g.party()
+	steps := []func(*member){g.detect, g.assess, g.alert, g.alert, g.text, g.acknowledge, g.acknowledge, g.deliver, g.deliver, g.deliver,
+		g.receipt, g.receipt, g.compose, g.compose, g.tick, g.again, g.anything, g.page, g.working}
+	steps[g.pick(len(steps), "step")](m)
+}
+
+// propose lets the leader's clock be off now and then, and its readings fail.
+func (g *game) propose(m *member, c *ledger.Command) *ledger.Result {
+	if g.chance(10, "clock off") {
+		c.Time = g.w.now + rapid.SampledFrom([]hotline.Time{-3600_000, -1, 1, 20_000, 3600_000}).Draw(g.T, "by")
+		c.Readings = []hotline.Reading{}
+	}
+	r, err := g.w.propose(m, c, false)
+	if err != nil {
+		return &ledger.Result{Code: hotline.CodeOf(err)}
+	}
+	return r
+}
+
+func (g *game) submit(m *member, st *hotline.Statement) {
+	g.w.name(st, "")
+	if g.propose(m, &ledger.Command{Type: ledger.Submit, Statement: st.Raw}).Code == "" {
+		g.said = append(g.said, st)
+	}
+}
+
+func (g *game) detect(m *member) {
+	status := hotlinetest.Status(rapid.SampledFrom([]hotline.Status{hotline.Actual, hotline.Exercise}).Draw(g.T, "status"))
+	precedence := hotlinetest.Precedence(rapid.SampledFrom([]hotline.Precedence{hotline.Flash, hotline.Routine}).Draw(g.T, "precedence"))
+	g.submit(m, m.Detection(g.w.now, status, precedence))
+}
+
+func (g *game) assess(m *member) {
+	if d := g.statement(func(st *hotline.Statement) bool {
+		return st.Header.Kind == hotline.KindDetection && st.Header.From == m.Code
+	}); d != nil {
+		g.submit(m, m.Assessment(g.w.now, d, g.others(m)))
+	}
+}
+
+func (g *game) alert(m *member) {
+	a := g.statement(func(st *hotline.Statement) bool {
+		return st.Header.Kind == hotline.KindAssessment && st.Header.From == m.Code
+	})
+	to := g.others(m)
+	if a == nil || len(to) == 0 {
+		return
+	}
+	if g.chance(30, "alone") {
+		alert := m.FlashAlert(g.w.now, a, to)
+		g.submit(m, alert)
+		if g.chance(50, "ratified") {
+			g.submit(m, m.Ratification(g.w.now, alert))
+		}
+		return
+	}
+	g.submit(m, m.Alert(g.w.now, a, to))
+}
+
+func (g *game) text(m *member) {
+	to := g.others(m)
+	if len(to) == 0 {
+		return
+	}
+	options := []hotlinetest.Option{}
+	if about := g.statement(func(*hotline.Statement) bool { return true }); about != nil && g.chance(60, "in a case") {
+		if about.Header.Case != nil || about.Header.Kind.Rules().Opens {
+			options = append(options, hotlinetest.In(hotlinetest.CaseOf(about)), hotlinetest.To(to...), hotlinetest.Status(about.Header.Status))
+		}
+	}
+	g.submit(m, m.Text(g.w.now, to[0], "words", options...))
+}
+
+func (g *game) acknowledge(m *member) {
+	if st := g.statement(func(st *hotline.Statement) bool {
+		return st.Header.Kind.Rules().OpensAck && slices.Contains(st.Header.To, m.Code)
+	}); st != nil {
+		g.submit(m, m.Acknowledgement(g.w.now, st))
+	}
+}
+
+// deliver hands something tendered to an addressee, perhaps for the second time.
+func (g *game) deliver(m *member) {
+	st := g.statement(func(st *hotline.Statement) bool { return slices.Contains(st.Header.To, m.Code) })
+	if st == nil {
+		return
+	}
+	from := g.w.members[st.Header.From]
+	p := from.tenders[st.ID]
+	c := &ledger.Command{Type: ledger.Receive, Statement: st.Raw, Sender: p.sender, Tender: p.tender}
+	if g.propose(m, c).Code == hotline.CodeNeed {
+		for n := uint64(1); n <= from.Number; n++ {
+			raw := g.w.documents[fmt.Sprintf("%s/%d", from.Code, n)]
+			g.propose(m, &ledger.Command{Type: ledger.Document, Document: raw})
+		}
+		g.propose(m, &ledger.Command{Type: ledger.Receive, Statement: st.Raw, Sender: p.sender, Tender: p.tender})
+	}
+}
+
+func (g *game) receipt(m *member) {
+	st := g.statement(func(st *hotline.Statement) bool { return st.Header.From == m.Code && len(st.Header.To) > 0 })
+	if st == nil {
+		return
+	}
+	peer := g.w.members[st.Header.To[g.pick(len(st.Header.To), "of")]]
+	if raw := peer.receipts[st.ID]; raw != nil {
+		g.propose(m, &ledger.Command{Type: ledger.Receipt, Receipt: raw, Tender: m.tenders[st.ID].tender})
+	}
+}
+
+func (g *game) compose(m *member) {
+	for _, a := range m.state.Asks() {
+		if g.chance(80, "composed") {
+			g.submit(m, g.w.answer(m, a))
+		}
+	}
+}
+
+func (g *game) tick(m *member) { g.propose(m, &ledger.Command{Type: ledger.Tick}) }
+
+func (g *game) again(m *member) {
+	if st := g.statement(func(st *hotline.Statement) bool { return st.Header.From == m.Code }); st != nil {
+		g.propose(m, &ledger.Command{Type: ledger.Submit, Statement: st.Raw})
+	}
+}
+
+// anything signs a header as it comes: whatever its sense, the ledger decides
+// and does not fall.
+func (g *game) anything(m *member) {
+	rules := hotline.Kinds()[g.pick(15, "kind")]
+	h := m.Header(rules.Kind, g.w.now)
+	re := g.statement(func(*hotline.Statement) bool { return true })
+	if re == nil {
+		return
+	}
+	id, c := re.ID, hotlinetest.CaseOf(re)
+	if rules.Case == hotline.Must || (rules.Case == hotline.May && g.chance(50, "case")) {
+		h.Case, h.Status = &c, re.Header.Status
+	}
+	if rules.Re == hotline.Must {
+		h.Re = &id
+	}
+	if rules.Delivered {
+		h.To = g.others(m)
+	}
+	if rules.Notify == hotline.May && g.chance(50, "notify") {
+		h.Notify = g.others(m)
+	}
+	if rules.Verdict == hotline.Must {
+		h.Verdict = hotline.Verdict(1 + g.pick(2, "verdict"))
+	}
+	if rules.Cause == hotline.Must {
+		h.Cause = uint64(1 + g.pick(len(m.entries), "cause"))
+	}
+	if rules.Reason == hotline.Must {
+		h.Reason = hotline.CodeNoReceipt
+	}
+	h.Detected, h.Assessed = 0, 0
+	if rules.Detected == hotline.Must {
+		h.Detected = g.w.now
+	}
+	if rules.Assessed == hotline.Must {
+		h.Assessed = g.w.now
+	}
+	g.sign(m, h, rules)
+}
+
+func (g *game) sign(m *member, h hotline.Header, rules *hotline.Rules) {
+	var signers []keys.Signer
+	for _, roles := range rules.Authors {
+		post := map[hotline.Role]string{hotline.Operator: "O1", hotline.Releaser: "R1", hotline.Liaison: "L1", hotline.Authority: "A1"}[roles[0]]
+		signers = append(signers, m.Officer(post))
+	}
+	if len(signers) == 0 {
+		signers = []keys.Signer{m.Service}
+	}
+	for _, s := range signers {
+		h.Authors = append(h.Authors, s.Public().ID())
+	}
+	payload := hotline.MustMarshal(bodyOf(m, h.Kind))
+	if rules.Sealed {
+		payload = m.Seal(&h, payload)
+	}
+	if raw, err := hotline.Sign(h, payload, signers...); err == nil {
+		g.submit(m, g.w.parse(raw))
+	}
+}
+
+func bodyOf(m *member, k hotline.Kind) hotline.Body {
+	switch k {
+	case hotline.KindLadder:
+		return m.Rungs(1)
+	case hotline.KindEscalation:
+		return &hotline.Escalation{Due: 1, Office: "director"}
+	case hotline.KindNonDelivery:
+		return &hotline.NonDelivery{To: "XB", Due: 1}
+	case hotline.KindLineTest, hotline.KindLineReply:
+		return &hotline.LineTest{Serial: 1, Node: m.Name("1")}
+	case hotline.KindReject:
+		return &hotline.Reject{Sequence: 1}
+	case hotline.KindUnreadable, hotline.KindService:
+		return &hotline.Service{}
+	}
+	return &hotline.Note{}
+}
+
+// page renews the directory; the others learn of it when they need it.
+func (g *game) page(m *member) {
+	n := m.Number + 1
+	raw := m.SignDirectory(m.Page(n))
+	g.w.documents[fmt.Sprintf("%s/%d", m.Code, n)] = raw
+	if g.propose(m, &ledger.Command{Type: ledger.Document, Document: raw}).Code == "" {
+		m.Number = n
+	}
+}
+
+func (g *game) working(m *member) {
+	h := hit(rapid.SampledFrom([]string{"a", "b"}).Draw(g.T, "hit"))
+	switch g.pick(3, "working") {
+	case 0:
+		g.propose(m, &ledger.Command{Type: ledger.Hit, Hit: h})
+	case 1:
+		g.propose(m, &ledger.Command{Type: ledger.Dismiss, Key: h.Key})
+	default:
+		g.propose(m, &ledger.Command{Type: ledger.Members, Voters: m.nodes(1 + 2*g.pick(2, "voters"))})
+	}
+}
