@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -136,7 +137,7 @@ func (u *up) live(ctx context.Context, w *testnet.Network, begin time.Time, out,
 	if err := u.finish(out, people, report); err != nil || u.once {
 		return err
 	}
-	commands(people, w)
+	commands(people, w, report)
 	select {
 	case <-ctx.Done():
 		return nil
@@ -170,16 +171,27 @@ func tell(out io.Writer, s testnet.Step) {
 	fmt.Fprintf(out, "%6.2f s  %-4s %s\n               fact:   %s\n               proves: %s\n", float64(s.At)/1000, party, s.Did, s.Fact, s.Proves)
 }
 
-// commands prints what to try while the network is up.
-func commands(out io.Writer, w *testnet.Network) {
-	home := func(party int, post string) string { return w.Parties[party].Officer(post).Home }
-	fmt.Fprintf(out, "\nThe network stays up until Ctrl-C. Each officer has a home of their own; try, from the source directory in another terminal:\n")
-	for _, line := range []string{
-		"go run ./cmd/hotline --home " + home(1, "L1") + " inbox",
-		"go run ./cmd/hotline --home " + home(1, "L1") + " watch",
-		"go run ./cmd/hotline --home " + home(0, "O1") + " status",
-		"go run ./cmd/hotline-audit " + w.Dir + "/exports/*",
-	} {
-		fmt.Fprintln(out, "  "+line)
+// commands prints what to try while the network is up. A person has two minutes for each step of a PRIORITY case.
+func commands(out io.Writer, w *testnet.Network, r *testnet.Report) {
+	a, b := w.Parties[0], w.Parties[1]
+	hit := "--text 'what was seen'"
+	if len(r.Hits) > 1 { // the first was adopted in the story
+		hit = r.Hits[1].Key[:12]
 	}
+	fmt.Fprintf(out, "\nThe network stays up until Ctrl-C. Every officer has a home of their own. From the source directory, in other terminals:\n\n")
+	line := func(p *testnet.Party, post, verb string) {
+		fmt.Fprintf(out, "  go run ./cmd/hotline --home %s %s\n", p.Officer(post).Home, verb)
+	}
+	line(b, "L1", "watch")
+	line(a, "O1", "status")
+	line(a, "O1", "triage")
+	line(a, "O1", "adopt "+hit+" --precedence PRIORITY        # prints the id of the case")
+	line(a, "O1", "assess CASE --verdict notifiable --notify "+string(b.Code)+" --nature attack --category other --relation origin --state ongoing --answer yes,yes,no,yes")
+	line(a, "O1", "send alert CASE --releaser "+a.Officer("R1").Name+" --text 'We look into it.'        # prints the id of the draft")
+	line(a, "R1", "release DRAFT")
+	line(b, "L1", "inbox")
+	line(b, "L1", "ack ALERT")
+	line(a, "U1", "export "+filepath.Join(w.Dir, "exports", "later"))
+	fmt.Fprintf(out, "  go run ./cmd/hotline-audit replay %s\n\n", filepath.Join(w.Dir, "exports", "X?"))
+	fmt.Fprintf(out, "Do nothing for two minutes after assess, and %s's group sends the alert itself.\n", a.Code)
 }
