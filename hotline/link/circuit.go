@@ -54,18 +54,23 @@ func (c *circuit) run() (greeted bool, err error) {
 }
 
 // greetLoop says hello at once and again every HelloInterval until the circuit
-// ends. The first must be answered; a later one may stay without an answer,
-// which shows as StateSilent, but must not be refused.
+// ends. The first must be accepted; a later one may stay without an answer or
+// be put off, which shows as StateSilent, but must not be refused.
 func (c *circuit) greetLoop() (greeted bool, err error) {
+	l := c.path.peer.line
 	for c.ctx.Err() == nil {
-		err := c.greet()
+		begun := time.Now()
+		a, err := c.greet()
 		var refused *hotline.Refusal
-		switch {
-		case err == nil && !greeted:
+		if err != nil && (!greeted || errors.As(err, &refused)) {
+			return greeted, err
+		}
+		if err == nil {
 			greeted = true
 			c.path.settle(c, true)
-		case err != nil && (!greeted || errors.As(err, &refused)):
-			return greeted, err
+			if l.cfg.Greeted != nil {
+				l.cfg.Greeted(c.path.peer.party, c.path.node.Name, a, time.Since(begun))
+			}
 		}
 		sleep(c.ctx, HelloInterval)
 	}
@@ -73,39 +78,36 @@ func (c *circuit) greetLoop() (greeted bool, err error) {
 }
 
 // greet says hello once. A Refusal means that the peer, or our own node,
-// does not want it.
-func (c *circuit) greet() error {
+// does not want it; any other error, that it is not known.
+func (c *circuit) greet() (*Answer, error) {
 	p := c.path.peer
 	l := p.line
 	h := l.cfg.Host.Greeting(p.party)
 	if h == nil {
-		return hotline.Refuse(hotline.CodeInternal, "nothing to greet %s with", p.party)
+		return nil, hotline.Refuse(hotline.CodeInternal, "nothing to greet %s with", p.party)
 	}
 	own := *h
 	own.Party, own.Node = l.cfg.Party, l.cfg.Node
 	frame, err := EncodeQuestion(&Question{Hello: &own})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	begun := time.Now()
 	a, err := exchange(c.ctx, c.conn, frame, false)
-	if err != nil {
-		if errors.Is(err, ErrAnswer) {
-			l.cfg.Host.Count(EventBadAnswer, p.party)
-		}
-		return fmt.Errorf("hello to %s: %w", c.path.node.Name, err)
+	switch {
+	case errors.Is(err, ErrAnswer):
+		l.cfg.Host.Count(EventBadAnswer, p.party)
+		fallthrough
+	case err != nil:
+		return nil, fmt.Errorf("hello to %s: %w", c.path.node.Name, err)
+	case OutcomeOf(a, nil) == Busy:
+		return nil, fmt.Errorf("hello to %s: put off with %s", c.path.node.Name, a.Code)
+	case a.Code != "":
+		return nil, fmt.Errorf("hello to %s: %w", c.path.node.Name, hotline.Refuse(a.Code, "%s", a.Text))
 	}
-	if a.Code != "" {
-		return fmt.Errorf("hello to %s: %w", c.path.node.Name, hotline.Refuse(a.Code, "%s", a.Text))
-	}
-	now := time.Now()
 	l.mu.Lock()
-	c.answered = now
+	c.answered = time.Now()
 	l.mu.Unlock()
-	if l.cfg.Greeted != nil {
-		l.cfg.Greeted(p.party, c.path.node.Name, a, now.Sub(begun))
-	}
-	return nil
+	return a, nil
 }
 
 // serve answers the peer's streams until the circuit ends. It leaves streams
@@ -128,6 +130,7 @@ func (c *circuit) serve() {
 			<-p.reading
 			return
 		}
+		p.arrive()
 		c.work.Go(func() {
 			defer func() { <-p.reading }()
 			c.answer(s)
@@ -148,7 +151,9 @@ func (c *circuit) awaitHello() bool {
 			}
 			return false
 		}
+		c.path.peer.arrive()
 		q, err := c.read(s)
+		charged := c.path.peer.charge(true)
 		switch {
 		case hotline.CodeOf(err) == hotline.CodeVersion:
 			c.reject(CloseVersion)
@@ -156,8 +161,7 @@ func (c *circuit) awaitHello() bool {
 		case err != nil || q.Hello == nil:
 			c.reject(CloseNoHello)
 			return false
-		}
-		if !c.path.peer.charge(false) {
+		case !charged:
 			c.count(EventFlooded)
 			c.reject(CloseNoHello)
 			return false
@@ -183,15 +187,14 @@ func (c *circuit) count(event string) {
 // stream only.
 func (c *circuit) answer(s *quic.Stream) {
 	q, err := c.read(s)
-	if errors.Is(err, errUnread) {
-		s.CancelWrite(StreamAborted)
-		return
-	}
-	p := c.path.peer
-	flash := q != nil && q.Flash
+	// A hello draws on the reserve too: a backlog must not look like silence.
+	charged := c.path.peer.charge(q != nil && (q.Flash || q.Hello != nil))
 	var a *Answer
 	switch {
-	case !p.charge(flash):
+	case errors.Is(err, errUnread):
+		s.CancelWrite(StreamAborted)
+		return
+	case !charged:
 		c.count(EventFlooded)
 		a = &Answer{Code: hotline.CodeBusy, Text: "rate of this link exceeded"}
 	case err != nil:

@@ -14,7 +14,7 @@ func TestInboxBucket(t *testing.T) {
 	b := NewInbox(200, 1000)
 	now := hotline.Time(50_000)
 	spend := func(flash bool) (n int) {
-		for b.Charge(flash, now) {
+		for b.Arrive(); b.Charge(flash, now); b.Arrive() {
 			n++
 		}
 		return n
@@ -22,12 +22,17 @@ func TestInboxBucket(t *testing.T) {
 	if n := spend(false); n != 875 {
 		t.Fatalf("burst of %d", n)
 	}
-	if b.Pause(now) != 5 {
+	if b.Pause(now) != 2 {
 		t.Fatalf("pause of %d ms at 200 a second", b.Pause(now))
 	}
 	if n := spend(true); n != 125 {
 		t.Fatalf("%d for FLASH", n)
 	}
+	b.Arrive() // one that is read slowly keeps the next one waiting as if charged
+	if b.Pause(now) != 2 {
+		t.Fatalf("pause of %d ms", b.Pause(now))
+	}
+	b.Charge(false, now)
 	now += 4
 	if n := spend(true); n != 0 {
 		t.Fatalf("%d after 4 ms", n)
@@ -61,6 +66,7 @@ func TestInboxNeverExceedsItsRate(t *testing.T) {
 		now, passed := hotline.Time(0), 0
 		for now < 2000 {
 			for range rapid.IntRange(0, 40).Draw(t, "streams") {
+				b.Arrive()
 				if b.Charge(rapid.Bool().Draw(t, "flash"), now) {
 					passed++
 				}

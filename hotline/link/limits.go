@@ -51,6 +51,6 @@ var laneShare = [4]int{
 	hotline.LinkInFlight / 4,
 }
 
-// flashTokens is the part of a bucket's burst that only FLASH may use:
-// one in this many.
+// flashTokens is the part of a bucket's burst that only FLASH and hellos may
+// use: one in this many.
 const flashTokens = 8

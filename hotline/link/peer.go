@@ -52,6 +52,12 @@ func (p *peer) enter(ctx context.Context, flash bool) (leave func(), err error) 
 	}
 }
 
+func (p *peer) arrive() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.inbox.Arrive()
+}
+
 func (p *peer) charge(flash bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

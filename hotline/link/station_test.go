@@ -219,7 +219,7 @@ func (s *station) awaitDialled(t testing.TB, party hotline.Party) {
 		s.line.mu.Lock()
 		defer s.line.mu.Unlock()
 		c := s.line.peers[party].paths[0].dialled
-		return c != nil && !c.answered.IsZero()
+		return c != nil && c.ready
 	})
 }
 

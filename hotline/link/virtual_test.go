@@ -143,6 +143,49 @@ func TestStuckPeerIsSilent(t *testing.T) {
 	})
 }
 
+// Promise: a hello that is put off, or a peer's own backlog, does not cost the
+// connection.
+func TestBusyHelloKeepsTheConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, _ := virtualPair(t)
+		conn := a.conn(b.node)
+		b.mu.Lock()
+		b.refuse = hotline.CodeBusy
+		b.mu.Unlock()
+		time.Sleep(5 * time.Minute)
+		if n := a.line.Status()[0].Nodes[0]; n.State != StateSilent || conn.Context().Err() != nil {
+			t.Fatalf("status %+v", n)
+		}
+		mustReceipt(t, a, "XB", "meanwhile", "receipt")
+		b.mu.Lock()
+		b.refuse = ""
+		b.mu.Unlock()
+		slow := b.line.peers["XA"]
+		slow.mu.Lock()
+		slow.inbox = NewInbox(2, 16)
+		slow.mu.Unlock()
+		frame, err := EncodeQuestion(delivery("backlog"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for begun := time.Now(); time.Since(begun) < 2*HelloInterval; {
+			if _, err := exchange(t.Context(), conn, frame, false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := a.line.Status()[0].Nodes[0]; n.State != StateUp || b.counted(EventFlooded) == 0 {
+			t.Fatalf("status %+v, %d flooded", n, b.counted(EventFlooded))
+		}
+		b.mu.Lock()
+		b.refuse = hotline.CodeConvention
+		b.mu.Unlock()
+		time.Sleep(HelloInterval + hotline.LinkExchange)
+		if conn.Context().Err() == nil {
+			t.Fatal("a refused hello leaves the connection open")
+		}
+	})
+}
+
 // Promise: a connection on which the peer says no hello of its own is closed
 // after hotline.LinkExchange, even if it answers ours.
 func TestNoHelloInTime(t *testing.T) {
@@ -178,9 +221,9 @@ func TestNoHelloInTime(t *testing.T) {
 	})
 }
 
-// Promise: a flood is taken in no faster than the peer's bucket fills, however
-// fast it is sent, and so costs no more than honest traffic.
-func TestFloodIsTakenInAtTheRate(t *testing.T) {
+// Promise: a flood is taken in at a bounded multiple of the peer's rate, however
+// fast it is sent, and what is over the rate is answered busy.
+func TestFloodIsSlowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, _ := virtualPair(t)
 		frame, err := EncodeQuestion(delivery("flood"))
@@ -189,14 +232,23 @@ func TestFloodIsTakenInAtTheRate(t *testing.T) {
 		}
 		const streams = 2 * hotline.LinkBurst
 		begun := time.Now()
+		busy := 0
 		for range streams {
-			if _, err := exchange(t.Context(), a.conn(b.node), frame, false); err != nil {
+			got, err := exchange(t.Context(), a.conn(b.node), frame, false)
+			if err != nil {
 				t.Fatal(err)
 			}
+			if got.Code == hotline.CodeBusy {
+				busy++
+			}
 		}
-		least := (streams - hotline.LinkBurst) * time.Second / hotline.LinkRate
+		// Half a token is 2 whole milliseconds at 200 a second.
+		least := (streams - hotline.LinkBurst) * 2 * time.Millisecond
 		if took := time.Since(begun); took < least {
 			t.Fatalf("%d streams were taken in within %v, at least %v", streams, took, least)
+		}
+		if busy < streams/10 || busy != b.counted(EventFlooded) {
+			t.Fatalf("%d of %d were answered busy, %d counted", busy, streams, b.counted(EventFlooded))
 		}
 	})
 }
