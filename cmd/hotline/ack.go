@@ -18,6 +18,7 @@ func newAckCmd(a *app) *cobra.Command {
 		Long:  "An acknowledgement says that you have the statement. It never means agreement or admission.",
 		Args:  cobra.ExactArgs(1),
 	}
+	cmd.PreRunE = namesOne
 	cmd.Flags().StringVar(&note, "note", "", "words to the sender")
 	cmd.Flags().StringVar(&language, "language", "", "language of the note, as en or fr-CA")
 	cmd.RunE = a.atDesk(func(ctx context.Context, s *seat, args []string) error {

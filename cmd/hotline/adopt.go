@@ -33,11 +33,14 @@ func newAdoptCmd(a *app) *cobra.Command {
 		Args: cobra.MaximumNArgs(1),
 	}
 	o.flags(cmd)
+	cmd.PreRunE = func(_ *cobra.Command, args []string) error {
+		if len(args) == 0 && o.text == "" {
+			return usage(cmd, "give the key of a hit, or --text")
+		}
+		return nil
+	}
 	cmd.RunE = a.atDesk(func(ctx context.Context, s *seat, args []string) error {
 		if len(args) == 0 {
-			if o.text == "" {
-				return usage(cmd, "give the key of a hit, or --text")
-			}
 			return s.detect(ctx, &o, nil)
 		}
 		h, err := s.hit(ctx, args[0])

@@ -39,11 +39,14 @@ func newAssessCmd(a *app) *cobra.Command {
 	f.StringVar(&j.always, "always", "", "item of the convention's list that is always notifiable")
 	f.StringVar(&j.note, "note", "", "remark")
 	j.facts.flags(cmd)
-	cmd.RunE = a.atDesk(func(ctx context.Context, s *seat, args []string) error {
-		verdict, err := j.check(cmd)
-		if err != nil {
-			return err
+	var verdict hotline.Verdict
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) (err error) {
+		if err = namesOne(cmd, args); err == nil {
+			verdict, err = j.check(cmd)
 		}
+		return err
+	}
+	cmd.RunE = a.atDesk(func(ctx context.Context, s *seat, args []string) error {
 		_, in, err := s.findCase(ctx, args[0])
 		if err != nil {
 			return err

@@ -35,28 +35,38 @@ func newDetectCmd(a *app) *cobra.Command {
 	cmd.Flags().StringVar(&from, "from", "", "kind of feed: suricata")
 	cmd.Flags().StringVar(&place, "private", "", "private addresses in the feed are inside or outside the territory")
 	cmd.Flags().BoolVar(&all, "all", false, "put inbound, internal and foreign hits into the queue too")
-	cmd.RunE = a.atDesk(func(ctx context.Context, s *seat, args []string) error {
+	var opt sensor.Options
+	cmd.PreRunE = func(_ *cobra.Command, args []string) (err error) {
 		switch {
 		case from == "" && len(args) == 0 && o.text != "":
-			return s.detect(ctx, &o, nil)
+			return nil
 		case from == "" || o.text != "" || len(args) != 1:
 			return usage(cmd, "give either --text, or --from and a file")
 		case from != sensor.SourceSuricata:
 			return usage(cmd, "--from: %q is no feed that is known; known is %s", from, sensor.SourceSuricata)
 		}
-		opt := sensor.Options{}
-		switch place {
-		case "":
-		case "inside":
-			opt.Place = sensor.PlaceInside
-		case "outside":
-			opt.Place = sensor.PlaceOutside
-		default:
-			return usage(cmd, "--private: %q is neither inside nor outside", place)
+		opt.Place, err = placeOf(cmd, place)
+		return err
+	}
+	cmd.RunE = a.atDesk(func(ctx context.Context, s *seat, args []string) error {
+		if from == "" {
+			return s.detect(ctx, &o, nil)
 		}
 		return s.feed(ctx, args[0], opt, all)
 	})
 	return cmd
+}
+
+func placeOf(cmd *cobra.Command, word string) (sensor.Place, error) {
+	switch word {
+	case "":
+		return sensor.PlaceUndeclared, nil
+	case "inside":
+		return sensor.PlaceInside, nil
+	case "outside":
+		return sensor.PlaceOutside, nil
+	}
+	return 0, usage(cmd, "--private: %q is neither inside nor outside", word)
 }
 
 // feed reads a sensor's file and queues its hits.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -104,6 +105,10 @@ func (s *seat) publish(ctx context.Context, paths []string) error {
 		}
 		list = append(list, offered{path, st})
 	}
+	known, err := s.known(ctx)
+	if err != nil {
+		return err
+	}
 	slices.SortStableFunc(list, func(a, b offered) int { return compareDocuments(&a.st.Header, &b.st.Header) })
 	results := []any{}
 	var text strings.Builder
@@ -113,11 +118,9 @@ func (s *seat) publish(ctx context.Context, paths []string) error {
 			return fmt.Errorf("%s: %w", d.path, err)
 		}
 		outcome := "published"
-		err = s.publishOne(ctx, d.st.Raw)
-		if errKnown(err) {
-			outcome, err = "known already", nil
-		}
-		if err != nil {
+		if slices.ContainsFunc(known, func(have []byte) bool { return bytes.Equal(have, d.st.Raw) }) {
+			outcome = "known already"
+		} else if err := s.publishOne(ctx, d.st.Raw); err != nil {
 			return fmt.Errorf("%s: %w", d.path, err)
 		}
 		results = append(results, map[string]string{"file": d.path, "document": name, "outcome": outcome})
@@ -128,27 +131,29 @@ func (s *seat) publish(ctx context.Context, paths []string) error {
 
 // compareDocuments puts conventions before directories, and each by number.
 func compareDocuments(a, b *hotline.Header) int {
-	rank := func(h *hotline.Header) int {
-		if h.Kind == hotline.KindConvention {
-			return int(h.ConventionVersion)
-		}
-		return 1<<32 + int(h.Directory)
-	}
-	return rank(a) - rank(b)
+	rank := map[hotline.Kind]int{hotline.KindConvention: 0, hotline.KindDirectory: 1}
+	return cmp.Or(cmp.Compare(rank[a.Kind], rank[b.Kind]), cmp.Compare(a.ConventionVersion, b.ConventionVersion), cmp.Compare(a.Directory, b.Directory))
 }
 
-// errKnown reports whether the group refused a document because it has that number.
-func errKnown(err error) bool { return hotline.CodeOf(err) == hotline.CodeOldNumber }
+// known returns the documents that the group holds, as far as it shows them: it may have forgotten the oldest pages.
+func (s *seat) known(ctx context.Context) (list [][]byte, err error) {
+	err = s.client.Stream(ctx, &desk.Request{Documents: &desk.DocumentsRequest{}}, func(r *desk.Reply) error {
+		if r.Documents == nil || len(list)+len(r.Documents.Raw) > ceremony.MaxDocumentFiles {
+			return fmt.Errorf("%w: no documents", desk.ErrAnswer)
+		}
+		list = append(list, r.Documents.Raw...)
+		return nil
+	})
+	return list, err
+}
 
 // publishOne verifies one document, hands it in and keeps it: the group must not get what does not fit here. That it stands here
 // already says nothing of the group.
 func (s *seat) publishOne(ctx context.Context, raw []byte) error {
 	held := slices.ContainsFunc(s.docs.Raw(), func(have []byte) bool { return bytes.Equal(have, raw) })
 	if !held {
-		if err := s.docs.Add(raw); err != nil && !errKnown(err) {
+		if err := s.docs.Add(raw); err != nil {
 			return err
-		} else if err != nil {
-			return refused(hotline.CodeDocument, "compare the two files", "another document of this number stands here: %v", err)
 		}
 	}
 	if _, err := s.do(ctx, &desk.Request{Publish: &desk.PublishRequest{Document: raw}}); err != nil {

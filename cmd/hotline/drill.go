@@ -158,7 +158,7 @@ func (s *seat) follow(ctx context.Context, alert hotline.ID, to hotline.Party, p
 	}
 	addStep(steps, "received by "+string(to), v.Receipts[0].Time, terms.NonDelivery.At(precedence), alert)
 	if _, err = s.await(ctx, heard, alert, acknowledged); err != nil {
-		return notDone(err, hotline.CodeNotOwed, fmt.Sprintf("nobody of %s has acknowledged the drill", to))
+		return notDone(err, codeUnanswered, fmt.Sprintf("nobody of %s has acknowledged the drill", to))
 	}
 	ack, err := s.search(ctx, func(it *desk.InboxItem) bool {
 		return it.Kind == hotline.KindAcknowledgement && it.From == to && it.Re != nil && *it.Re == alert

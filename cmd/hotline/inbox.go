@@ -20,10 +20,13 @@ func newInboxCmd(a *app) *cobra.Command {
 	}
 	cmd.Flags().Uint64Var(&limit, "limit", 30, fmt.Sprintf("how many, at most %d", hotline.MaxDeskInbox))
 	cmd.Flags().Uint64Var(&before, "before", 0, "only those before this entry of the log")
-	cmd.RunE = a.atDesk(func(ctx context.Context, s *seat, _ []string) error {
+	cmd.PreRunE = func(*cobra.Command, []string) error {
 		if limit < 1 || limit > hotline.MaxDeskInbox {
 			return usage(cmd, "--limit: 1 to %d", hotline.MaxDeskInbox)
 		}
+		return nil
+	}
+	cmd.RunE = a.atDesk(func(ctx context.Context, s *seat, _ []string) error {
 		view, err := s.pageOf(ctx, limit, before)
 		if err != nil {
 			return err

@@ -47,7 +47,26 @@ func newLadderCmd(a *app) *cobra.Command {
 			return s.show(plain(r.Ladder), func(w io.Writer) { writeLadder(w, r.Ladder) })
 		}),
 	}
-	check := &cobra.Command{
+	cmd := newGroupCmd("ladder", "Show, check and set what climbs when a duty is not done", show, newLadderCheckCmd(a), newLadderSetCmd(a))
+	cmd.Long = `Shows, checks and sets the party's own ladder: who is woken when a duty is not done.
+
+A ladder's file is TOML. A rung stands at a part of the duty's term in permille: 1000 is the deadline itself, at which either side
+must have a rung. Every rung has somebody on it, or it is refused here and not discovered at night:
+
+  [[owing]]            # a detection not assessed, an alert not released
+  permille = 500
+  office = "desk"
+  targets = ["XA-O1", "XA-O2"]
+
+  [[receiving]]        # a received statement not acknowledged
+  permille = 1000
+  office = "director"
+  targets = ["XA-A1"]`
+	return cmd
+}
+
+func newLadderCheckCmd(a *app) *cobra.Command {
+	return &cobra.Command{
 		Use: "check FILE", Short: "Check a ladder's file, and its officers if there are documents", Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			var page *hotline.Directory
@@ -72,7 +91,10 @@ func newLadderCmd(a *app) *cobra.Command {
 			})
 		},
 	}
-	set := &cobra.Command{
+}
+
+func newLadderSetCmd(a *app) *cobra.Command {
+	return &cobra.Command{
 		Use: "set FILE", Short: "Sign a ladder, as an authority, and put it in force", Args: cobra.ExactArgs(1),
 		RunE: a.atDesk(func(ctx context.Context, s *seat, args []string) error {
 			l, err := loadLadder(args[0], &s.page().Directory, s.time())
@@ -93,22 +115,6 @@ func newLadderCmd(a *app) *cobra.Command {
 			return s.file(ctx, raw, "")
 		}),
 	}
-	cmd := newGroupCmd("ladder", "Show, check and set what climbs when a duty is not done", show, check, set)
-	cmd.Long = `Shows, checks and sets the party's own ladder: who is woken when a duty is not done.
-
-A ladder's file is TOML. A rung stands at a part of the duty's term in permille: 1000 is the deadline itself, at which either side
-must have a rung. Every rung has somebody on it, or it is refused here and not discovered at night:
-
-  [[owing]]            # a detection not assessed, an alert not released
-  permille = 500
-  office = "desk"
-  targets = ["XA-O1", "XA-O2"]
-
-  [[receiving]]        # a received statement not acknowledged
-  permille = 1000
-  office = "director"
-  targets = ["XA-A1"]`
-	return cmd
 }
 
 // loadLadder reads a ladder's file. Its error names the file and the line. page, if there is one, says who is an officer at t.

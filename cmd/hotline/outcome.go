@@ -20,6 +20,7 @@ const (
 	codeUnreachable hotline.Code = "unreachable"
 	codeAnswer      hotline.Code = "bad-answer"
 	codeStopped     hotline.Code = "stopped"
+	codeUnanswered  hotline.Code = "unanswered"
 )
 
 // deskMoves says, by code, what an officer should do about a refusal of the own group.

@@ -25,6 +25,7 @@ func newReleaseCmd(a *app) *cobra.Command {
 			"your key and submits. Without ID it lists the drafts that wait.",
 		Args: cobra.MaximumNArgs(1),
 	}
+	cmd.PreRunE = namesOne
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	cmd.RunE = a.atDesk(func(ctx context.Context, s *seat, args []string) error {
 		drafts, err := s.drafts(ctx)

@@ -167,8 +167,8 @@ func (s *seat) do(ctx context.Context, req *desk.Request) (*desk.Reply, error) {
 
 // find gets one statement by its id or a unique beginning of it, and checks that it is what the node says.
 func (s *seat) find(ctx context.Context, id string) (*desk.ShowView, *hotline.Statement, error) {
-	if n := len(id); n < hotline.MinIDDigits || n > 2*len(hotline.ID{}) || !lowerHex(id) {
-		return nil, nil, usage(s.cmd, "%q is no id: %d to %d lower-case hexadecimal digits", id, hotline.MinIDDigits, 2*len(hotline.ID{}))
+	if err := checkID(s.cmd, id); err != nil {
+		return nil, nil, err
 	}
 	r, err := s.do(ctx, &desk.Request{Show: &desk.ShowRequest{ID: id}})
 	if err != nil {

@@ -31,7 +31,7 @@ func newSendAlertCmd(a *app) *cobra.Command {
 		Long: "Signs an alert for a case that was assessed NOTIFIABLE. Addressees, precedence and coded facts are those of the assessment unless\n" +
 			"flags say otherwise. An ACTUAL alert needs a second officer: name them with --releaser and they sign with hotline release. A\n" +
 			"releaser may send an ACTUAL FLASH alert alone, to be ratified, if the terms say so; EXERCISE and TEST need one officer.",
-		Args: cobra.ExactArgs(1),
+		Args: cobra.ExactArgs(1), PreRunE: namesOne,
 	}
 	f := cmd.Flags()
 	f.StringVar(&x.releaser, "releaser", "", "role name of the officer who signs after you")
@@ -239,7 +239,7 @@ func newSendRatificationCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ratification ALERT",
 		Short: "Confirm, as an authority, a FLASH alert that one officer released",
-		Args:  cobra.ExactArgs(1),
+		Args:  cobra.ExactArgs(1), PreRunE: namesOne,
 	}
 	cmd.Flags().StringVar(&text, "text", "", "remark")
 	cmd.Flags().StringVar(&language, "language", "", "language of the text, as en or fr-CA")

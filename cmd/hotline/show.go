@@ -42,6 +42,7 @@ func newShowCmd(a *app) *cobra.Command {
 			"the author signed it. It asks no node and needs no key.",
 		Args: cobra.MaximumNArgs(1),
 	}
+	cmd.PreRunE = namesOne
 	cmd.Flags().StringVar(&disclose, "disclose", "", "write the body and its proof to this file")
 	cmd.Flags().StringVar(&disclosed, "disclosed", "", "check the body in this file")
 	cmd.Flags().StringVar(&documents, "documents", "", "with --disclosed: directory of the convention and directories")

@@ -44,6 +44,24 @@ func caseDigits(name string) string {
 	return name
 }
 
+// checkID accepts a statement's id or a beginning of it that is long enough, as find takes it.
+func checkID(cmd *cobra.Command, id string) error {
+	if n := len(id); n < hotline.MinIDDigits || n > 2*len(hotline.ID{}) || !lowerHex(id) {
+		return usage(cmd, "%q is no id: %d to %d lower-case hexadecimal digits", id, hotline.MinIDDigits, 2*len(hotline.ID{}))
+	}
+	return nil
+}
+
+// namesOne is PreRunE of a verb whose arguments are ids or cases.
+func namesOne(cmd *cobra.Command, args []string) error {
+	for _, arg := range args {
+		if err := checkID(cmd, caseDigits(arg)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // parties reads a list of party codes, given one by one or with commas.
 func parties(cmd *cobra.Command, flag string, list []string) ([]hotline.Party, error) {
 	var out []hotline.Party
