@@ -35,6 +35,9 @@ func (n *Node) alarms() []string {
 	if _, ok := n.member.Leader(); !ok {
 		list = append(list, "the group has no leader")
 	}
+	if n.leading.Load() && n.clocks.unproven.Load() {
+		list = append(list, "time is not proven: no majority of the group's clocks backs this node's, and deadlines wait")
+	}
 	n.machine.view(func(s *ledger.State) {
 		if s.Size() > 0 && len(s.Peers()) < len(conventionPeers(s)) {
 			list = append(list, "the directory of a party of the convention is not known yet")

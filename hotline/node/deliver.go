@@ -21,47 +21,56 @@ type senders struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	mu  sync.Mutex
-	all map[hotline.Party]*sender
+	mu     sync.Mutex
+	closed bool
+	all    map[hotline.Party]*sender
 }
 
 type sender struct {
 	s    *senders
 	peer hotline.Party
 	wake chan struct{}
+	news chan struct{} // documents may have to be offered
 
-	mu     sync.Mutex
-	outbox *link.Outbox
-	told   map[string]bool // documents that this peer has taken in this term
+	mu      sync.Mutex
+	outbox  *link.Outbox
+	feeding bool // documents that the peer needs are being sent
+	fed     time.Time
+
+	taken map[[32]byte]bool // documents that the peer has taken in this term; of offerDocuments alone
 }
 
 func newSenders(n *Node) *senders {
 	s := &senders{n: n, all: map[hotline.Party]*sender{}}
 	s.ctx, s.cancel = context.WithCancel(n.ctx)
-	n.setSenders(s)
+	n.senders.Store(s)
 	return s
 }
 
+// stop ends every sender and waits for them.
 func (s *senders) stop() {
-	s.n.setSenders(nil)
+	s.n.senders.Store(nil)
+	s.mu.Lock() // so that nobody joins behind the wait
+	s.closed = true
+	s.mu.Unlock()
 	s.cancel()
 	s.wg.Wait()
 }
 
+// to returns the sender to a peer; nil when the term is over.
 func (s *senders) to(p hotline.Party) *sender {
+	terms, paths := s.n.linkTerms(p)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x := s.all[p]
-	if x == nil && s.ctx.Err() == nil {
-		terms, paths := s.n.linkTerms(p)
-		x = &sender{s: s, peer: p, wake: make(chan struct{}, 1), outbox: link.NewOutbox(terms, paths), told: map[string]bool{}}
-		s.all[p] = x
-		s.wg.Add(1)
-		go func() {
-			defer s.wg.Done()
-			x.run()
-		}()
+	if x != nil || s.closed {
+		return x
 	}
+	x = &sender{s: s, peer: p, wake: make(chan struct{}, 1), news: make(chan struct{}, 1),
+		outbox: link.NewOutbox(terms, paths), taken: map[[32]byte]bool{}}
+	s.all[p] = x
+	s.wg.Go(x.run)
+	s.wg.Go(x.offerDocuments)
 	return x
 }
 
@@ -100,8 +109,8 @@ func (s *senders) settle(e *ledger.Effect) {
 	}
 }
 
-// published follows new terms and paths, and sends new documents to everybody.
-func (s *senders) published(context.Context) {
+// published follows new terms and paths, and offers new documents to everybody.
+func (s *senders) published() {
 	for _, p := range s.n.roster.get().peers {
 		x := s.to(p.Party)
 		if x == nil {
@@ -111,11 +120,16 @@ func (s *senders) published(context.Context) {
 		x.mu.Lock()
 		x.outbox.Configure(terms, paths)
 		x.mu.Unlock()
-		s.wg.Add(1)
-		go func() {
-			defer s.wg.Done()
-			s.n.offerDocuments(s.ctx, x)
-		}()
+		x.poke()
+		x.tell()
+	}
+}
+
+// tell has documents offered again.
+func (x *sender) tell() {
+	select {
+	case x.news <- struct{}{}:
+	default:
 	}
 }
 
@@ -137,11 +151,7 @@ func (x *sender) run() {
 		at, ok := x.outbox.Wake(now)
 		x.mu.Unlock()
 		for _, a := range list {
-			x.s.wg.Add(1)
-			go func() {
-				defer x.s.wg.Done()
-				x.attempt(a)
-			}()
+			x.s.wg.Go(func() { x.attempt(a) }) // as many as the outbox has places in flight
 		}
 		wait := idleWait
 		if ok {
@@ -181,7 +191,9 @@ func (x *sender) offer(a link.Attempt) link.Outcome {
 	case link.Receipted:
 		return x.receipted(a, p, answer.Receipt)
 	case link.Needed:
-		n.sendDocuments(x.s.ctx, x.peer, a.Path, answer.Need)
+		if !x.feed(x.s.ctx, a.Path, answer.Need) {
+			out = link.Busy // again when the documents have arrived
+		}
 	case link.Refused:
 		n.log.Warn("peer refuses a statement", "peer", x.peer, "id", a.ID.Short(), "code", answer.Code, "why", answer.Text)
 	}
@@ -196,7 +208,7 @@ func (x *sender) receipted(a link.Attempt, p *parcel, receipt []byte) link.Outco
 	r, err := n.propose(x.s.ctx, &ledger.Command{Type: ledger.Receipt, Receipt: receipt, Tender: p.tender})
 	switch {
 	case err != nil:
-		if c := hotline.CodeOf(err); c == hotline.CodeUnknown || c == hotline.CodeNotLeader || c == hotline.CodeBusy {
+		if transient(err) {
 			return link.Busy
 		}
 		n.log.Error("peer answered with a receipt that proves nothing", "peer", x.peer, "id", a.ID.Short(), "why", err)
@@ -239,12 +251,6 @@ func (n *Node) pathChanged(to hotline.Party, path int, up bool) {
 	x.mu.Unlock()
 	x.poke()
 	if up {
-		x.s.wg.Add(1)
-		go func() {
-			defer x.s.wg.Done()
-			n.offerDocuments(x.s.ctx, x)
-		}()
+		x.tell()
 	}
 }
-
-func (n *Node) setSenders(s *senders) { n.senders.Store(s) }

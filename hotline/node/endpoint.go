@@ -44,6 +44,15 @@ type endpoint struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
+
+	mu   sync.Mutex
+	open map[*quic.Conn]peerKey // connections of the group and accepted ones
+}
+
+// peerKey is what the far end of a connection proved.
+type peerKey struct {
+	alpn string
+	key  keys.Public
 }
 
 type inbound struct {
@@ -71,7 +80,8 @@ func listen(addr string, tlsKey *keys.Private, r *rosterBox, log *slog.Logger, c
 	// Derived from the long-term key: after a restart on the same address peers
 	// learn at once that their old connection is dead.
 	reset := quic.StatelessResetKey(sha256.Sum256(seed))
-	e := &endpoint{socket: socket, cert: cert, roster: r, log: log, count: count, group: make(chan inbound, acceptQueue)}
+	e := &endpoint{socket: socket, cert: cert, roster: r, log: log, count: count, group: make(chan inbound, acceptQueue),
+		open: map[*quic.Conn]peerKey{}}
 	e.transport = &quic.Transport{Conn: socket, StatelessResetKey: &reset}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	return e, nil
@@ -122,12 +132,44 @@ func (e *endpoint) accept() {
 			_ = conn.CloseWithError(closeUnknown, "no key")
 			continue
 		}
+		e.keep(conn, peerKey{cs.NegotiatedProtocol, key})
+		// Behind keep: a roster that is newer than this look ends it in follow.
 		who, ok := e.roster.get().allows(cs.NegotiatedProtocol, key)
 		if !ok {
 			_ = conn.CloseWithError(closeUnknown, "unknown key")
 			continue
 		}
 		e.take(cs.NegotiatedProtocol, conn, who)
+	}
+}
+
+// keep remembers a connection until it ends.
+func (e *endpoint) keep(conn *quic.Conn, who peerKey) {
+	e.mu.Lock()
+	e.open[conn] = who
+	e.mu.Unlock()
+	context.AfterFunc(conn.Context(), func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		delete(e.open, conn)
+	})
+}
+
+// follow ends every connection whose key the roster does not allow any more: a
+// stolen key must not keep an old session.
+func (e *endpoint) follow(r *roster) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for conn, who := range e.open {
+		if _, ok := r.allows(who.alpn, who.key); ok {
+			continue
+		}
+		code := closeUnknown
+		if who.alpn == desk.ALPN {
+			code = desk.CloseDenied
+		}
+		// Not waited for: follow runs under Apply. Close ends it at the latest.
+		go func() { _ = conn.CloseWithError(code, "this key is not in force any more") }()
 	}
 }
 
@@ -180,7 +222,16 @@ func (g groupNetwork) Dial(ctx context.Context, member, _ string) (*quic.Conn, e
 	if !ok {
 		return nil, fmt.Errorf("node %s is not in the directory in force", member)
 	}
-	return g.e.dial(ctx, replica.ALPN, n.Addr, n.Key, replica.QUICConfig())
+	conn, err := g.e.dial(ctx, replica.ALPN, n.Addr, n.Key, replica.QUICConfig())
+	if err != nil {
+		return nil, err
+	}
+	g.e.keep(conn, peerKey{replica.ALPN, n.Key})
+	if now := g.e.roster.get().nodes[member]; now.Key != n.Key {
+		_ = conn.CloseWithError(closeUnknown, "this key is not in force any more")
+		return nil, fmt.Errorf("the key of node %s has just changed", member)
+	}
+	return conn, nil
 }
 
 // Accept returns the next connection of a member of the own group.

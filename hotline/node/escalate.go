@@ -12,32 +12,41 @@ import (
 // name. The ledger decides that something is to be said; the leader builds it,
 // signs it with the service key, and submits it naming the entry that asked.
 
-func (n *Node) compose(ctx context.Context, a *ledger.Ask) {
+func (n *Node) compose(ctx context.Context, e errand) {
+	a := n.askOf(e)
+	if a == nil {
+		return // answered, or no longer owed because a person was faster
+	}
 	h, body, err := n.groupStatement(a)
 	if err != nil {
-		n.log.Error("a statement of the group cannot be built", "kind", a.Kind, "cause", a.Cause, "why", err)
+		n.log.Error("a statement of the group cannot be built yet", "kind", a.Kind, "cause", a.Cause, "why", err)
 		return
 	}
+	n.say(ctx, h, body)
+}
+
+// say signs a statement of the group and submits it until it is known what
+// became of it. The same bytes again are the same statement.
+func (n *Node) say(ctx context.Context, h hotline.Header, body hotline.Body) {
 	raw, err := hotline.Sign(h, hotline.MustMarshal(body), n.keys.service)
 	if err != nil {
-		n.log.Error("a statement of the group cannot be signed", "kind", a.Kind, "cause", a.Cause, "why", err)
+		n.log.Error("a statement of the group cannot be signed", "kind", h.Kind, "cause", h.Cause, "why", err)
 		return
 	}
 	for ctx.Err() == nil {
 		r, err := n.propose(ctx, &ledger.Command{Type: ledger.Submit, Statement: raw})
-		switch {
-		case err == nil && (r.Code == "" || r.Code == hotline.CodeDuplicate || r.Code == hotline.CodeNotOwed):
-			return // done, or no longer owed because a person was faster
-		case err == nil:
-			n.log.Error("a statement of the group is refused", "kind", a.Kind, "cause", a.Cause, "code", r.Code, "why", r.Text)
-			return
+		if err == nil {
+			err = refused(r)
+		} else if transient(err) {
+			pause(ctx, retryPause)
+			continue
 		}
-		// The outcome is not known, or the group cannot commit now. The same bytes
-		// again are the same statement.
-		pause(ctx, retryPause)
-		if !n.member.IsLeader() {
-			return
+		switch hotline.CodeOf(err) {
+		case "", hotline.CodeDuplicate, hotline.CodeNotOwed:
+		default:
+			n.log.Error("a statement of the group is refused", "kind", h.Kind, "cause", h.Cause, "why", err)
 		}
+		return
 	}
 }
 
@@ -97,28 +106,28 @@ func (n *Node) groupBody(a *ledger.Ask) (hotline.Body, error) {
 // checkReadable opens a received statement's body. What the group cannot open,
 // or what breaks a rule of its kind, the sender must hear of: a warning nobody
 // can read is none.
-func (n *Node) checkReadable(ctx context.Context, e *ledger.Effect) {
-	r := e.Kind.Rules()
-	if !r.Sealed {
-		return
-	}
-	_, _, err := n.openBody(e.Index)
-	if err == nil {
-		return
-	}
-	n.log.Error("a received statement cannot be read", "from", e.Peer, "id", e.ID.Short(), "why", err)
-	h := n.groupHeader(hotline.KindUnreadable)
-	id := e.ID
-	h.Status, h.Precedence, h.To, h.Case, h.Re = e.Status, e.Precedence, []hotline.Party{e.Peer}, e.Case, &id
-	h.Cause, h.Reason = e.Index+1, hotline.CodeUnreadable
-	raw, err := hotline.Sign(h, hotline.MustMarshal(&hotline.Service{}), n.keys.service)
+func (n *Node) checkReadable(ctx context.Context, index uint64) {
+	st, _, content, err := n.statementAt(index)
 	if err != nil {
-		n.log.Error("unreadable cannot be signed", "why", err)
+		if hotline.CodeOf(err) != hotline.CodeNotFound {
+			// A fault of this node, which says nothing about the statement.
+			n.log.Error("a received statement cannot be read back", "entry", index, "why", err)
+		}
 		return
 	}
-	if r, err := n.propose(ctx, &ledger.Command{Type: ledger.Submit, Statement: raw}); err != nil || r.Code != "" {
-		n.log.Warn("unreadable was not committed", "id", e.ID.Short(), "why", err)
+	rec, ok := content.(*hotline.Received)
+	if !ok || rec.Code != "" || !st.Header.Kind.Rules().Sealed {
+		return
 	}
+	if _, _, err = n.openStatement(st); err == nil {
+		return
+	}
+	n.log.Error("the body of a received statement cannot be read", "from", st.Header.From, "id", st.ID.Short(), "code", hotline.CodeOf(err))
+	h := n.groupHeader(hotline.KindUnreadable)
+	id := st.ID
+	h.Status, h.Precedence, h.To, h.Case, h.Re = st.Header.Status, st.Header.Precedence, []hotline.Party{st.Header.From}, st.Header.Case, &id
+	h.Cause, h.Reason = index+1, hotline.CodeUnreadable
+	n.say(ctx, h, &hotline.Service{})
 }
 
 // openBody opens the sealed body of the statement at an entry, own or

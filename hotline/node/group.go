@@ -3,8 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"slices"
-	"time"
 
 	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/ledger"
@@ -91,7 +89,9 @@ func (n *Node) heard(answer []byte, err error) *told {
 	}
 	t := new(told)
 	if err := hotline.Unmarshal(answer, t, maxTold); err != nil {
-		return &told{Code: hotline.CodeInternal, Text: "answer of the own group cannot be read: " + err.Error()}
+		// It was served: what became of it is not known.
+		n.log.Error("answer of the own group cannot be read", "why", err)
+		return refusal(outcome(replica.ErrUnknown))
 	}
 	return t
 }
@@ -113,12 +113,32 @@ func outcome(err error) error {
 	return err
 }
 
+// transient says that the same command may do better later: nothing was done,
+// or it is not known.
+func transient(err error) bool {
+	switch hotline.CodeOf(err) {
+	case hotline.CodeUnknown, hotline.CodeNotLeader, hotline.CodeBusy:
+		return true
+	}
+	return false
+}
+
+// refused turns a result into an error, or nil.
+func refused(r *ledger.Result) error {
+	if r.Code == "" {
+		return nil
+	}
+	return &hotline.Refusal{Code: r.Code, Text: r.Text}
+}
+
 // serveGroup answers a member of the own group.
 func (n *Node) serveGroup(ctx context.Context, _ string, request []byte) []byte {
 	a := new(ask)
 	var t *told
 	if err := hotline.Unmarshal(request, a, maxAsk); err != nil {
 		t = refusal(err)
+	} else if !n.awaitReady(ctx) {
+		t = refusal(outcome(replica.ErrStopped)) // nothing was done
 	} else {
 		t = n.answerGroup(ctx, a)
 	}
@@ -130,6 +150,9 @@ func (n *Node) serveGroup(ctx context.Context, _ string, request []byte) []byte 
 }
 
 func (n *Node) answerGroup(ctx context.Context, a *ask) *told {
+	if (a.Command != nil || a.Deliver != nil) && !n.office.await(ctx) {
+		return refusal(outcome(replica.ErrNoLeader)) // nothing was done
+	}
 	switch {
 	case a.Command != nil:
 		return n.lead(ctx, a.Command)
@@ -157,117 +180,6 @@ func (n *Node) lead(ctx context.Context, c *ledger.Command) *told {
 	return t
 }
 
-// history returns entries for a node that must fetch them, as many as fit.
-func (n *Node) history(s *span) *told {
-	t := &told{}
-	size := 0
-	for raw, err := range n.machine.store.Entries(s.From, min(s.To, n.machine.store.Size())) {
-		if err != nil {
-			return refusal(hotline.Refuse(hotline.CodeInternal, "%v", err))
-		}
-		if size += len(raw) + 16; size > hotline.HistoryChunk {
-			break
-		}
-		t.Entries = append(t.Entries, raw)
-		if len(t.Entries) == hotline.MaxArrayItems {
-			break
-		}
-	}
-	return t
-}
-
-// fetchHistory runs until the files are complete: it asks the other members
-// for what is missing, in turn, and stops the process if what they give does
-// not have the root that the group agreed on.
-func (n *Node) fetchHistory(ctx context.Context) {
-	for ctx.Err() == nil {
-		from, to, behind := n.machine.missing()
-		if !behind {
-			break
-		}
-		if !n.fetchSome(ctx, from, to) {
-			select {
-			case <-time.After(fetchPause):
-			case <-ctx.Done():
-			}
-		}
-	}
-	if ctx.Err() == nil {
-		if err := n.machine.catchUpIndex(); err != nil {
-			n.fatal(err)
-		}
-	}
-}
-
-const fetchPause = 200 * time.Millisecond
-
-func (n *Node) fetchSome(ctx context.Context, from, to uint64) bool {
-	members, err := n.member.Members()
-	if err != nil {
-		return false
-	}
-	for _, m := range members {
-		if m.ID == n.cfg.Node {
-			continue
-		}
-		cctx, cancel := context.WithTimeout(ctx, hotline.GroupExchange)
-		t := n.askNode(cctx, m.ID, &ask{History: &span{From: from, To: to}})
-		cancel()
-		if t.Code != "" || len(t.Entries) == 0 {
-			continue
-		}
-		if err := n.machine.fill(from, t.Entries); err != nil {
-			n.fatal(err) // the process must stop: its files and its group disagree
-			return false
-		}
-		return true
-	}
-	return false
-}
-
-// readings asks every voter for its clock. What did not come back within the
-// bound, or not with its nonce, is not counted; the time read is placed at the
-// middle of the round trip.
-func (n *Node) readings(ctx context.Context, voters []string) []hotline.Reading {
-	ctx, cancel := context.WithTimeout(ctx, clockWait)
-	defer cancel()
-	type answer struct {
-		r  hotline.Reading
-		ok bool
-	}
-	answers := make(chan answer, len(voters))
-	for _, v := range voters {
-		go func() { // ends with ctx at the latest; the channel has room for all
-			nonce := n.random(16)
-			sent := n.now()
-			t := n.askNode(ctx, v, &ask{Clock: nonce})
-			back := n.now()
-			ok := t.Code == "" && slices.Equal(t.Nonce, nonce) && back-sent < hotline.Time(clockWait.Milliseconds())
-			answers <- answer{hotline.Reading{Node: v, Time: t.Time + (back-sent)/2}, ok}
-		}()
-	}
-	var list []hotline.Reading
-	for range voters {
-		if a := <-answers; a.ok {
-			list = append(list, a.r)
-		}
-		if len(list) > len(voters)/2 && len(list) == len(voters) {
-			break
-		}
-	}
-	slices.SortFunc(list, func(a, b hotline.Reading) int {
-		if a.Node < b.Node {
-			return -1
-		}
-		return 1
-	})
-	return list
-}
-
-// clockWait bounds the reading of clocks: longer than this a reading says
-// nothing within the skew bound.
-const clockWait = time.Second
-
 // propose is the one way by which this node changes the ledger. It verifies
 // what it proposes, stamps it with the leader's time, and adds the readings of
 // a majority when committed time must step.
@@ -278,19 +190,14 @@ func (n *Node) propose(ctx context.Context, c *ledger.Command) (*ledger.Result, 
 	ctx, cancel := context.WithTimeout(ctx, hotline.GroupExchange)
 	defer cancel()
 	c.Seed = n.random(32)
-	c.Readings = nil
-	var voters []string
-	n.machine.view(func(s *ledger.State) {
-		if s.NeedsReadings(n.now()) {
-			voters = s.Voters()
-		}
-	})
-	if len(voters) > 0 {
-		c.Readings = n.readings(ctx, voters)
-	}
-	c.Time = n.now()
+	n.stamp(ctx, c)
 	b, err := hotline.Marshal(c)
 	if err != nil {
+		return nil, err
+	}
+	// What is committed must be readable for every node, for ever: a command that
+	// is not would stop them all.
+	if _, err := ledger.DecodeCommand(b); err != nil {
 		return nil, err
 	}
 	result, err := n.member.Propose(ctx, b)
@@ -298,15 +205,20 @@ func (n *Node) propose(ctx context.Context, c *ledger.Command) (*ledger.Result, 
 		return nil, outcome(err)
 	}
 	r := result.(*ledger.Result)
-	if len(voters) > 0 && r.Time < c.Time && len(r.Entries) > 0 {
-		n.log.Error("time is not proven: no majority of the group's clocks backs this node's", "node_time", c.Time, "committed", r.Time)
-		n.metrics.unproven.Inc()
-	}
+	n.judgeClock(c, r)
 	return r, nil
 }
 
+// verify refuses what would not be accepted anyway before it costs the group a
+// commit. Documents prove themselves, so Apply verifies them too.
 func (n *Node) verify(c *ledger.Command) (err error) {
-	n.machine.view(func(s *ledger.State) { err = s.Verify(c, n.machine.entry) })
+	n.machine.view(func(s *ledger.State) {
+		if c.Type == ledger.Document {
+			err = checkDocument(s, c.Document)
+			return
+		}
+		err = s.Verify(c, n.machine.entry)
+	})
 	return err
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"net"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 // keeps a log, but says whatever the test wants it to say.
 type stranger struct {
 	*hotlinetest.Party
+	mu      sync.Mutex // held while the journal is used
 	journal *hotlinetest.Journal
 	line    *link.Line
 	cert    tls.Certificate
@@ -39,6 +41,8 @@ func (s *stranger) Deliver(_ context.Context, _ hotline.Party, _ string, d *link
 	case s.came <- st:
 	default:
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	receipt := s.journal.Receive(&hotlinetest.Delivery{Statement: st, Sender: d.Sender, Tender: d.Tender}, now())
 	return &link.Answer{Receipt: receipt}
 }
@@ -107,10 +111,17 @@ func (s *stranger) say(t *testing.T, d *link.Delivery) *link.Answer {
 	return nil
 }
 
+// enter logs a statement in the stranger's journal, for delivery.
+func (s *stranger) enter(st *hotline.Statement, at hotline.Time) *hotlinetest.Delivery {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.journal.Send(st, at)
+}
+
 // send logs a statement in the stranger's journal and delivers it.
 func (s *stranger) send(t *testing.T, st *hotline.Statement) *link.Answer {
 	t.Helper()
-	return s.say(t, delivery(s.journal.Send(st, now())))
+	return s.say(t, delivery(s.enter(st, now())))
 }
 
 func delivery(d *hotlinetest.Delivery) *link.Delivery {
@@ -132,7 +143,7 @@ func TestHostileDeliveryIsRefused(t *testing.T) {
 	w, s := meet(t, nil)
 	text := func(o ...hotlinetest.Option) *hotline.Statement { return s.Text(now(), "XA", "words", o...) }
 	tampered := func(change func(d *link.Delivery)) *link.Delivery {
-		d := delivery(s.journal.Send(text(), now()))
+		d := delivery(s.enter(text(), now()))
 		// The sequence that the journal gave is lost here: a hole, which the
 		// receiver's window must bear.
 		d.Statement = slices.Clone(d.Statement)
@@ -153,7 +164,7 @@ func TestHostileDeliveryIsRefused(t *testing.T) {
 		{"trailing bytes", hotline.CodeMalformed, tampered(func(d *link.Delivery) { d.Statement = append(d.Statement, 0) })},
 		{"deep nesting", hotline.CodeMalformed, tampered(func(d *link.Delivery) { d.Statement = bytes.Repeat([]byte{0x81}, 4000) })},
 		{"mutilated signature", hotline.CodeBadSignature, tampered(func(d *link.Delivery) { d.Statement[len(d.Statement)-1] ^= 1 })},
-		{"wrong addressee", hotline.CodeWrongAddressee, delivery(s.journal.Send(s.Text(now(), "XC", "words"), now()))},
+		{"wrong addressee", hotline.CodeWrongAddressee, delivery(s.enter(s.Text(now(), "XC", "words"), now()))},
 		{"another convention", hotline.CodeConvention, delivery(foreign)},
 		{"tender of another statement", hotline.CodeTender, tampered(func(d *link.Delivery) { d.Statement = stolen.Raw })},
 		{"mutilated tender", hotline.CodeTender, tampered(func(d *link.Delivery) { d.Tender = flip(d.Tender) })},
@@ -268,7 +279,7 @@ func (s *stranger) next(t *testing.T, kind hotline.Kind) *hotline.Statement {
 // good one, and the good one twice is receipted by the same bytes.
 func TestMutilatedCopyDoesNotBlockTheGoodOne(t *testing.T) {
 	_, s := meet(t, nil)
-	d := delivery(s.journal.Send(s.Text(now(), "XA", "words"), now()))
+	d := delivery(s.enter(s.Text(now(), "XA", "words"), now()))
 	bad := *d
 	bad.Statement = flip(d.Statement)
 	if a := s.say(t, &bad); a.Code != hotline.CodeBadSignature {

@@ -2,7 +2,11 @@ package node
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"maps"
+	"os"
+	"sync"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -10,9 +14,24 @@ import (
 	"example.org/hotline/hotline"
 )
 
-// index finds the entry of a statement by its id. It is derived: rows may be
-// lost or be ahead of the ledger files, and are made again from the entries.
-type index struct{ db *bolt.DB }
+// index finds the entry of a statement by its id. It is derived: what stands
+// in the file lags behind the ledger and is synced when it is written, so that
+// a loss of power cannot leave it damaged; what is newer is kept in memory.
+// The first entry of an id counts.
+type index struct {
+	db *bolt.DB
+
+	mu    sync.Mutex
+	next  uint64 // entries below it are indexed, without a gap
+	fresh map[hotline.ID]uint64
+	from  uint64 // of fresh: entries below it are in the file
+
+	flushing sync.Mutex // taken before mu
+}
+
+// maxFresh bounds the ids that wait in memory; beyond it Apply writes them
+// itself, which slows it down to what the disk can bear.
+const maxFresh = 1 << 16
 
 var (
 	bucketIDs  = []byte("ids")
@@ -20,56 +39,151 @@ var (
 	keySize    = []byte("size")
 )
 
-func openIndex(path string) (*index, error) {
-	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, NoFreelistSync: true})
-	if err != nil {
-		return nil, fmt.Errorf("index %s: %w; if it is damaged, remove it: it is made again", path, err)
+// openIndex opens the index of a log that holds size entries. One that is
+// damaged, or ahead of the log, is thrown away: it is made again.
+func openIndex(path string, size uint64) (*index, error) {
+	x, err := openIndexFile(path)
+	if err == nil && x.next <= size {
+		return x, nil
 	}
-	db.NoSync = true // derived: not worth a sync on the path of a notification
-	err = db.Update(func(tx *bolt.Tx) error {
-		if _, err := tx.CreateBucketIfNotExists(bucketIDs); err != nil {
-			return err
-		}
-		_, err := tx.CreateBucketIfNotExists(bucketMeta)
-		return err
-	})
-	if err != nil {
+	if errors.Is(err, bolt.ErrTimeout) {
+		return nil, fmt.Errorf("index %s is in use by another process; stop it first", path)
+	}
+	if err == nil {
+		err = x.db.Close()
+	} else {
+		err = nil // damaged: what it was does not matter
+	}
+	if err = errors.Join(err, os.Remove(path)); err != nil {
+		return nil, fmt.Errorf("index %s cannot be replaced: %w", path, err)
+	}
+	if x, err = openIndexFile(path); err != nil {
 		return nil, fmt.Errorf("index %s: %w", path, err)
 	}
-	return &index{db}, nil
+	return x, nil
 }
 
-// size is the number of entries that have been indexed.
-func (x *index) size() (n uint64) {
-	_ = x.db.View(func(tx *bolt.Tx) error {
-		if b := tx.Bucket(bucketMeta).Get(keySize); len(b) == 8 {
-			n = binary.BigEndian.Uint64(b)
+func openIndexFile(path string) (*index, error) {
+	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, NoFreelistSync: true})
+	if err != nil {
+		return nil, err
+	}
+	x := &index{db: db, fresh: map[hotline.ID]uint64{}}
+	err = db.Update(func(tx *bolt.Tx) error {
+		_, err := tx.CreateBucketIfNotExists(bucketIDs)
+		if err != nil {
+			return err
+		}
+		meta, err := tx.CreateBucketIfNotExists(bucketMeta)
+		if err != nil {
+			return err
+		}
+		if b := meta.Get(keySize); len(b) == 8 {
+			x.next = binary.BigEndian.Uint64(b)
 		}
 		return nil
 	})
-	return n
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	x.from = x.next
+	return x, nil
 }
 
-// add indexes entries that begin at first. The first entry of an id counts.
+// size is the number of entries that are indexed.
+func (x *index) size() uint64 {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.next
+}
+
+// add indexes entries that begin at first. Those that are indexed already are
+// passed over; those behind a gap are left to whoever fills the gap.
 func (x *index) add(first uint64, entries [][]byte) error {
-	return x.db.Update(func(tx *bolt.Tx) error {
-		ids := tx.Bucket(bucketIDs)
-		for i, raw := range entries {
-			id, ok := statementOf(raw)
-			if !ok || ids.Get(id[:]) != nil {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if first > x.next {
+		return nil
+	}
+	for i, raw := range entries {
+		if at := first + uint64(i); at == x.next {
+			if id, ok := statementOf(raw); ok {
+				if _, there := x.fresh[id]; !there {
+					x.fresh[id] = at
+				}
+			}
+			x.next++
+		}
+	}
+	if len(x.fresh) < maxFresh {
+		return nil
+	}
+	return x.store()
+}
+
+// flush writes what is in memory to the file and syncs it. Adding and finding
+// go on beside the write.
+func (x *index) flush() error {
+	x.flushing.Lock()
+	defer x.flushing.Unlock()
+	x.mu.Lock()
+	batch, from, to := maps.Clone(x.fresh), x.from, x.next
+	x.mu.Unlock()
+	if from == to {
+		return nil
+	}
+	if err := x.write(batch, to); err != nil {
+		return err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for id := range batch {
+		delete(x.fresh, id)
+	}
+	x.from = max(x.from, to)
+	return nil
+}
+
+// store is flush with x.mu held: whoever adds must wait.
+func (x *index) store() error {
+	if err := x.write(x.fresh, x.next); err != nil {
+		return err
+	}
+	clear(x.fresh)
+	x.from = x.next
+	return nil
+}
+
+func (x *index) write(batch map[hotline.ID]uint64, to uint64) error {
+	err := x.db.Update(func(tx *bolt.Tx) error {
+		ids, meta := tx.Bucket(bucketIDs), tx.Bucket(bucketMeta)
+		if b := meta.Get(keySize); len(b) == 8 && binary.BigEndian.Uint64(b) >= to {
+			return nil // store was faster
+		}
+		for id, at := range batch {
+			if ids.Get(id[:]) != nil {
 				continue
 			}
-			if err := ids.Put(id[:], binary.BigEndian.AppendUint64(nil, first+uint64(i))); err != nil {
+			if err := ids.Put(id[:], binary.BigEndian.AppendUint64(nil, at)); err != nil {
 				return err
 			}
 		}
-		return tx.Bucket(bucketMeta).Put(keySize, binary.BigEndian.AppendUint64(nil, first+uint64(len(entries))))
+		return meta.Put(keySize, binary.BigEndian.AppendUint64(nil, to))
 	})
+	if err != nil {
+		return fmt.Errorf("index: %w", err)
+	}
+	return nil
 }
 
 // find returns the entry of a statement.
 func (x *index) find(id hotline.ID) (at uint64, ok bool) {
-	_ = x.db.View(func(tx *bolt.Tx) error {
+	// Memory before the file: what moves from one to the other meanwhile is found
+	// in either. The file is older, so it counts.
+	x.mu.Lock()
+	at, ok = x.fresh[id]
+	x.mu.Unlock()
+	_ = x.db.View(func(tx *bolt.Tx) error { // fails only when closed
 		if b := tx.Bucket(bucketIDs).Get(id[:]); len(b) == 8 {
 			at, ok = binary.BigEndian.Uint64(b), true
 		}
@@ -78,19 +192,29 @@ func (x *index) find(id hotline.ID) (at uint64, ok bool) {
 	return at, ok
 }
 
-// prefix returns the statements whose id begins with these bytes, at most max.
+// prefix returns the statements whose id begins with these bytes, at most max
+// from the file and all from memory.
 func (x *index) prefix(p []byte, max int) (list []hotline.ID) {
-	_ = x.db.View(func(tx *bolt.Tx) error {
+	begins := func(id []byte) bool { return len(id) >= len(p) && string(id[:len(p)]) == string(p) }
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for id := range x.fresh {
+		if begins(id[:]) {
+			list = append(list, id)
+		}
+	}
+	_ = x.db.View(func(tx *bolt.Tx) error { // fails only when closed: then nothing is found
 		c := tx.Bucket(bucketIDs).Cursor()
-		for k, _ := c.Seek(p); k != nil && len(list) < max && len(k) >= len(p) && string(k[:len(p)]) == string(p); k, _ = c.Next() {
+		for k, _ := c.Seek(p); begins(k) && max > 0; k, _ = c.Next() {
 			list = append(list, hotline.ID(k))
+			max--
 		}
 		return nil
 	})
 	return list
 }
 
-func (x *index) close() error { return x.db.Close() }
+func (x *index) close() error { return errors.Join(x.flush(), x.db.Close()) }
 
 func statementOf(raw []byte) (hotline.ID, bool) {
 	_, content, err := hotline.DecodeEntry(raw)

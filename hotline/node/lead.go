@@ -2,7 +2,7 @@ package node
 
 import (
 	"context"
-	"slices"
+	"sync"
 	"time"
 
 	"example.org/hotline/hotline"
@@ -61,46 +61,114 @@ const retryPause = 200 * time.Millisecond
 func (n *Node) leadTerm(ctx context.Context) {
 	n.hearEffects()
 	defer n.leading.Store(false)
-	if err := n.member.Barrier(ctx); err != nil {
-		return // not the leader any more: the next change of leadership says who is
+	n.clocks.unproven.Store(false)
+	n.clocks.alone.Store(false)
+	if !n.settleIn(ctx) {
+		return
 	}
-	n.log.Info("this node leads its group")
-	for ctx.Err() == nil {
-		if err := n.found(ctx); err == nil {
-			break
-		} else {
-			n.log.Warn("cannot bring the ledger up to date yet", "why", err)
-		}
-		pause(ctx, retryPause)
-	}
-	senders := newSenders(n)
-	defer senders.stop()
-	n.rederive(ctx, senders)
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	members := time.NewTicker(membersPause)
-	defer members.Stop()
+	n.office.enter()
+	defer n.office.leave()
+	senders, errands := newSenders(n), newErrands(ctx, n)
+	tick := make(chan struct{}, 1)
+	var wg sync.WaitGroup
+	defer func() { // ctx has ended by now
+		senders.stop()
+		errands.stop()
+		wg.Wait()
+	}()
+	n.rederive(senders, errands)
+	errands.recheck()
+	// What may wait for the group has a goroutine of its own, so that it never
+	// keeps a warning from being sent or a deadline from firing.
+	wg.Go(func() { n.keepTime(ctx, tick) })
+	wg.Go(func() { n.keepMembers(ctx) })
+	asks := time.NewTicker(askPause)
+	defer asks.Stop()
 	for {
-		n.arm(timer)
 		select {
 		case <-ctx.Done():
 			return
 		case list := <-n.effects:
-			n.act(ctx, senders, list)
+			n.act(senders, errands, list)
 		case <-n.resync:
-			n.rederive(ctx, senders)
-		case <-members.C:
-			n.reconcile(ctx)
-			if err := n.noteMembers(ctx); err != nil {
-				n.log.Warn("the voters could not be recorded yet", "why", err)
-			}
-		case <-timer.C:
-			n.tick(ctx)
+			n.rederive(senders, errands)
+			errands.recheck()
+		case <-asks.C:
+			n.takeUpAsks(errands)
+			continue
+		}
+		select {
+		case tick <- struct{}{}:
+		default:
 		}
 	}
 }
 
-const membersPause = time.Second
+// office is open while this node leads with a state that is up to date. Before
+// it has caught up with its predecessor, or founded the ledger, what it knows
+// is no ground for an answer to anybody.
+type office struct {
+	mu   sync.Mutex
+	open chan struct{} // closed while the office is open
+}
+
+func newOffice() *office { return &office{open: make(chan struct{})} }
+
+func (o *office) enter() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	close(o.open)
+}
+
+func (o *office) leave() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.open = make(chan struct{})
+}
+
+// officeWait bounds how long a request waits for a new leader to begin.
+const officeWait = 2 * time.Second
+
+// await reports whether the office is open, now or soon.
+func (o *office) await(ctx context.Context) bool {
+	o.mu.Lock()
+	open := o.open
+	o.mu.Unlock()
+	limit := time.NewTimer(officeWait)
+	defer limit.Stop()
+	select {
+	case <-open:
+		return true
+	case <-ctx.Done():
+	case <-limit.C:
+	}
+	return false
+}
+
+// askPause is how often the leader takes up again what the ledger has asked
+// for and what could not be done before: an outbox was full, files were not
+// complete.
+const askPause = 5 * time.Second
+
+// settleIn makes sure that this node leads and brings the ledger up to date
+// with the documents directory. It tries until the term ends: a leader that
+// gave up would lead without acting.
+func (n *Node) settleIn(ctx context.Context) bool {
+	for told := false; ctx.Err() == nil; pause(ctx, retryPause) {
+		err := n.member.Barrier(ctx)
+		if err == nil {
+			if err = n.found(ctx); err == nil {
+				n.log.Info("this node leads its group")
+				return true
+			}
+		}
+		if !told && ctx.Err() == nil {
+			n.log.Warn("cannot bring the ledger up to date yet; trying on", "why", err)
+			told = true
+		}
+	}
+	return false
+}
 
 // hearEffects opens the queue of effects for a new term. What an earlier term
 // left in it is dropped: everything that is still open follows from the state.
@@ -117,49 +185,68 @@ func (n *Node) hearEffects() {
 }
 
 func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
 	select {
-	case <-time.After(d):
+	case <-t.C:
 	case <-ctx.Done():
 	}
-}
-
-// arm sets the timer to the earliest deadline of the ledger.
-func (n *Node) arm(t *time.Timer) {
-	var due hotline.Time
-	var ok bool
-	n.machine.view(func(s *ledger.State) { due, ok = s.NextDeadline() })
-	wait := idleWait
-	if ok {
-		wait = min(max(time.Duration(due-n.now())*time.Millisecond, 0), idleWait)
-	}
-	t.Reset(wait)
 }
 
 // idleWait bounds how long the leader sleeps without looking at its clock
 // again: a machine that was suspended, or whose clock was set, is noticed.
 const idleWait = time.Second
 
+// keepTime proposes the time whenever a deadline has passed. changed says that
+// an earlier one may have come up.
+func (n *Node) keepTime(ctx context.Context, changed <-chan struct{}) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		case <-timer.C:
+			n.tick(ctx)
+		}
+		wait := idleWait
+		if due, ok := n.nextDeadline(); ok {
+			wait = min(max(time.Duration(due-n.now())*time.Millisecond, 0), idleWait)
+		}
+		timer.Reset(wait)
+	}
+}
+
+func (n *Node) nextDeadline() (due hotline.Time, ok bool) {
+	n.machine.mu.Lock() // it may drop clocks of duties that are done
+	defer n.machine.mu.Unlock()
+	return n.machine.state.NextDeadline()
+}
+
 // tick proposes the time when a deadline has passed.
 func (n *Node) tick(ctx context.Context) {
-	var due hotline.Time
-	var ok bool
-	n.machine.view(func(s *ledger.State) { due, ok = s.NextDeadline() })
+	due, ok := n.nextDeadline()
 	if !ok || due > n.now() {
 		return
 	}
-	r, err := n.propose(ctx, &ledger.Command{Type: ledger.Tick})
-	if err != nil || r.Time < due {
-		// Either the group cannot commit now, or no majority of clocks backs this
-		// one: the deadline waits, and an alarm says so.
-		if err != nil {
-			n.log.Warn("a deadline could not be committed yet", "due", due, "why", err)
-		}
+	c := &ledger.Command{Type: ledger.Tick}
+	r, err := n.propose(ctx, c)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		n.log.Warn("a deadline could not be committed yet", "due", due, "why", err)
+		pause(ctx, retryPause)
+	case r.Time < due:
+		// No majority of clocks backs this one: the deadline waits.
+		n.timeUnproven(c)
 		pause(ctx, retryPause)
 	}
 }
 
-// found makes the ledger's first entries, and takes in documents that were put
-// into the documents directory since.
+// found does what a group's ledger begins with, and what the documents
+// directory holds that the ledger does not. It says why when the group could
+// not commit it.
 func (n *Node) found(ctx context.Context) error {
 	var size uint64
 	n.machine.view(func(s *ledger.State) { size = s.Size() })
@@ -181,69 +268,13 @@ func (n *Node) found(ctx context.Context) error {
 // must proposes what may have been done before: a refusal for that is fine.
 func (n *Node) must(ctx context.Context, c *ledger.Command) error {
 	r, err := n.propose(ctx, c)
-	if err != nil {
-		return err
+	if err == nil {
+		err = refused(r)
 	}
-	if r.Code != "" && r.Code != hotline.CodeDuplicate && r.Code != hotline.CodeOldNumber {
-		return &hotline.Refusal{Code: r.Code, Text: r.Text}
-	}
-	return nil
-}
-
-// noteMembers records the voters when the group's configuration has changed,
-// so that receipts can state their number.
-func (n *Node) noteMembers(ctx context.Context) error {
-	list, err := n.member.Members()
-	if err != nil {
-		return err
-	}
-	var voters, known []string
-	for _, m := range list {
-		if m.Voter {
-			voters = append(voters, m.ID)
-		}
-	}
-	slices.Sort(voters)
-	n.machine.view(func(s *ledger.State) { known = s.Voters() })
-	if slices.Equal(voters, known) || len(voters) == 0 {
+	if c := hotline.CodeOf(err); c == hotline.CodeDuplicate || c == hotline.CodeOldNumber {
 		return nil
 	}
-	return n.must(ctx, &ledger.Command{Type: ledger.Members, Voters: voters})
-}
-
-// publishFiles proposes the documents of the documents directory that the
-// ledger does not have. One that is refused is told of and passed over: it
-// must not keep the node from its work.
-func (n *Node) publishFiles(ctx context.Context) error {
-	var versions int
-	known := map[hotline.Party]uint64{}
-	n.machine.view(func(s *ledger.State) {
-		versions = len(s.Conventions())
-		for _, d := range directoriesOf(s) {
-			known[d.Party] = d.Number
-		}
-	})
-	var raws [][]byte
-	for _, c := range n.docs.Conventions[min(versions, len(n.docs.Conventions)):] {
-		raws = append(raws, c.Raw)
-	}
-	for _, of := range n.docs.Directories {
-		for _, d := range of {
-			if d.Number > known[d.Party] {
-				raws = append(raws, d.Raw)
-			}
-		}
-	}
-	for _, raw := range raws {
-		r, err := n.propose(ctx, &ledger.Command{Type: ledger.Document, Document: raw})
-		if err != nil {
-			return err
-		}
-		if r.Code != "" && r.Code != hotline.CodeOldNumber {
-			n.log.Error("a document in the documents directory is refused", "code", r.Code, "why", r.Text)
-		}
-	}
-	return nil
+	return err
 }
 
 // emit hands effects to the leader's loop and to the watchers of this node. It
@@ -269,33 +300,9 @@ func (n *Node) emit(list []ledger.Effect) {
 	}
 }
 
-// newRoster follows the documents in force.
-func (n *Node) newRoster() {
-	n.machine.view(func(s *ledger.State) {
-		if list := directoriesOf(s); s.Directory(s.Self()) != nil {
-			// Until every party's directory has been committed, those of the documents
-			// directory still count for the rest.
-			have := map[hotline.Party]bool{}
-			for _, d := range list {
-				have[d.Party] = true
-			}
-			for _, d := range newest(n.docs) {
-				if !have[d.Party] {
-					list = append(list, d)
-				}
-			}
-			n.roster.p.Store(newRoster(s.Self(), list))
-		}
-	})
-	if n.line != nil {
-		n.line.SetPeers(n.roster.get().peers)
-	}
-	n.desks.follow(n.roster.get())
-}
-
-// act does what was decided. Effects may come twice; each way of acting makes
-// that harmless.
-func (n *Node) act(ctx context.Context, s *senders, list []ledger.Effect) {
+// act does what was decided, without waiting for the group. Effects may come
+// twice; each way of acting makes that harmless.
+func (n *Node) act(s *senders, x *errands, list []ledger.Effect) {
 	for i := range list {
 		e := &list[i]
 		switch e.Type {
@@ -304,11 +311,13 @@ func (n *Node) act(ctx context.Context, s *senders, list []ledger.Effect) {
 		case ledger.Settled:
 			s.settle(e)
 		case ledger.Compose:
-			n.compose(ctx, e.Ask)
+			x.compose(e.Ask)
 		case ledger.Received:
-			n.checkReadable(ctx, e)
+			if e.Kind.Rules().Sealed {
+				x.read(e.Peer, e.Index)
+			}
 		case ledger.Published:
-			s.published(ctx)
+			s.published()
 		case ledger.Page:
 			n.alarm(e)
 		}
@@ -319,30 +328,34 @@ func (n *Node) act(ctx context.Context, s *senders, list []ledger.Effect) {
 // statements that no receipt settled yet, and the highest rung that each open
 // duty has reached. A page may come twice over a change of leader, never not
 // at all.
-func (n *Node) rederive(ctx context.Context, s *senders) {
-	var asks []*ledger.Ask
-	var pages []ledger.Effect
+func (n *Node) rederive(s *senders, x *errands) {
+	var open []ledger.Effect
 	n.machine.view(func(st *ledger.State) {
-		asks = st.Asks()
 		for _, d := range st.OpenDuties() {
 			if d.Next > 0 && len(d.Clocks[d.Next-1].Targets) > 0 {
 				c := d.Clocks[d.Next-1]
-				pages = append(pages, ledger.Effect{Type: ledger.Page, Peer: d.Peer, ID: d.Subject, Precedence: d.Precedence, Status: d.Status,
+				open = append(open, ledger.Effect{Type: ledger.Page, Peer: d.Peer, ID: d.Subject, Precedence: d.Precedence, Status: d.Status,
 					Time: c.Due, Case: d.Case, Duty: d.Class, Overdue: d.Overdue, Office: c.Office, Targets: c.Targets})
 			}
 		}
 		for _, p := range st.Peers() {
 			for _, o := range st.Outbox(p) {
-				s.add(&ledger.Effect{Type: ledger.Deliver, Peer: p, ID: o.ID, Kind: o.Kind, Index: o.Index, Sequence: o.Sequence,
-					Precedence: o.Precedence, Status: o.Status, Time: o.Time})
+				open = append(open, ledger.Effect{Type: ledger.Deliver, Peer: p, ID: o.ID, Kind: o.Kind, Index: o.Index,
+					Sequence: o.Sequence, Precedence: o.Precedence, Status: o.Status, Time: o.Time})
 			}
 		}
 	})
-	for i := range pages {
-		n.alarm(&pages[i])
-	}
+	// Outside the view: who acts looks at the state again, and a lock held twice
+	// waits for ever when Apply comes in between.
+	n.act(s, x, open)
+	n.takeUpAsks(x)
+	s.published()
+}
+
+func (n *Node) takeUpAsks(x *errands) {
+	var asks []*ledger.Ask
+	n.machine.view(func(st *ledger.State) { asks = st.Asks() })
 	for _, a := range asks {
-		n.compose(ctx, a)
+		x.compose(a)
 	}
-	s.published(ctx)
 }

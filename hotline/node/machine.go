@@ -22,11 +22,14 @@ import (
 type machine struct {
 	log  *slog.Logger
 	emit func([]ledger.Effect) // after the state has changed; must not block
+	// restored is called after the whole state was replaced; must not block.
+	restored func()
 
 	mu      sync.RWMutex
 	grown   chan struct{} // closed and replaced with every Apply
 	state   *ledger.State
 	behind  bool     // the state is ahead of the files: history must be fetched
+	base    uint64   // size of the files when they fell behind
 	backlog [][]byte // entries made meanwhile
 	size    int      // of backlog, in bytes
 
@@ -38,16 +41,16 @@ type machine struct {
 // process must stop: it would otherwise grow without bound.
 const maxBacklog = 256 << 20
 
-func openMachine(dir string, log *slog.Logger, emit func([]ledger.Effect)) (*machine, error) {
+func openMachine(dir string, log *slog.Logger, emit func([]ledger.Effect), restored func()) (*machine, error) {
 	store, err := tlog.Open(filepath.Join(dir, "ledger"))
 	if err != nil {
 		return nil, fmt.Errorf("ledger files: %w", err)
 	}
-	ix, err := openIndex(filepath.Join(dir, "index.db"))
+	ix, err := openIndex(filepath.Join(dir, "index.db"), store.Size())
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	return &machine{log: log, emit: emit, grown: make(chan struct{}), state: ledger.New(), store: store, index: ix}, nil
+	return &machine{log: log, emit: emit, restored: restored, grown: make(chan struct{}), state: ledger.New(), store: store, index: ix}, nil
 }
 
 // Apply implements replica.Machine.
@@ -113,7 +116,9 @@ func (m *machine) write(first uint64, entries [][]byte) error {
 		return nil
 	}
 	if m.behind || m.store.Size() < first {
-		m.behind = true
+		if !m.behind {
+			m.behind, m.base = true, m.store.Size()
+		}
 		for _, e := range entries {
 			m.size += len(e)
 		}
@@ -125,6 +130,9 @@ func (m *machine) write(first uint64, entries [][]byte) error {
 	}
 	if err := m.store.Append(entries...); err != nil {
 		return err
+	}
+	if m.store.Root() != m.state.Root() {
+		return fmt.Errorf("files and state of size %d disagree on the root", m.store.Size())
 	}
 	return m.index.add(first, entries)
 }
@@ -155,14 +163,26 @@ const maxSnapshot = 1 << 30
 
 // Restore implements replica.Machine.
 func (m *machine) Restore(r io.Reader) error {
-	b, err := io.ReadAll(io.LimitReader(r, maxSnapshot))
+	b, err := io.ReadAll(io.LimitReader(r, maxSnapshot+1))
 	if err != nil {
 		return err
+	}
+	if len(b) > maxSnapshot {
+		return fmt.Errorf("snapshot of more than %d bytes", maxSnapshot)
 	}
 	s, err := ledger.RestoreState(b)
 	if err != nil {
 		return err
 	}
+	if err := m.replace(s); err != nil {
+		return err
+	}
+	// The snapshot may hold documents that no command will publish again.
+	m.restored()
+	return nil
+}
+
+func (m *machine) replace(s *ledger.State) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.state, m.backlog, m.size = s, nil, 0
@@ -171,7 +191,7 @@ func (m *machine) Restore(r io.Reader) error {
 			return err
 		}
 	}
-	m.behind = m.store.Size() < s.Size()
+	m.behind, m.base = m.store.Size() < s.Size(), m.store.Size()
 	if !m.behind && s.Size() > 0 && m.store.Root() != s.Root() {
 		return fmt.Errorf("ledger files of size %d do not have the root of the snapshot: restore this node from its group", s.Size())
 	}
@@ -185,12 +205,17 @@ func (m *machine) view(f func(s *ledger.State)) {
 	f(m.state)
 }
 
-// complete reports why the files are not complete yet, or nil.
+// complete reports why the files are not what the state says, or nil. Until
+// then nothing may be signed: after a start the state follows from the Raft
+// log only when the group has a leader.
 func (m *machine) complete() error {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	if m.behind {
 		return fmt.Errorf("history up to entry %d is still being fetched, %d are here", m.state.Size(), m.store.Size())
+	}
+	if m.store.Size() != m.state.Size() {
+		return fmt.Errorf("the group's log is still being replayed: %d of at least %d entries", m.state.Size(), m.store.Size())
 	}
 	return nil
 }
@@ -205,7 +230,8 @@ func (m *machine) missing() (from, to uint64, ok bool) {
 
 // fill appends fetched history. When it is whole it is synced and checked
 // against the root of the tree that the group agreed on; then the backlog
-// follows and the node counts as caught up.
+// follows and the node counts as caught up. History that does not fit is cut
+// off again, so that a later start can ask anew.
 func (m *machine) fill(from uint64, entries [][]byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -223,36 +249,54 @@ func (m *machine) fill(from uint64, entries [][]byte) error {
 			return err
 		}
 	}
+	if size := m.store.Size(); m.store.Root() != m.state.Root() {
+		return errors.Join(fmt.Errorf("fetched history of size %d does not have the root that the group agreed on", size),
+			m.store.Truncate(m.base))
+	}
 	if err := m.store.Sync(); err != nil {
 		return err
-	}
-	if m.store.Root() != m.state.Root() {
-		return fmt.Errorf("fetched history of size %d does not have the root that the group agreed on", m.store.Size())
 	}
 	m.behind, m.backlog, m.size = false, nil, 0
 	return nil
 }
 
-// catchUpIndex indexes what the files hold and the index does not.
+// catchUpIndex indexes what the files hold and the index does not, a batch at
+// a time, so that Apply never waits long.
 func (m *machine) catchUpIndex() error {
-	const batch = 1024
 	for {
-		from := m.index.size()
-		to := min(m.store.Size(), from+batch)
-		if from >= to {
-			return nil
-		}
-		var list [][]byte
-		for raw, err := range m.store.Entries(from, to) {
-			if err != nil {
-				return err
-			}
-			list = append(list, raw)
-		}
-		if err := m.index.add(from, list); err != nil {
+		if more, err := m.indexSome(); err != nil || !more {
 			return err
 		}
 	}
+}
+
+// indexBatch is how many entries are read with Apply held off.
+const indexBatch = 256
+
+func (m *machine) indexSome() (more bool, err error) {
+	m.mu.RLock() // the files must not be cut back meanwhile
+	defer m.mu.RUnlock()
+	from := m.index.size()
+	to := min(m.store.Size(), from+indexBatch)
+	if from >= to {
+		return false, nil
+	}
+	var list [][]byte
+	for raw, err := range m.store.Entries(from, to) {
+		if err != nil {
+			return false, err
+		}
+		list = append(list, raw)
+	}
+	return true, m.index.add(from, list)
+}
+
+// place finds the entry of a statement. known is false while files or index
+// are not complete: then "not found" says nothing.
+func (m *machine) place(id hotline.ID) (at uint64, ok, known bool) {
+	known = m.complete() == nil && m.index.size() >= m.store.Size()
+	at, ok = m.index.find(id)
+	return at, ok && at < m.store.Size(), known
 }
 
 // entry reads one own leaf from disk, checked against its hash.

@@ -59,8 +59,14 @@ type Node struct {
 	metrics  *metrics
 	nonce    [16]byte
 
+	clocks clocks
+
+	ready    chan struct{} // closed when member and line may be used
+	followMu sync.Mutex    // held while line and connections are brought to the roster
+
 	senders atomic.Pointer[senders] // while this node leads
 	leading atomic.Bool             // effects are heard
+	office  *office                 // what others ask of the leader is answered
 
 	effects chan []ledger.Effect // what the leader acts on; overflow makes it derive everything again
 	resync  chan struct{}
@@ -87,7 +93,7 @@ func Open(cfg *config.Config, opt Options) (*Node, error) {
 		opt.Now = time.Now
 	}
 	n := &Node{cfg: cfg, opt: opt, log: opt.Logger.With("node", cfg.Node), watchers: newWatchers(), refusals: newRefusals(),
-		effects: make(chan []ledger.Effect, effectQueue), resync: make(chan struct{}, 1)}
+		effects: make(chan []ledger.Effect, effectQueue), resync: make(chan struct{}, 1), ready: make(chan struct{}), office: newOffice()}
 	n.metrics = newMetrics(n)
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	copy(n.nonce[:], n.random(len(n.nonce)))
@@ -112,7 +118,7 @@ func (n *Node) open() (err error) {
 	if err := os.MkdirAll(n.cfg.Data, 0o700); err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
-	if n.machine, err = openMachine(n.cfg.Data, n.log, n.emit); err != nil {
+	if n.machine, err = openMachine(n.cfg.Data, n.log, n.emit, n.newRoster); err != nil {
 		return err
 	}
 	if n.end, err = listen(n.cfg.Listen, n.keys.tls, &n.roster, n.log, func(e string) { n.metrics.events.WithLabelValues(e, "").Inc() }); err != nil {
@@ -128,7 +134,9 @@ func (n *Node) open() (err error) {
 	if n.member, err = replica.Open(n.replicaConfig()); err != nil {
 		return err
 	}
-	n.line.SetPeers(n.roster.get().peers)
+	// Only now: what a peer or an officer asks needs the member.
+	close(n.ready)
+	n.follow()
 	n.spawn(n.keepLeading)
 	n.spawn(n.keepHistory)
 	return nil
@@ -194,82 +202,84 @@ func (n *Node) spawn(f func(ctx context.Context)) {
 	}()
 }
 
+// awaitReady waits until this node can answer; false if ctx ends before.
+func (n *Node) awaitReady(ctx context.Context) bool {
+	select {
+	case <-n.ready:
+		return true
+	case <-ctx.Done():
+	case <-n.ctx.Done():
+	}
+	return false
+}
+
 // serve runs an accepted connection of a peer or an officer.
 func (n *Node) serve(alpn string, conn *quic.Conn, who caller) {
+	if !n.awaitReady(conn.Context()) {
+		_ = conn.CloseWithError(0, "") // the same code ends both conversations
+		return
+	}
 	switch alpn {
 	case link.ALPN:
 		n.line.Serve(conn, who.party, who.name)
 	case desk.ALPN:
-		o := n.officer(conn)
-		if o == nil {
-			_ = conn.CloseWithError(closeUnknown, "unknown officer")
-			return
-		}
-		ctx, end := n.desks.enter(n.ctx, o.Key)
-		defer end()
-		if ctx == nil {
-			_ = conn.CloseWithError(desk.CloseBusy, "too many desks")
-			return
-		}
-		desk.Serve(ctx, conn, *o, n)
+		n.serveDesk(conn)
 	}
 }
 
-// desks are the open connections of officers. One whose key is no longer in
-// force is ended at once: a stolen key must not keep an old session.
+// serveDesk serves an officer for as long as the key is valid; a directory
+// that revokes it ends the connection at once (endpoint.follow).
+func (n *Node) serveDesk(conn *quic.Conn) {
+	o, until := n.officer(conn)
+	if o == nil {
+		_ = conn.CloseWithError(desk.CloseDenied, "no officer in force")
+		return
+	}
+	if !n.desks.enter(o.Key) {
+		_ = conn.CloseWithError(desk.CloseBusy, "too many desks")
+		return
+	}
+	defer n.desks.leave(o.Key)
+	ctx, cancel := context.WithTimeout(n.ctx, time.Duration(min(until-n.now(), maxDeskTime))*time.Millisecond)
+	defer cancel()
+	desk.Serve(ctx, conn, *o, n)
+}
+
+// maxDeskTime, in milliseconds, keeps a validity of centuries from overflowing.
+const maxDeskTime hotline.Time = 365 * 24 * 3600 * 1000
+
+// maxDesksOfOne is how many connections one officer's key may hold: no key can
+// take the places of the others.
+const maxDesksOfOne = 16
+
+// desks counts the open connections of officers.
 type desks struct {
 	mu   sync.Mutex
-	open map[*deskEntry]bool
+	all  int
+	byID map[keys.ID]int
 }
 
-type deskEntry struct {
-	key keys.ID
-	end context.CancelFunc
-}
-
-// enter returns a context that ends with the connection's right; nil if there
-// is no room for one more.
-func (d *desks) enter(ctx context.Context, key keys.ID) (context.Context, func()) {
+// enter takes a place, and reports false if there is none.
+func (d *desks) enter(key keys.ID) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.open) >= hotline.MaxDeskConnections {
-		return nil, func() {}
+	if d.all >= hotline.MaxDeskConnections || d.byID[key] >= maxDesksOfOne {
+		return false
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	e := &deskEntry{key, cancel}
-	if d.open == nil {
-		d.open = map[*deskEntry]bool{}
+	if d.byID == nil {
+		d.byID = map[keys.ID]int{}
 	}
-	d.open[e] = true
-	return ctx, func() {
-		cancel()
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		delete(d.open, e)
-	}
+	d.all++
+	d.byID[key]++
+	return true
 }
 
-func (d *desks) follow(r *roster) {
+func (d *desks) leave(key keys.ID) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for e := range d.open {
-		if r.officers[e.key] == nil {
-			e.end()
-		}
-	}
-}
-
-// keepHistory fetches what a restore left missing, whenever that happens.
-func (n *Node) keepHistory(ctx context.Context) {
-	tick := time.NewTicker(fetchPause)
-	defer tick.Stop()
-	for {
-		n.fetchHistory(ctx)
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
+	d.all--
+	if d.byID[key]--; d.byID[key] == 0 {
+		delete(d.byID, key)
 	}
 }
 

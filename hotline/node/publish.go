@@ -1,8 +1,11 @@
 package node
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"time"
 
 	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/ledger"
@@ -31,6 +34,40 @@ func (n *Node) Document(ctx context.Context, from hotline.Party, raw []byte) *li
 	return a
 }
 
+// checkDocument refuses a document that Apply would refuse, before it costs
+// the group a commit: anybody with a line could otherwise fill the Raft log.
+// What is known to the byte is answered without checking a signature.
+func checkDocument(s *ledger.State, raw []byte) error {
+	st, err := hotline.Parse(raw)
+	if err != nil {
+		return err
+	}
+	versions := s.Conventions()
+	switch st.Header.Kind {
+	case hotline.KindConvention:
+		var before *hotline.SignedConvention
+		for _, c := range versions {
+			if bytes.Equal(c.Raw, raw) {
+				return hotline.Refuse(hotline.CodeOldNumber, "version %d of the convention is known", c.Version)
+			}
+			before = c
+		}
+		_, err = hotline.ParseConvention(raw, before)
+	case hotline.KindDirectory:
+		for _, d := range s.Directories(st.Header.From) {
+			if bytes.Equal(d.Raw, raw) {
+				return hotline.Refuse(hotline.CodeOldNumber, "directory %d of %s is known", d.Number, d.Party)
+			}
+		}
+		if len(versions) > 0 { // without one, Apply says what is needed first
+			_, err = hotline.ParseDirectory(raw, versions[len(versions)-1])
+		}
+	default:
+		err = hotline.Refuse(hotline.CodeDocument, "a %s is no document", st.Header.Kind)
+	}
+	return err
+}
+
 // documentsAfter returns the convention versions above one, and the own
 // directories above another, in the order in which a peer can take them.
 func (n *Node) documentsAfter(convention, directory uint64) [][]byte {
@@ -50,15 +87,34 @@ func (n *Node) documentsAfter(convention, directory uint64) [][]byte {
 	return list
 }
 
-// sendDocuments answers a need: everything that follows what the peer holds.
-func (n *Node) sendDocuments(ctx context.Context, to hotline.Party, path int, need *link.Need) {
+// feedPause is the shortest time between two answers to needs of one peer.
+const feedPause = 2 * time.Second
+
+// feed answers a need: everything that follows what the peer holds. It reports
+// false if the peer was fed just now or is being fed: a peer that always needs
+// everything gets it at this pace, not once for each statement.
+func (x *sender) feed(ctx context.Context, path int, need *link.Need) bool {
+	x.mu.Lock()
+	hungry := !x.feeding && time.Since(x.fed) >= feedPause
+	x.feeding = x.feeding || hungry
+	x.mu.Unlock()
+	if !hungry {
+		return false
+	}
+	defer func() {
+		x.mu.Lock()
+		x.feeding, x.fed = false, time.Now()
+		x.mu.Unlock()
+	}()
+	n := x.s.n
 	for _, raw := range n.documentsAfter(need.Convention, need.Directory) {
-		a, err := n.line.Ask(ctx, to, path, false, &link.Question{Document: raw})
+		a, err := n.line.Ask(ctx, x.peer, path, false, &link.Question{Document: raw})
 		if err != nil || a.Code != "" {
-			n.log.Warn("peer did not take a document that it needs", "peer", to, "why", reason(a, err))
-			return
+			n.log.Warn("peer did not take a document that it needs", "peer", x.peer, "why", reason(a, err))
+			return true
 		}
 	}
+	return true
 }
 
 func reason(a *link.Answer, err error) string {
@@ -68,42 +124,57 @@ func reason(a *link.Answer, err error) string {
 	return fmt.Sprintf("%s: %s", a.Code, a.Text)
 }
 
-// offerDocuments pushes the newest own directory and convention version to a
-// peer that has not taken them from this leader yet. A peer that lacks an
-// earlier one says so, and gets it.
-func (n *Node) offerDocuments(ctx context.Context, x *sender) {
-	var newest [][]byte
-	n.machine.view(func(s *ledger.State) {
-		if c := s.Conventions(); len(c) > 0 {
-			newest = append(newest, c[len(c)-1].Raw)
+// offerRetry is how soon a document that a peer did not take is offered again.
+const offerRetry = 30 * time.Second
+
+// offerDocuments keeps pushing the newest own directory and convention version
+// until the peer has taken them from this leader, at once when something was
+// published or a path opened.
+func (x *sender) offerDocuments() {
+	retry := time.NewTicker(offerRetry)
+	defer retry.Stop()
+	for {
+		select {
+		case <-x.news:
+		case <-retry.C:
+		case <-x.s.ctx.Done():
+			return
 		}
-		if d := s.Directory(s.Self()); d != nil {
-			newest = append(newest, d.Raw)
-		}
-	})
-	for _, raw := range newest {
-		x.mu.Lock()
-		done := x.told[string(raw)]
-		x.mu.Unlock()
-		if done {
-			continue
-		}
-		for path := range n.paths(x.peer) {
-			a, err := n.line.Ask(ctx, x.peer, path, false, &link.Question{Document: raw})
-			if err != nil {
-				continue
+		for _, raw := range x.s.n.newestDocuments() {
+			if id := sha256.Sum256(raw); !x.taken[id] {
+				x.taken[id] = x.offerDocument(raw)
 			}
-			if a.Code == hotline.CodeNeed && a.Need != nil {
-				n.sendDocuments(ctx, x.peer, path, a.Need)
-			}
-			if a.Code == "" {
-				x.mu.Lock()
-				x.told[string(raw)] = true
-				x.mu.Unlock()
-			}
-			break
 		}
 	}
+}
+
+func (n *Node) newestDocuments() (list [][]byte) {
+	n.machine.view(func(s *ledger.State) {
+		if c := s.Conventions(); len(c) > 0 {
+			list = append(list, c[len(c)-1].Raw)
+		}
+		if d := s.Directory(s.Self()); d != nil {
+			list = append(list, d.Raw)
+		}
+	})
+	return list
+}
+
+// offerDocument reports whether the peer has taken a document. A peer that
+// lacks an earlier one says so, and gets it.
+func (x *sender) offerDocument(raw []byte) bool {
+	n, ctx := x.s.n, x.s.ctx
+	for path := range n.paths(x.peer) {
+		a, err := n.line.Ask(ctx, x.peer, path, false, &link.Question{Document: raw})
+		if err != nil {
+			continue
+		}
+		if a.Need != nil {
+			x.feed(ctx, path, a.Need) // what is needed includes this one
+		}
+		return a.Code == ""
+	}
+	return false
 }
 
 func (n *Node) paths(p hotline.Party) int {
@@ -128,11 +199,15 @@ func (n *Node) Hello(from hotline.Party, _ string, h *link.Hello) *link.Answer {
 	return &link.Answer{Time: n.now()}
 }
 
-// Greeting is what this node says of itself when a connection opens.
+// Greeting is what this node says of itself when a connection opens. Before
+// the ledger holds documents, those of the documents directory count.
 func (n *Node) Greeting(hotline.Party) *link.Hello {
-	h := &link.Hello{Nonce: n.nonce}
+	h := &link.Hello{Nonce: n.nonce, ConventionVersion: uint64(len(n.docs.Conventions)), Directory: newestOf(n.docs, hotline.Party(n.cfg.Party)).Number}
 	n.machine.view(func(s *ledger.State) {
-		h.Convention, h.ConventionVersion = s.ConventionID(), uint64(len(s.Conventions()))
+		h.Convention = s.ConventionID()
+		if v := len(s.Conventions()); v > 0 {
+			h.ConventionVersion = uint64(v)
+		}
 		if d := s.Directory(s.Self()); d != nil {
 			h.Directory = d.Number
 		}
@@ -146,4 +221,39 @@ func (n *Node) Greeting(hotline.Party) *link.Hello {
 // Count counts an event of the line.
 func (n *Node) Count(event string, from hotline.Party) {
 	n.metrics.events.WithLabelValues(event, string(from)).Inc()
+}
+
+// publishFiles proposes the documents of the documents directory that the
+// ledger does not have. One that is refused is told of and passed over: it
+// must not keep the node from its work.
+func (n *Node) publishFiles(ctx context.Context) error {
+	var versions int
+	known := map[hotline.Party]uint64{}
+	n.machine.view(func(s *ledger.State) {
+		versions = len(s.Conventions())
+		for _, d := range directoriesOf(s) {
+			known[d.Party] = d.Number
+		}
+	})
+	var raws [][]byte
+	for _, c := range n.docs.Conventions[min(versions, len(n.docs.Conventions)):] {
+		raws = append(raws, c.Raw)
+	}
+	for _, of := range n.docs.Directories {
+		for _, d := range of {
+			if d.Number > known[d.Party] {
+				raws = append(raws, d.Raw)
+			}
+		}
+	}
+	for _, raw := range raws {
+		err := n.must(ctx, &ledger.Command{Type: ledger.Document, Document: raw})
+		if err != nil && (transient(err) || ctx.Err() != nil) {
+			return err
+		}
+		if err != nil {
+			n.log.Error("a document in the documents directory is refused", "why", err)
+		}
+	}
+	return nil
 }

@@ -1,7 +1,9 @@
 package node
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 
 	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/ledger"
@@ -21,11 +23,14 @@ func (n *Node) Deliver(ctx context.Context, from hotline.Party, _ string, d *lin
 	if st.Header.From != from {
 		return n.turnAway(from, d.Statement, hotline.Refuse(hotline.CodeWrongSender, "a statement of %s by the line of %s", st.Header.From, from))
 	}
-	t := n.askLeader(ctx, &ask{Deliver: d, From: from})
+	t := n.known(st.ID, d)
+	if t == nil {
+		t = n.askLeader(ctx, &ask{Deliver: d, From: from})
+	}
 	if t.Code != "" && t.Code != hotline.CodeNeed && t.Code != hotline.CodeBusy && t.Code != hotline.CodeNotLeader && t.Code != hotline.CodeUnknown {
 		return n.turnAway(from, d.Statement, t.err())
 	}
-	a := &link.Answer{Code: t.Code, Text: t.Text, Receipt: t.Receipt, Time: n.now()}
+	a := &link.Answer{Code: t.Code, Text: forPeers(t), Receipt: t.Receipt, Time: n.now()}
 	if t.Code == hotline.CodeNeed {
 		a.Need = n.held(from, t)
 	}
@@ -37,10 +42,22 @@ func (n *Node) Deliver(ctx context.Context, from hotline.Party, _ string, d *lin
 // copy never stands in the way of the good one.
 func (n *Node) turnAway(from hotline.Party, raw []byte, err error) *link.Answer {
 	t := refusal(err)
-	n.refusals.note(from, raw, t.Code)
+	level := slog.LevelDebug // a peer that floods must not flood the daemon's log
+	if n.refusals.note(from, raw, t.Code, n.now()) {
+		level = slog.LevelWarn
+	}
 	n.metrics.refused.WithLabelValues(string(from), string(t.Code)).Inc()
-	n.log.Warn("statement refused", "from", from, "code", t.Code, "why", t.Text)
-	return &link.Answer{Code: t.Code, Text: t.Text, Time: n.now()}
+	n.log.Log(n.ctx, level, "statement refused", "from", from, "code", t.Code, "why", t.Text)
+	return &link.Answer{Code: t.Code, Text: forPeers(t), Time: n.now()}
+}
+
+// forPeers is what another party is told beside the code: nothing of a fault
+// of this node, which is for its own log.
+func forPeers(t *told) string {
+	if t.Code == hotline.CodeInternal {
+		return ""
+	}
+	return t.Text
 }
 
 // held names the newest documents here, so that the peer sends what follows.
@@ -72,11 +89,34 @@ func (n *Node) receive(ctx context.Context, from hotline.Party, d *link.Delivery
 	case r.Reject != "":
 		return &told{Code: r.Reject, Text: r.Text}
 	}
-	receipt, err := n.receiptFor(r.Index)
+	return n.receipted(r.Index)
+}
+
+// receipted answers a statement that was accepted, here or before. If the
+// receipt cannot be made now, that is no refusal: the sender asks again.
+func (n *Node) receipted(i uint64) *told {
+	receipt, err := n.receiptFor(i)
 	if err != nil {
-		return refusal(err)
+		n.log.Warn("an accepted statement cannot be receipted yet", "entry", i, "why", err)
+		return &told{Code: hotline.CodeBusy, Text: "accepted; the receipt follows: ask again"}
 	}
-	return &told{Receipt: receipt, Index: r.Index}
+	return &told{Receipt: receipt, Index: i}
+}
+
+// known answers what stands in the log of this node to the byte, without
+// asking the group: the same receipt from whichever node is asked. It returns
+// nil for everything else.
+func (n *Node) known(id hotline.ID, d *link.Delivery) *told {
+	i, ok, known := n.machine.place(id)
+	if !ok || !known {
+		return nil
+	}
+	rec, err := n.receivedAt(i)
+	if err != nil || rec.Code != "" || !bytes.Equal(rec.Statement, d.Statement) || !bytes.Equal(rec.Sender, d.Sender) ||
+		!bytes.Equal(rec.Tender, d.Tender) {
+		return nil
+	}
+	return n.receipted(i)
 }
 
 // again answers a statement that stands in the log already: the same receipt,
@@ -86,28 +126,39 @@ func (n *Node) again(d *link.Delivery) *told {
 	if err != nil {
 		return refusal(err)
 	}
-	i, ok := n.machine.index.find(st.ID)
+	i, ok, known := n.machine.place(st.ID)
+	if !known {
+		return &told{Code: hotline.CodeBusy, Text: "this node is not complete yet: ask again"}
+	}
 	if !ok {
 		return refusal(hotline.Refuse(hotline.CodeDuplicate, "this sequence is used up by another statement"))
 	}
+	rec, err := n.receivedAt(i)
+	switch {
+	case hotline.CodeOf(err) == hotline.CodeNotFound:
+		return refusal(hotline.Refuse(hotline.CodeDuplicate, "this id is an own statement"))
+	case err != nil:
+		n.log.Error("an entry cannot be read back", "entry", i, "why", err)
+		return &told{Code: hotline.CodeBusy, Text: "ask again"}
+	case rec.Code != "":
+		return &told{Code: rec.Code, Text: "rejected before"}
+	}
+	return n.receipted(i)
+}
+
+// receivedAt reads a peer's statement from the log.
+func (n *Node) receivedAt(i uint64) (*hotline.Received, error) {
 	raw, err := n.machine.entry(i)
 	if err != nil {
-		return refusal(err)
+		return nil, err
 	}
 	_, content, err := hotline.DecodeEntry(raw)
 	if err != nil {
-		return refusal(err)
+		return nil, err
 	}
 	rec, ok := content.(*hotline.Received)
 	if !ok {
-		return refusal(hotline.Refuse(hotline.CodeDuplicate, "this id is an own statement"))
+		return nil, hotline.Refuse(hotline.CodeNotFound, "entry %d is no statement of a peer", i)
 	}
-	if rec.Code != "" {
-		return &told{Code: rec.Code, Text: "rejected before"}
-	}
-	receipt, err := n.receiptFor(i)
-	if err != nil {
-		return refusal(err)
-	}
-	return &told{Receipt: receipt, Index: i}
+	return rec, nil
 }

@@ -62,7 +62,7 @@ func TestAnotherLeaderGoesOn(t *testing.T) {
 func TestRestartKeepsLogAndReceipts(t *testing.T) {
 	w, s := meet(t, nil)
 	p := w.parties["XA"]
-	d := delivery(s.journal.Send(s.Text(now(), "XA", "words"), now()))
+	d := delivery(s.enter(s.Text(now(), "XA", "words"), now()))
 	before := s.say(t, d)
 	if before.Code != "" {
 		t.Fatalf("answered %q", before.Code)

@@ -87,3 +87,40 @@ func directoriesOf(s *ledger.State) []*hotline.SignedDirectory {
 	}
 	return list
 }
+
+// newRoster follows the documents in force. It runs under Apply and Restore
+// and does not wait.
+func (n *Node) newRoster() {
+	var list []*hotline.SignedDirectory
+	var own bool
+	n.machine.view(func(s *ledger.State) { list, own = directoriesOf(s), s.Directory(s.Self()) != nil })
+	if !own {
+		return // what the documents directory says still counts
+	}
+	// Until every party's directory has been committed, those of the documents
+	// directory count for the rest.
+	have := map[hotline.Party]bool{}
+	for _, d := range list {
+		have[d.Party] = true
+	}
+	for _, d := range newest(n.docs) {
+		if !have[d.Party] {
+			list = append(list, d)
+		}
+	}
+	n.roster.p.Store(newRoster(hotline.Party(n.cfg.Party), list))
+	select {
+	case <-n.ready:
+		n.follow()
+	default: // open follows when it is done
+	}
+}
+
+// follow brings the line and every connection to the roster.
+func (n *Node) follow() {
+	n.followMu.Lock()
+	defer n.followMu.Unlock()
+	r := n.roster.get()
+	n.line.SetPeers(r.peers)
+	n.end.follow(r)
+}

@@ -1,8 +1,10 @@
 package node
 
 import (
+	"context"
 	"encoding/hex"
 	"slices"
+	"time"
 
 	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/desk"
@@ -82,17 +84,21 @@ func (n *Node) drafts(who *desk.Officer, send func(*desk.Reply) error) error {
 	return nil
 }
 
-// inbox lists statements, newest first, by walking the log backwards.
-func (n *Node) inbox(r *desk.InboxRequest, send func(*desk.Reply) error) error {
-	view := &desk.InboxView{}
+// inbox lists statements, newest first, by walking the log backwards. It ends
+// with what it has found when the asker's time is nearly over.
+func (n *Node) inbox(ctx context.Context, r *desk.InboxRequest, send func(*desk.Reply) error) error {
+	view, began := &desk.InboxView{}, time.Now()
 	i := n.machine.store.Size()
 	if r.Before > 0 {
 		i = min(i, r.Before)
 	}
 	for i > 0 {
-		if uint64(len(view.Items)) == r.Limit {
+		if uint64(len(view.Items)) == r.Limit || (len(view.Items) > 0 && time.Since(began) > inboxTime) {
 			view.More = true
 			break
+		}
+		if err := ctx.Err(); err != nil {
+			return err
 		}
 		i--
 		st, e, content, err := n.statementAt(i)
@@ -106,6 +112,9 @@ func (n *Node) inbox(r *desk.InboxRequest, send func(*desk.Reply) error) error {
 	}
 	return send(&desk.Reply{Inbox: view})
 }
+
+// inboxTime bounds the walk for one page that has something on it.
+const inboxTime = hotline.DeskExchange / 4
 
 func (n *Node) item(i uint64, st *hotline.Statement, e *hotline.Entry, content any) desk.InboxItem {
 	h := &st.Header
@@ -180,8 +189,8 @@ const maxPrefix = 2
 
 func (n *Node) find(prefix string) (uint64, error) {
 	b, err := hex.DecodeString(prefix[:len(prefix)&^1])
-	if err != nil {
-		return 0, hotline.Refuse(hotline.CodeMalformed, "%q is not hexadecimal", prefix)
+	if err != nil || len(prefix) > 2*len(hotline.ID{}) {
+		return 0, hotline.Refuse(hotline.CodeMalformed, "%q is not the beginning of an id: hexadecimal digits, at most %d", prefix, 2*len(hotline.ID{}))
 	}
 	var found []hotline.ID
 	for _, id := range n.machine.index.prefix(b, 64) {

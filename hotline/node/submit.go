@@ -15,17 +15,18 @@ import (
 // Steps 1 to 4 and 9 of a notification: what officers hand in. Any node takes
 // it and finds the leader; the officer's key never comes here.
 
-// officer says whose key a desk connection was opened with.
-func (n *Node) officer(conn *quic.Conn) *desk.Officer {
+// officer says whose key a desk connection was opened with, and until when it
+// is valid; nil if it is not in force.
+func (n *Node) officer(conn *quic.Conn) (*desk.Officer, hotline.Time) {
 	key, err := keys.PeerKey(conn.ConnectionState().TLS)
 	if err != nil {
-		return nil
+		return nil, 0
 	}
 	o := n.roster.get().officers[key.ID()]
 	if t := n.now(); o == nil || t < o.From || t >= o.Until {
-		return nil
+		return nil, 0
 	}
-	return &desk.Officer{Name: o.Name, Roles: o.Roles, Key: key.ID()}
+	return &desk.Officer{Name: o.Name, Roles: o.Roles, Key: key.ID()}, o.Until
 }
 
 // Handle answers an officer's request; it makes Node a desk.Host.
@@ -50,7 +51,7 @@ func (n *Node) Handle(ctx context.Context, who desk.Officer, r *desk.Request, se
 	case r.Dismiss != nil:
 		return n.command(ctx, &ledger.Command{Type: ledger.Dismiss, Key: r.Dismiss.Key}, send)
 	case r.Inbox != nil:
-		return n.inbox(r.Inbox, send)
+		return n.inbox(ctx, r.Inbox, send)
 	case r.Show != nil:
 		return n.show(&who, r.Show, send)
 	case r.Watch != nil:
@@ -84,7 +85,7 @@ func (n *Node) submit(ctx context.Context, r *desk.SubmitRequest, send func(*des
 	}
 	t := n.askLeader(ctx, &ask{Command: &ledger.Command{Type: ledger.Submit, Statement: r.Statement, Key: r.Adopts}})
 	if err := t.err(); err != nil {
-		n.refusals.note(st.Header.From, r.Statement, t.Code)
+		n.refusals.note(hotline.Party(n.cfg.Party), r.Statement, t.Code, n.now())
 		n.metrics.refused.WithLabelValues("desk", string(t.Code)).Inc()
 		return err
 	}

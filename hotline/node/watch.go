@@ -65,13 +65,29 @@ func (w *watchers) tell(list []ledger.Effect) {
 			continue
 		}
 		for x := range w.all {
-			select {
-			case x.events <- e:
-			default:
-				x.lost++
-			}
+			x.give(e)
 		}
 	}
+}
+
+// give is called with watchers.mu held. What was lost is told in its place,
+// before what came after.
+func (x *watcher) give(e desk.Event) {
+	if x.lost > 0 {
+		select {
+		case x.events <- desk.Event{Type: desk.EventLost, Index: x.lost, Time: e.Time}:
+			x.lost = 0
+		default:
+		}
+	}
+	if x.lost == 0 {
+		select {
+		case x.events <- e:
+			return
+		default:
+		}
+	}
+	x.lost++
 }
 
 var eventTypes = map[ledger.EffectType]desk.EventType{
@@ -124,13 +140,12 @@ func (n *Node) watch(ctx context.Context, send func(*desk.Reply) error) error {
 	}
 }
 
+// tellLost tells what was lost when nothing has come after it.
 func (n *Node) tellLost(x *watcher, send func(*desk.Reply) error) error {
 	n.watchers.mu.Lock()
-	lost := x.lost
+	var lost uint64
 	if len(x.events) == 0 {
-		x.lost = 0
-	} else {
-		lost = 0 // what waits still comes first
+		lost, x.lost = x.lost, 0
 	}
 	n.watchers.mu.Unlock()
 	if lost == 0 {
