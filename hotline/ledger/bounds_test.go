@@ -1,0 +1,227 @@
+package ledger_test
+
+import (
+	"fmt"
+	"testing"
+
+	"example.org/hotline/crypto/keys"
+	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/hotlinetest"
+	"example.org/hotline/hotline/ledger"
+)
+
+func pairWorld(t *testing.T, change func(*hotline.Convention)) (w *world, a, b *member) {
+	w = newWorld(t, setup{parties: []hotline.Party{"XA", "XB", "XC"}, voters: 1, at: hotlinetest.Epoch + 9*3600*1000, change: change})
+	return w, w.members["XA"], w.members["XB"]
+}
+
+func (w *world) submit(m *member, st *hotline.Statement) *ledger.Result {
+	w.t.Helper()
+	r, err := w.propose(m, &ledger.Command{Type: ledger.Submit, Statement: st.Raw}, false)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return r
+}
+
+func (w *world) deliver(st *hotline.Statement, to *member) *ledger.Result {
+	w.t.Helper()
+	p := w.members[st.Header.From].tenders[st.ID]
+	r, err := w.propose(to, &ledger.Command{Type: ledger.Receive, Statement: st.Raw, Sender: p.sender, Tender: p.tender}, false)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return r
+}
+
+func wantCode(t *testing.T, what string, got, want hotline.Code) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: code %q, want %q", what, got, want)
+	}
+}
+
+// Promise: the outbox of a peer is bounded, and its last places are for FLASH.
+func TestOutboxKeepsPlacesForFlash(t *testing.T) {
+	w, a, _ := pairWorld(t, nil)
+	say := func(i int, p hotline.Precedence) hotline.Code {
+		h := a.Header(hotline.KindService, w.now, hotlinetest.To("XB"), hotlinetest.Precedence(p))
+		st := a.ByGroup(h, &hotline.Service{Text: fmt.Sprint(i)})
+		return a.state.Apply(&ledger.Command{Type: ledger.Submit, Time: w.now, Statement: st.Raw}).Code
+	}
+	for i := range hotline.MaxOutbox - hotline.FlashReserve {
+		wantCode(t, "before the bound", say(i, hotline.Routine), "")
+	}
+	wantCode(t, "routine at the bound", say(-1, hotline.Routine), hotline.CodeBusy)
+	for i := range hotline.FlashReserve {
+		wantCode(t, "flash", say(hotline.MaxOutbox+i, hotline.Flash), "")
+	}
+	wantCode(t, "flash at the bound", say(-2, hotline.Flash), hotline.CodeBusy)
+	if n := len(a.state.Outbox("XB")); n != hotline.MaxOutbox {
+		t.Errorf("%d statements wait, want %d", n, hotline.MaxOutbox)
+	}
+}
+
+// Promise: cases, and statements of one case, are bounded on both sides; what
+// is over the bound is refused or rejected as busy, and a reject can be made.
+func TestCasesAreBounded(t *testing.T) {
+	w, a, b := pairWorld(t, nil)
+	d := b.Detection(w.now)
+	as := b.Assessment(w.now, d, []hotline.Party{"XA"})
+	alert, second := b.Alert(w.now, as, []hotline.Party{"XA"}), b.Alert(w.now+1, as, []hotline.Party{"XA"})
+	for _, st := range []*hotline.Statement{d, as, alert, second} {
+		w.submit(b, st)
+	}
+	w.deliver(alert, a)
+	a.state.FillKnown(hotlinetest.CaseOf(d))
+	r := w.deliver(second, a)
+	wantCode(t, "a statement too many of one case", r.Reject, hotline.CodeBusy)
+	asks := a.state.Asks()
+	if len(asks) != 1 {
+		t.Fatalf("%d asks, want one for a reject", len(asks))
+	}
+	wantCode(t, "its reject", w.submit(a, w.answer(a, asks[0])).Code, "")
+	a.state.FillCases(hotline.MaxOpenCases)
+	wantCode(t, "an own case too many", w.submit(a, a.Detection(w.now)).Code, hotline.CodeBusy)
+	other := b.Detection(w.now + 5)
+	third := b.Assessment(w.now+5, other, []hotline.Party{"XA"})
+	fourth := b.Alert(w.now+5, third, []hotline.Party{"XA"})
+	for _, st := range []*hotline.Statement{other, third, fourth} {
+		w.submit(b, st)
+	}
+	wantCode(t, "a peer's case too many", w.deliver(fourth, a).Reject, hotline.CodeBusy)
+}
+
+// Promise: the triage queue and the drafts are bounded; what found no place is
+// counted.
+func TestWorkingStateIsBounded(t *testing.T) {
+	w, a, _ := pairWorld(t, nil)
+	for i := range hotline.MaxTriage + 1 {
+		h := hit("a")
+		h.Key = fmt.Sprintf("%064x", i)
+		want := hotline.Code("")
+		if i == hotline.MaxTriage {
+			want = hotline.CodeBusy
+		}
+		wantCode(t, "hit", a.state.Apply(&ledger.Command{Type: ledger.Hit, Time: w.now, Hit: h}).Code, want)
+	}
+	if a.state.Lost() != 1 || len(a.state.Triage()) != hotline.MaxTriage {
+		t.Errorf("%d wait and %d are lost", len(a.state.Triage()), a.state.Lost())
+	}
+	wantCode(t, "no hit", a.state.Apply(&ledger.Command{Type: ledger.Hit, Time: w.now}).Code, hotline.CodeMalformed)
+	bad := hit("a")
+	bad.Count = 0
+	wantCode(t, "a bad hit", a.state.Apply(&ledger.Command{Type: ledger.Hit, Time: w.now, Hit: bad}).Code, hotline.CodeMalformed)
+	as := a.Assessment(w.now, a.Detection(w.now), []hotline.Party{"XB"})
+	for i := range hotline.MaxDrafts + 1 {
+		h := a.Alert(w.now+hotline.Time(i), as, []hotline.Party{"XB"}).Header
+		st := w.draft(a, h, hotlinetest.AlertBody(), signersOf(a, "O1", "R1"), 1)
+		want := hotline.Code("")
+		if i == hotline.MaxDrafts {
+			want = hotline.CodeBusy
+		}
+		wantCode(t, "draft", a.state.Apply(&ledger.Command{Type: ledger.Draft, Time: w.now, Statement: st.Raw}).Code, want)
+	}
+	wantCode(t, "no draft", a.state.Apply(&ledger.Command{Type: ledger.Draft, Time: w.now}).Code, hotline.CodeMalformed)
+}
+
+// Promise: a directory's memory is bounded, and its keys with it. A number that
+// falls out of it cannot be learned again and again.
+func TestDirectoryMemoryIsBounded(t *testing.T) {
+	w, a, b := pairWorld(t, nil)
+	learn := func(n uint64, change func(*hotline.Directory)) hotline.Code {
+		d := b.Page(n)
+		change(d)
+		r, err := w.propose(a, &ledger.Command{Type: ledger.Document, Document: b.SignDirectory(d)}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Code
+	}
+	before := a.state.Keys()
+	fresh := func(d *hotline.Directory) {
+		d.Service = b.Key(b.Service.Public().Algorithm(), "service of two").Public()
+	}
+	same := func(*hotline.Directory) {}
+	wantCode(t, "another service key", learn(2, fresh), "")
+	if a.state.Keys() != before+1 {
+		t.Errorf("%d keys, want one more than %d", a.state.Keys(), before)
+	}
+	for n := uint64(4); n <= hotline.DirectoryMemory+2; n++ {
+		wantCode(t, "the next", learn(n, same), "")
+	}
+	wantCode(t, "a skipped one within the memory", learn(3, same), "")
+	if list := a.state.Directories("XB"); len(list) != hotline.DirectoryMemory || list[0].Number != 3 {
+		t.Errorf("%d directories from %d", len(list), list[0].Number)
+	}
+	if a.state.Keys() != before {
+		t.Errorf("%d keys, want %d as before the forgotten one", a.state.Keys(), before)
+	}
+	size := a.state.Size()
+	wantCode(t, "at the edge of the memory", learn(2, fresh), hotline.CodeOldNumber)
+	wantCode(t, "far behind it", learn(1, same), hotline.CodeOldNumber)
+	if a.state.Size() != size {
+		t.Error("a refused document made an entry")
+	}
+	w.check()
+}
+
+// Promise: nothing is forgotten because of a command that made no entry, since
+// a replay never sees it; and what is settled is forgotten in the end.
+func TestForgettingFollowsTheEntries(t *testing.T) {
+	w, a, b := pairWorld(t, func(c *hotline.Convention) { c.Terms.LineTest = 0 })
+	d := b.Detection(w.now)
+	as := b.Assessment(w.now, d, []hotline.Party{"XA"})
+	alert := b.Alert(w.now, as, []hotline.Party{"XA"})
+	own := a.Text(w.now, "XB", "words")
+	for _, st := range []*hotline.Statement{d, as, alert} {
+		w.submit(b, st)
+	}
+	w.submit(a, own)
+	w.deliver(alert, a)
+	ack := a.Acknowledgement(w.now, alert)
+	w.submit(a, ack)
+	for _, st := range []*hotline.Statement{own, ack} {
+		w.deliver(st, b)
+		w.must(a, &ledger.Command{Type: ledger.Receipt, Receipt: b.receipts[st.ID], Tender: a.tenders[st.ID].tender})
+	}
+	w.submit(b, b.Acknowledgement(w.now, own))
+	memory := hotline.Time(hotline.SettledMemory.Milliseconds())
+	start := w.now
+	w.now = start + memory + 1
+	w.must(a, &ledger.Command{Type: ledger.Tick}) // only the wait for an acknowledgement fires here
+	w.now += 2
+	w.must(a, &ledger.Command{Type: ledger.Tick})
+	c := hotlinetest.CaseOf(d)
+	if a.state.Case(c) != nil {
+		t.Error("a settled case is remembered after its time")
+	}
+	w.check()
+
+	w, a, b = pairWorld(t, func(c *hotline.Convention) { c.Terms.LineTest = 0 })
+	for _, st := range []*hotline.Statement{d, as, alert} {
+		w.submit(b, st)
+	}
+	w.deliver(alert, a)
+	w.submit(a, ack)
+	w.deliver(ack, b)
+	w.must(a, &ledger.Command{Type: ledger.Receipt, Receipt: b.receipts[ack.ID], Tender: a.tenders[ack.ID].tender})
+	w.now = start + memory + 1
+	w.must(a, &ledger.Command{Type: ledger.Tick}) // makes no entry
+	if a.state.Case(c) == nil {
+		t.Error("a tick without an entry let a case be forgotten")
+	}
+	w.now = start + memory - 1
+	late := b.Text(w.now, "XA", "late", hotlinetest.In(c))
+	w.submit(b, late)
+	wantCode(t, "a statement of the case after that", w.deliver(late, a).Reject, "")
+	w.check()
+}
+
+func signersOf(m *member, posts ...string) []keys.Signer {
+	var list []keys.Signer
+	for _, p := range posts {
+		list = append(list, m.Officer(p))
+	}
+	return list
+}
