@@ -35,14 +35,13 @@ func newCircuit(t *path, conn *quic.Conn, inbound bool) *circuit {
 }
 
 // run keeps the circuit until the connection ends or is closed, and returns
-// when all its goroutines have ended. greeted says whether our hello was ever
-// accepted.
-func (c *circuit) run() (greeted bool, err error) {
+// when all its goroutines have ended. The error says why it ended.
+func (c *circuit) run() error {
 	gone := context.AfterFunc(c.conn.Context(), func() { c.stop(nil) })
 	defer gone()
 	c.path.attach(c)
 	c.work.Go(c.serve)
-	greeted, err = c.greetLoop()
+	err := c.greetLoop()
 	if ended := context.Cause(c.conn.Context()); ended != nil {
 		err = explain(ended)
 	}
@@ -50,20 +49,21 @@ func (c *circuit) run() (greeted bool, err error) {
 	closeWith(c.conn, codeOf(context.Cause(c.ctx)))
 	c.work.Wait()
 	c.path.settle(c, false)
-	return greeted, err
+	return err
 }
 
 // greetLoop says hello at once and again every HelloInterval until the circuit
 // ends. The first must be accepted; a later one may stay without an answer or
 // be put off, which shows as StateSilent, but must not be refused.
-func (c *circuit) greetLoop() (greeted bool, err error) {
+func (c *circuit) greetLoop() error {
+	greeted := false
 	l := c.path.peer.line
 	for c.ctx.Err() == nil {
 		begun := time.Now()
 		a, err := c.greet()
 		var refused *hotline.Refusal
 		if err != nil && (!greeted || errors.As(err, &refused)) {
-			return greeted, err
+			return err
 		}
 		if err == nil {
 			greeted = true
@@ -74,7 +74,7 @@ func (c *circuit) greetLoop() (greeted bool, err error) {
 		}
 		sleep(c.ctx, HelloInterval)
 	}
-	return greeted, context.Cause(c.ctx)
+	return context.Cause(c.ctx)
 }
 
 // greet says hello once. A Refusal means that the peer, or our own node,

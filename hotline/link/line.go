@@ -187,7 +187,8 @@ func (l *Line) Serve(conn *quic.Conn, from hotline.Party, node string) {
 	switch {
 	case known:
 		defer l.wg.Done()
-		newCircuit(t, conn, true).run()
+		err := newCircuit(t, conn, true).run()
+		l.log.Debug("accepted connection ended", "peer", from, "node", node, "err", err)
 	case ended:
 		closeWith(conn, CloseEnd)
 	default:

@@ -121,14 +121,15 @@ func (t *path) usable() *quic.Conn {
 }
 
 // dialLoop keeps a connection to the node open until the path ends. It waits
-// between tries, doubling up to hotline.LinkRedialMax with jitter; a
-// connection that was greeted begins anew.
+// between tries, doubling up to hotline.LinkRedialMax with jitter; after a
+// connection that lasted HelloInterval it begins anew.
 func (t *path) dialLoop() {
 	defer t.stop(nil)
 	wait := redialFirst
 	for t.ctx.Err() == nil {
-		greeted, err := t.dialOnce()
-		if greeted {
+		begun := time.Now()
+		err := t.dialOnce()
+		if time.Since(begun) > HelloInterval {
 			wait = redialFirst
 		}
 		if t.ctx.Err() != nil {
@@ -140,16 +141,16 @@ func (t *path) dialLoop() {
 	}
 }
 
-func (t *path) dialOnce() (greeted bool, err error) {
+func (t *path) dialOnce() error {
 	ctx, cancel := context.WithTimeout(t.ctx, hotline.LinkExchange)
 	defer cancel()
 	conn, err := t.peer.line.cfg.Dialer.Dial(ctx, t.node)
 	if err != nil {
-		return false, fmt.Errorf("dial %s at %s: %w", t.node.Name, t.node.Addr, err)
+		return fmt.Errorf("dial %s at %s: %w", t.node.Name, t.node.Addr, err)
 	}
 	if !shows(conn, t.node.Key) {
 		closeWith(conn, CloseRemoved)
-		return false, fmt.Errorf("dial %s at %s: it shows another key than its directory says", t.node.Name, t.node.Addr)
+		return fmt.Errorf("dial %s at %s: it shows another key than its directory says", t.node.Name, t.node.Addr)
 	}
 	return newCircuit(t, conn, false).run()
 }

@@ -199,7 +199,7 @@ func (s *station) peer(others ...*station) {
 }
 
 // join makes two stations peers and waits until both have greeted each other
-// on connections of their own.
+// on both connections.
 func join(t testing.TB, a, b *station) {
 	t.Helper()
 	a.trust(b)
@@ -208,6 +208,12 @@ func join(t testing.TB, a, b *station) {
 	for _, s := range [2][2]*station{{a, b}, {b, a}} {
 		s[0].awaitUp(t, s[1].party, 0, true)
 		s[0].awaitDialled(t, s[1].party)
+		s[0].bell.await(t, "accepted and greeted", func() bool {
+			s[0].line.mu.Lock()
+			defer s[0].line.mu.Unlock()
+			c := s[0].line.peers[s[1].party].paths[0].accepted
+			return c != nil && c.ready
+		})
 	}
 }
 

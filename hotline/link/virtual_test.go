@@ -47,6 +47,26 @@ func (s *station) isUp(party hotline.Party) bool {
 	return s.up[party][0]
 }
 
+// Promise: a connection that opens and is refused again and again is not
+// dialled in haste, although one side is content with it each time.
+func TestFlappingIsPaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &router{}
+		a := newStationOn(t, "XA", "XA-1", simConn(r, 1), 1)
+		b := newStationOn(t, "XB", "XB-1", simConn(r, 2), 1)
+		b.refuse = hotline.CodeConvention
+		a.trust(b)
+		b.peer(a)
+		a.line.SetPeers([]Peer{{"XB", []hotline.Node{{Name: "XB-1", Addr: "10.0.0.9:1", Key: b.node.Key}}}})
+		time.Sleep(10 * time.Minute)
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if n, most := b.dials["XA-1"], 8+int(10*time.Minute/(hotline.LinkRedialMax/2)); n < 10 || n > most {
+			t.Fatalf("%d dials in ten minutes, at most %d", n, most)
+		}
+	})
+}
+
 // Promise: a quiet connection stays open, and hellos go on over it.
 func TestQuietConnectionStaysOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
