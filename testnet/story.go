@@ -250,7 +250,11 @@ func conclude(h *hotline.Hit) string {
 	if h.Count == 1 {
 		events = "one event"
 	}
-	text := fmt.Sprintf("%s to %s: left our territory, %s, %s; ", strings.Join(h.From, " "), strings.Join(h.To[:min(len(h.To), 3)], " "), events, h.Evidence)
+	roles := ""
+	if !h.RolesConfirmed {
+		roles = "direction unconfirmed, "
+	}
+	text := fmt.Sprintf("%s to %s: left our territory, %s%s, %s; ", strings.Join(h.From, " "), strings.Join(h.To[:min(len(h.To), 3)], " "), roles, events, h.Evidence)
 	switch {
 	case h.Evidence == hotline.HitListed:
 		return text + "weak: the address stands on lists, which say nothing of what it did"

@@ -237,7 +237,7 @@ func hitLine(h *hotline.Hit) string {
 	}
 	roles := ""
 	if !h.RolesConfirmed {
-		roles = ", roles unconfirmed"
+		roles = ", direction unconfirmed"
 	}
 	return fmt.Sprintf("%s %s%s %s → %s%s ×%d %s: %s", h.Direction, h.Evidence, roles, more(h.From, h.FromTotal), more(h.To, h.ToTotal), port,
 		h.Count, h.Protocol, h.Signatures[0])
