@@ -65,7 +65,8 @@ func (s *State) settle(c *Case, t hotline.Time) {
 // It runs after the deadlines before a command and before the command itself,
 // so that a replay, which sees deadlines and commands apart, forgets at the
 // same point of the log. It never looks at the time of the command: a refused
-// one makes no entry, so nothing may be forgotten because of it.
+// one makes no entry, so nothing may be forgotten because of it. A projection
+// forgets no case: it does not see what keeps one open towards a third party.
 func (s *State) forget(t hotline.Time) {
 	s.recent.forget(t)
 	for _, p := range s.pairs {
@@ -80,7 +81,7 @@ func (s *State) forget(t hotline.Time) {
 	n := 0
 	for n < len(s.settling) && s.settling[n].Until < t {
 		c := s.cases[s.settling[n].Key]
-		if c != nil && len(c.Duties) == 0 && c.Touched+hotline.Time(hotline.SettledMemory.Milliseconds()) < t && !s.waits(c) {
+		if c != nil && s.only == nil && len(c.Duties) == 0 && c.Touched+hotline.Time(hotline.SettledMemory.Milliseconds()) < t && !s.waits(c) {
 			delete(s.cases, s.settling[n].Key)
 		}
 		n++

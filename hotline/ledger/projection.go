@@ -144,8 +144,14 @@ func (r *Replay) assume(e *hotline.Entry, content any) {
 		}
 	case *hotline.Received:
 		st, err := hotline.Parse(x.Statement)
-		if err == nil && st.Header.Case != nil && (x.Code == "" || x.Code == hotline.CodeStatus) {
+		if err != nil || st.Header.Case == nil {
+			return
+		}
+		switch x.Code {
+		case "", hotline.CodeStatus:
 			r.assumeCase(e, st, x.Code)
+		case hotline.CodeCase:
+			r.assumeForgotten(st.Header.Case, e.Time)
 		}
 	}
 }
@@ -202,6 +208,15 @@ func (r *Replay) assumeCase(e *hotline.Entry, st *hotline.Statement, code hotlin
 	}
 	s.cases[h.Case.Key()] = &Case{ID: *h.Case, Status: status, Precedence: h.Precedence, Stage: Concerned, Opened: e.Time,
 		Touched: e.Time, Parties: []hotline.Party{h.From}}
+}
+
+// assumeForgotten forgets a case that was settled for so long that the log may
+// have forgotten it.
+func (r *Replay) assumeForgotten(id *hotline.CaseID, t hotline.Time) {
+	k := r.s.caseOf(id)
+	if k != nil && len(k.Duties) == 0 && k.Touched+hotline.Time(hotline.SettledMemory.Milliseconds()) < t {
+		delete(r.s.cases, id.Key())
+	}
 }
 
 // numberAsGiven takes the number of a clock within a case as given: clocks of
