@@ -367,6 +367,25 @@ func (w *Network) Ready(ctx context.Context) error {
 	return nil
 }
 
+// Leader waits until the party's group has a leader other than but (nil: any), by the word of another node than that, and returns it.
+func (p *Party) Leader(ctx context.Context, but *Node) (*Node, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, waitLimit, errors.New("the time is over"))
+	defer cancel()
+	for {
+		s, err := p.Officer("U1").Status(ctx)
+		if err == nil && s.Leader != "" && (but == nil || s.Leader != but.Name && s.Node != but.Name) {
+			for _, n := range p.Nodes {
+				if n.Name == s.Leader {
+					return n, nil
+				}
+			}
+		}
+		if wait(ctx, statusPause); ctx.Err() != nil {
+			return nil, fmt.Errorf("%s has no new leader: %w", p.Code, errors.Join(err, context.Cause(ctx)))
+		}
+	}
+}
+
 // missing says what a party still lacks; empty: nothing.
 func (w *Network) missing(p *Party, s *desk.StatusView) string {
 	switch {

@@ -12,10 +12,11 @@ import (
 	"example.org/hotline/testnet"
 )
 
-// TestMain lets the test's own executable be the process of a node.
+// TestMain lets the test's own executable be the process of a node, or of a network that is to be killed.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 3 && os.Args[1] == "node" {
-		if err := testnet.RunNode(os.Args[2]); err != nil {
+	roles := map[string]func(string) error{"node": testnet.RunNode, hold: holdNetwork}
+	if len(os.Args) == 3 && roles[os.Args[1]] != nil {
+		if err := roles[os.Args[1]](os.Args[2]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

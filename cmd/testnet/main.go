@@ -108,7 +108,10 @@ func (u *up) run(ctx context.Context, out, errOut io.Writer) error {
 	}
 	fmt.Fprintf(people, "everything of this network lies in %s\n", w.Dir)
 	err = u.live(ctx, w, begin, out, people)
-	if err != nil && ctx.Err() == nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		err = errors.New("interrupted before the story was over")
+	case err != nil:
 		fmt.Fprintf(errOut, "\n%s", w.Tails())
 	}
 	if err = errors.Join(err, w.Close()); err != nil {
