@@ -61,7 +61,8 @@ func atDeskFailure(err error) error {
 	case errors.Is(err, context.Canceled):
 		return &failure{exit: exitRefused, Code: string(codeStopped), Text: "stopped", Next: "see hotline inbox for what was done"}
 	case errors.As(err, &r) && r.Code == hotline.CodeUnknown:
-		return &failure{exit: exitUnknown, Code: string(r.Code), Text: printable(r.Text), Next: "run hotline retry: it asks again with the same id"}
+		return &failure{exit: exitUnknown, Code: string(r.Code), Text: printable(r.Text),
+			Next: "look whether it was done; for a statement run hotline retry: it asks again with the same id"}
 	case errors.As(err, &r) && deskMoves[r.Code] != "":
 		text := strings.Replace(err.Error(), r.Error(), r.Text, 1)
 		return &failure{exit: exitRefused, Code: string(r.Code), Text: printable(text), Next: deskMoves[r.Code]}
