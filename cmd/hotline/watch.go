@@ -37,6 +37,12 @@ func newWatchCmd(a *app) *cobra.Command {
 			w := &watch{seat: s, tick: time.NewTicker(time.Second).C}
 			if f, ok := s.out.(*os.File); ok && !s.json {
 				w.live = term.IsTerminal(int(f.Fd()))
+				w.width = func() int {
+					if columns, _, err := term.GetSize(int(f.Fd())); err == nil {
+						return columns
+					}
+					return 0
+				}
 			}
 			return w.run(ctx)
 		}),
@@ -48,6 +54,8 @@ type watch struct {
 	*seat
 	tick <-chan time.Time // once a second
 	live bool             // the output is a terminal: the last line is drawn anew
+	// width is the terminal's, or 0: a countdown that wraps could not be drawn anew.
+	width func() int
 
 	open []desk.DutyView // acknowledgements that are owed here, the earliest deadline first
 	rang time.Time
@@ -200,9 +208,13 @@ func (w *watch) line(format string, args ...any) {
 }
 
 func (w *watch) redraw(text string) {
-	if w.live {
-		fmt.Fprint(w.out, eraseLine+text)
+	if !w.live {
+		return
 	}
+	if n := w.width() - 1; n > 0 && len(text) > n {
+		text = text[:n] // of ASCII alone
+	}
+	fmt.Fprint(w.out, eraseLine+text)
 }
 
 func (w *watch) endLine() {
