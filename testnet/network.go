@@ -22,6 +22,7 @@ import (
 	"example.org/hotline/hotline/desk"
 	"example.org/hotline/ops/ceremony"
 	"example.org/hotline/ops/config"
+	"example.org/hotline/ops/sensor"
 )
 
 // MaxParties bounds a network: codes are XA to XZ, and every node is a process.
@@ -79,18 +80,21 @@ var posts = []struct {
 }
 
 // New makes keys, a convention that every party signs, a directory for each, and the configuration of every node. No process runs yet.
-func New(opt Options) (w *Network, err error) {
+func New(opt Options) (*Network, error) {
 	if opt.Parties < 2 || opt.Parties > MaxParties {
 		return nil, fmt.Errorf("%d parties: choose 2 to %d", opt.Parties, MaxParties)
 	}
 	if !slices.Contains([]int{1, 3, 5}, opt.Nodes) {
 		return nil, fmt.Errorf("%d nodes a party: choose 1, 3 or 5", opt.Nodes)
 	}
+	if _, err := sensor.NewPrefixes(opt.Territory); err != nil {
+		return nil, err
+	}
 	dir, err := emptyDir(opt.Dir)
 	if err != nil {
 		return nil, err
 	}
-	w = &Network{Dir: dir, Documents: &ceremony.Documents{}, passphraseFile: filepath.Join(dir, "passphrase"), program: opt.Program,
+	w := &Network{Dir: dir, Documents: &ceremony.Documents{}, passphraseFile: filepath.Join(dir, "passphrase"), program: opt.Program,
 		failed: make(chan error, 1)}
 	if len(w.program) == 0 {
 		self, err := os.Executable()

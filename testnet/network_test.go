@@ -31,6 +31,7 @@ func TestNewRefusesWhatCannotBe(t *testing.T) {
 		"27 parties: choose 2 to 26": {Dir: t.TempDir(), Parties: 27, Nodes: 1, Terms: testnet.DemoTerms()},
 		"2 nodes a party: choose":    {Dir: t.TempDir(), Parties: 2, Nodes: 2, Terms: testnet.DemoTerms()},
 		"is not empty":               {Dir: full, Parties: 2, Nodes: 1, Terms: testnet.DemoTerms()},
+		"is not in CIDR notation":    {Dir: t.TempDir(), Parties: 2, Nodes: 1, Terms: testnet.DemoTerms(), Territory: []string{"here"}},
 		"0 ms, 1 s to 90 days":       {Dir: t.TempDir(), Parties: 2, Nodes: 1},
 	} {
 		if _, err := testnet.New(opt); err == nil || !strings.Contains(err.Error(), want) {

@@ -96,33 +96,52 @@ func (u *up) run(ctx context.Context, out, errOut io.Writer) error {
 	if u.json {
 		people = errOut
 	}
-	if u.dir == "" {
-		var err error
-		if u.dir, err = os.MkdirTemp("", "hotline-testnet-"); err != nil {
-			return &failure{exitFailed, err}
+	if u.detections != "" {
+		if _, err := os.Stat(u.detections); err != nil {
+			return fmt.Errorf("--detections: %w", err)
 		}
 	}
-	w, err := testnet.New(testnet.Options{Dir: u.dir, Parties: u.parties, Nodes: u.nodes, Terms: testnet.DemoTerms(), Territory: u.territory})
+	w, err := u.make()
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(people, "everything of this network lies in %s\n", w.Dir)
 	err = u.live(ctx, w, begin, out, people)
+	interrupted := err != nil && ctx.Err() != nil
 	switch {
-	case err != nil && ctx.Err() != nil:
+	case interrupted:
 		err = errors.New("interrupted before the story was over")
 	case err != nil:
 		fmt.Fprintf(errOut, "\n%s", w.Tails())
 	}
-	if err = errors.Join(err, w.Close()); err != nil {
-		return &failure{exitFailed, fmt.Errorf("%w; keys and logs of the nodes are left in %s", err, w.Dir)}
+	closed := w.Close()
+	remove := u.once && !u.keep && closed == nil && (err == nil || interrupted)
+	if err = errors.Join(err, closed); err != nil && !remove {
+		err = fmt.Errorf("%w; keys and logs of the nodes are left in %s", err, w.Dir)
 	}
-	if u.once && !u.keep {
-		if err := os.RemoveAll(w.Dir); err != nil {
-			return &failure{exitFailed, err}
-		}
+	if remove {
+		err = errors.Join(err, os.RemoveAll(w.Dir))
+	}
+	if err != nil {
+		return &failure{exitFailed, err}
 	}
 	return nil
+}
+
+// make makes the network, in a temporary directory if none was named.
+func (u *up) make() (*testnet.Network, error) {
+	dir := u.dir
+	if dir == "" {
+		var err error
+		if dir, err = os.MkdirTemp("", "hotline-testnet-"); err != nil {
+			return nil, &failure{exitFailed, err}
+		}
+	}
+	w, err := testnet.New(testnet.Options{Dir: dir, Parties: u.parties, Nodes: u.nodes, Terms: testnet.DemoTerms(), Territory: u.territory})
+	if err != nil && u.dir == "" {
+		err = errors.Join(err, os.RemoveAll(dir))
+	}
+	return w, err
 }
 
 // live runs the network: the story, and then whatever people try.
