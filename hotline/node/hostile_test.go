@@ -67,7 +67,12 @@ func (s *stranger) Dial(ctx context.Context, n hotline.Node) (*quic.Conn, error)
 // meet starts the node of XA and a stranger with the keys of XB.
 func meet(t *testing.T, change func(a, b *party)) (*network, *stranger) {
 	t.Helper()
-	w := prepare(t, hotlinetest.Terms("crisis"), 1, "XA", "XB", "XC")
+	return meetGroup(t, 1, change)
+}
+
+func meetGroup(t *testing.T, size int, change func(a, b *party)) (*network, *stranger) {
+	t.Helper()
+	w := prepare(t, hotlinetest.Terms("crisis"), size, "XA", "XB", "XC")
 	a, b := w.parties["XA"], w.parties["XB"]
 	if change != nil {
 		change(a, b)
@@ -95,10 +100,15 @@ func meet(t *testing.T, change func(a, b *party)) (*network, *stranger) {
 // say sends a delivery and returns the answer.
 func (s *stranger) say(t *testing.T, d *link.Delivery) *link.Answer {
 	t.Helper()
+	return s.sayBy(t, 0, d)
+}
+
+func (s *stranger) sayBy(t *testing.T, path int, d *link.Delivery) *link.Answer {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
 	for ctx.Err() == nil {
-		a, err := s.line.Ask(ctx, "XA", 0, false, &link.Question{Deliver: d})
+		a, err := s.line.Ask(ctx, "XA", path, false, &link.Question{Deliver: d})
 		if err == nil && a.Code != hotline.CodeBusy && a.Code != hotline.CodeNotLeader {
 			return a
 		}

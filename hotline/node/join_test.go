@@ -17,8 +17,11 @@ func TestNewNodeFetchesHistoryAndGetsItsVote(t *testing.T) {
 	p.cfgs[0].Group.SnapshotEvery = 16
 	w.startAll(p)
 	w.ready()
-	for range 80 { // several snapshots, so that the log alone does not reach back
+	for range 80 { // more than stays in the log behind the snapshot
 		p.submit(t, 0, p.Text(now(), "XB", "words"))
+	}
+	if err := p.nodes[0].SnapshotNow(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 	page := p.Page(2)
 	page.Issued = now()

@@ -1,0 +1,210 @@
+package node_test
+
+import (
+	"bytes"
+	"context"
+	"testing"
+	"time"
+
+	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/desk"
+	"example.org/hotline/hotline/hotlinetest"
+)
+
+// sit opens an officer's desk at a party's nodes.
+func (p *party) sit(t *testing.T, post string) (*desk.Client, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	var nodes []desk.Node
+	for _, n := range p.page.Nodes {
+		nodes = append(nodes, desk.Node{Name: n.Name, Addr: n.Addr, Key: n.Key})
+	}
+	c, err := desk.Dial(ctx, p.Officer(post), nodes)
+	if err == nil {
+		t.Cleanup(c.Close)
+	}
+	return c, err
+}
+
+// served says why an officer gets no answer at a desk, or nil. In TLS 1.3 the
+// officer's side of a handshake may be over before the node has judged the key.
+func (p *party) served(t *testing.T, post string) error {
+	t.Helper()
+	c, err := p.sit(t, post)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	_, err = c.Do(ctx, &desk.Request{Status: &desk.StatusRequest{}})
+	return err
+}
+
+// revoke publishes the party's next directory, in which a post is revoked.
+func (p *party) revoke(t *testing.T, number uint64, post string) {
+	t.Helper()
+	page := p.Page(number)
+	page.Nodes, page.Issued = p.page.Nodes, now()
+	for i := range page.Officers {
+		if page.Officers[i].Name == p.Name(post) {
+			page.Officers[i].Revoked = now()
+		}
+	}
+	p.publish(t, p.SignDirectory(page))
+}
+
+// Promise: a revoked officer's open desk ends at once, and does not open again;
+// the others' desks stay.
+func TestRevokedOfficersDeskEnds(t *testing.T) {
+	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
+	w.ready()
+	p := w.parties["XA"]
+	revoked, err := p.sit(t, "O1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := p.sit(t, "O2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- revoked.Stream(t.Context(), &desk.Request{Watch: &desk.WatchRequest{}}, func(r *desk.Reply) error {
+			if r.Event != nil && r.Event.Type == desk.EventBegin {
+				close(begun)
+			}
+			return nil
+		})
+	}()
+	<-begun
+	p.revoke(t, 2, "O1")
+	select {
+	case err := <-ended:
+		if err == nil {
+			t.Error("the stream ended as if all were well")
+		}
+	case <-time.After(deadline):
+		t.Fatal("the revoked officer's desk is still open")
+	}
+	if err := p.served(t, "O1"); err == nil {
+		t.Error("the revoked officer's desk opens again")
+	}
+	if _, err := other.Do(t.Context(), &desk.Request{Status: &desk.StatusRequest{}}); err != nil {
+		t.Errorf("another officer's desk: %v", err)
+	}
+}
+
+// Promise: a node that restarts from a snapshot follows the documents in it, not
+// the older ones of its documents directory: who was revoked stays out.
+func TestRestartFromSnapshotKeepsRevokedOfficersOut(t *testing.T) {
+	w := prepare(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
+	p := w.parties["XA"]
+	p.cfgs[0].Group.SnapshotEvery = 16
+	w.startAll(p)
+	w.ready()
+	p.revoke(t, 2, "O1")
+	for range 40 { // so that the log behind the snapshot does not reach back
+		p.submit(t, 0, p.By(p.Header(hotline.KindText, now(), hotlinetest.To("XB")), &hotline.Note{Text: "words"}, "O2"))
+	}
+	if err := p.nodes[0].SnapshotNow(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.stop(t, 0)
+	p.nodes = nil
+	w.startAll(p)
+	if err := p.served(t, "O2"); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.served(t, "O1"); err == nil {
+		t.Error("after the restart the revoked officer's desk opens")
+	}
+}
+
+// Promise: a desk that does not read is told how many events it lost, and no
+// other work waits for it.
+func TestSlowWatcherIsToldWhatItLost(t *testing.T) {
+	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
+	w.ready()
+	p := w.parties["XA"]
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	read := make(chan desk.Event)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = p.nodes[0].Handle(ctx, desk.Officer{Roles: hotline.Roles}, &desk.Request{Watch: &desk.WatchRequest{}}, func(r *desk.Reply) error {
+			select {
+			case read <- *r.Event:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+	}()
+	if e := <-read; e.Type != desk.EventBegin {
+		t.Fatalf("the first event is %s", e.Type)
+	}
+	var last hotline.ID
+	const made = 400 // more than any queue holds
+	for range made {
+		st := p.Detection(now())
+		p.submit(t, 0, st)
+		last = st.ID
+	}
+	var seen, lost uint64
+	for lost == 0 {
+		switch e := wait(t, read, func(desk.Event) bool { return true }); {
+		case e.Type == desk.EventLost:
+			lost += e.Index
+		case e.Type == desk.EventAccepted && e.Kind == hotline.KindDetection:
+			seen++
+			if e.ID == last {
+				t.Error("the newest event came although events before it were lost and not told")
+			}
+		}
+	}
+	if seen+lost < made {
+		t.Errorf("%d events seen and %d told as lost, of at least %d", seen, lost, made)
+	}
+	after := p.Detection(now())
+	p.submit(t, 0, after)
+	wait(t, read, func(e desk.Event) bool { return e.ID == after.ID })
+	cancel()
+	<-done
+}
+
+// Promise: what no node could read back is never committed. One command beyond
+// the bound would otherwise stop every node of the group, for ever.
+func TestOversizedCommandIsRefusedBeforeItIsCommitted(t *testing.T) {
+	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
+	w.ready()
+	p := w.parties["XA"]
+	good := p.SignDirectory(p.page)
+	for name, r := range map[string]*desk.Request{
+		"document": {Publish: &desk.PublishRequest{Document: append(bytes.Clone(good), make([]byte, 60<<10)...)}},
+		"key":      {Dismiss: &desk.DismissRequest{Key: string(bytes.Repeat([]byte("a"), 60<<10))}},
+		"utf-8":    {Dismiss: &desk.DismissRequest{Key: "\xff\xfe"}},
+	} {
+		if _, err := p.ask(t, 0, r); err == nil {
+			t.Errorf("%s is accepted", name)
+		}
+	}
+	p.submit(t, 0, p.Text(now(), "XB", "the group still works"))
+}
+
+// Promise: a receipt asked for again has the same bytes, from whichever node of
+// the group, though only one of them leads.
+func TestReceiptIsTheSameFromEveryNode(t *testing.T) {
+	w, s := meetGroup(t, 3, nil)
+	d := delivery(s.enter(s.Text(now(), "XA", "words"), now()))
+	first := s.sayBy(t, 0, d)
+	if first.Code != "" || len(first.Receipt) == 0 {
+		t.Fatalf("answered %q (%s)", first.Code, first.Text)
+	}
+	for path := range w.parties["XA"].nodes {
+		if a := s.sayBy(t, path, d); a.Code != "" || !bytes.Equal(a.Receipt, first.Receipt) {
+			t.Errorf("node %d answers %q (%s); receipts equal: %v", path+1, a.Code, a.Text, bytes.Equal(a.Receipt, first.Receipt))
+		}
+	}
+}
