@@ -56,6 +56,7 @@ func TestNodeThatDiesIsReported(t *testing.T) {
 // TestGroupGoesOnWithoutALostNode defends the machinery of faults: a node can be killed, started again, frozen and thawed, and what the
 // group needs of it shows each time.
 func TestGroupGoesOnWithoutALostNode(t *testing.T) {
+	t.Parallel() // it waits for clocks most of the time
 	if testing.Short() {
 		t.Skip("starts six processes and waits for elections")
 	}

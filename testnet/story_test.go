@@ -118,6 +118,7 @@ type report struct {
 // TestStoryLeavesExactlyItsLapses defends the first thing that anybody runs: three parties of real processes warn each other, and what
 // the auditor observes is the two lapses of the story, each in the log of whoever lapsed.
 func TestStoryLeavesExactlyItsLapses(t *testing.T) {
+	t.Parallel() // it waits for clocks most of the time
 	if testing.Short() {
 		t.Skip("starts nine processes for half a minute")
 	}
@@ -181,6 +182,7 @@ func checkStatements(t *testing.T, r *report) {
 // TestRecordedFeedLeadsToItsConclusions defends the reading of a real sensor's feed: what was recorded leads to the conclusions that are
 // written down beside it, by way of the whole network. Two parties of one node are enough for that.
 func TestRecordedFeedLeadsToItsConclusions(t *testing.T) {
+	t.Parallel() // it waits for clocks most of the time
 	const feed = "../../shared/data/detections/suricata-eve.ndjson"
 	if _, err := os.Stat(feed); err != nil {
 		if os.Getenv("HOTLINE_SHARED_REQUIRED") != "" {
