@@ -63,17 +63,17 @@ func TestInboxNeverExceedsItsRate(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rate, burst := rapid.IntRange(1, 300).Draw(t, "rate"), rapid.IntRange(1, 50).Draw(t, "burst")
 		b := NewInbox(rate, burst)
-		now, passed := hotline.Time(0), 0
-		for now < 2000 {
+		clock, passed := hotline.Time(0), 0
+		for clock < 2000 {
 			for range rapid.IntRange(0, 40).Draw(t, "streams") {
 				b.Arrive()
-				if b.Charge(rapid.Bool().Draw(t, "flash"), now) {
+				if b.Charge(rapid.Bool().Draw(t, "flash"), clock) {
 					passed++
 				}
 			}
-			now += hotline.Time(rapid.IntRange(1, 200).Draw(t, "ms"))
-			if limit := burst + rate*int(now)/1000 + 1; passed > limit {
-				t.Fatalf("%d passed in %d ms, at most %d", passed, now, limit)
+			clock += hotline.Time(rapid.IntRange(1, 200).Draw(t, "ms"))
+			if limit := burst + rate*int(clock)/1000 + 1; passed > limit {
+				t.Fatalf("%d passed in %d ms, at most %d", passed, clock, limit)
 			}
 		}
 	})

@@ -297,6 +297,7 @@ func TestPeerRestartIsRedialled(t *testing.T) {
 	again := newStation(t, "XB", "XB-1", addr, 1)
 	again.peer(a)
 	a.awaitDialled(t, "XB")
+	a.awaitUp(t, "XB", 0, true)
 	mustReceipt(t, a, "XB", "after", "receipt")
 }
 

@@ -127,7 +127,7 @@ func (x *errands) recheck() {
 	})
 }
 
-// askOf returns what an entry asks for now; nil if it no longer does.
+// askOf returns what an entry asks for at present; nil if it no longer does.
 func (n *Node) askOf(e errand) (a *ledger.Ask) {
 	n.machine.view(func(s *ledger.State) {
 		list := s.Asks()
