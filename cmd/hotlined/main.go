@@ -90,7 +90,7 @@ func check(out io.Writer, path string) error {
 	if err != nil {
 		return err
 	}
-	docs, err := ceremony.LoadDocuments(cfg.Documents, hotline.ID{})
+	docs, err := ceremony.LoadDocuments(cfg.Documents, cfg.Pin())
 	if err != nil {
 		return err
 	}

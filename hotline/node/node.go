@@ -105,7 +105,7 @@ func Open(cfg *config.Config, opt Options) (*Node, error) {
 
 func (n *Node) open() (err error) {
 	party := hotline.Party(n.cfg.Party)
-	if n.docs, err = ceremony.LoadDocuments(n.cfg.Documents, hotline.ID{}); err != nil {
+	if n.docs, err = ceremony.LoadDocuments(n.cfg.Documents, n.cfg.Pin()); err != nil {
 		return fmt.Errorf("documents: %w", err)
 	}
 	if n.keys, err = loadKeys(n.cfg.Keys.Dir, n.opt.Passphrase); err != nil {

@@ -23,13 +23,12 @@ const MaxFile = 1 << 20
 // Config is the whole configuration of one node. Field tags: toml is the key, doc the comment in the example file, example the
 // value that the example file shows for a key that has no default. Nothing is reloaded: a change needs a restart.
 type Config struct {
-	Party     string   `toml:"party" example:"XA" doc:"Code of the party that this node belongs to, as in the convention: 2 to 8 upper-case letters and digits, beginning with a letter."`
-	Node      string   `toml:"node" example:"XA-1" doc:"Name of this node, as in the party's directory: the party's code, a hyphen, and upper-case letters, digits and hyphens. No two nodes share a name, and a wiped node returns under a new one."`
-	Data      string   `toml:"data" doc:"Directory of the node's own state: Raft log, ledger, triage queue. It belongs to this node alone, on a disk that keeps what it has synced. A relative path here and below is taken from the directory of this file."`
-	Listen    string   `toml:"listen" doc:"IP address and UDP port on which this node answers other parties, its own group and officers. [::] is every address of both families. Names are not allowed: the line must work without a name service."`
-	Advertise string   `toml:"advertise" doc:"IP address and UDP port under which others reach this node, if it differs from listen, as behind an address translator. Empty: the address in the directory of the party is right."`
-	Documents string   `toml:"documents" example:"/etc/hotline/documents" doc:"Directory that holds the signed convention and the signed directories of all parties. What a node learns later it keeps in its data directory; this is what it starts from."`
-	Territory []string `toml:"territory" doc:"Networks of the party in CIDR notation, such as [\"198.51.100.0/24\", \"2001:db8:1::/48\"]. They alone decide what counts as having left the party's territory. Empty: sensor hits have no direction."`
+	Party      string `toml:"party" example:"XA" doc:"Code of the party that this node belongs to, as in the convention: 2 to 8 upper-case letters and digits, beginning with a letter."`
+	Node       string `toml:"node" example:"XA-1" doc:"Name of this node, as in the party's directory: the party's code, a hyphen, and upper-case letters, digits and hyphens. No two nodes share a name, and a wiped node returns under a new one."`
+	Data       string `toml:"data" doc:"Directory of the node's own state: Raft log, ledger, triage queue. It belongs to this node alone, on a disk that keeps what it has synced. A relative path here and below is taken from the directory of this file."`
+	Listen     string `toml:"listen" doc:"IP address and UDP port on which this node answers other parties, its own group and officers. [::] is every address of both families. Names are not allowed: the line must work without a name service."`
+	Documents  string `toml:"documents" example:"/etc/hotline/documents" doc:"Directory that holds the signed convention and the signed directories of all parties. What a node learns later it keeps in its ledger; this is what it starts from."`
+	Convention string `toml:"convention" doc:"Id of the convention, 64 hexadecimal digits, as hotline convention show tells it. A node with documents of any other does not start. Empty: whatever convention the documents directory holds is believed."`
 
 	Keys    Keys    `toml:"keys" doc:"Keys of this node and of its group. An officer's key is never kept here."`
 	Group   Group   `toml:"group" doc:"Replication between the nodes of the party. Every node of a group must have the same durations."`

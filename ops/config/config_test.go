@@ -52,7 +52,6 @@ func TestExampleFileMeansTheDefaults(t *testing.T) {
 		t.Errorf("as it stands: %v\ngot  %+v\nwant %+v", err, got, want)
 	}
 	full := regexp.MustCompile(`(?m)^# (\w+ = )`).ReplaceAll(example, []byte("$1"))
-	want.Territory = []string{}
 	got, err = Parse(full)
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("uncommented: %v\ngot  %+v\nwant %+v", err, got, want)
@@ -129,10 +128,8 @@ func TestEveryRuleHasItsMessage(t *testing.T) {
 		{func(c *Config) { c.Listen = "hotline.example.org:1" }, "listen: \"hotline.example.org:1\" is not an IP address"},
 		{func(c *Config) { c.Listen = "127.0.0.1:0" }, "listen: \"127.0.0.1:0\" leaves the port open"},
 		{func(c *Config) { c.Listen = "[::ffff:127.0.0.1]:9" }, "IPv6 clothes"},
-		{func(c *Config) { c.Advertise = "x" }, "advertise: \"x\" is not an IP address"},
-		{func(c *Config) { c.Advertise = "[::]:4870" }, "advertise: \"[::]:4870\" is no address that others can reach"},
 		{func(c *Config) { c.Documents = "" }, "documents: missing"},
-		{func(c *Config) { c.Territory = []string{"198.51.100.1/24"} }, "territory: territory prefix \"198.51.100.1/24\" has bits"},
+		{func(c *Config) { c.Convention = "12ab" }, "convention: \"12ab\" is not the id of a convention"},
 		{func(c *Config) { c.Keys.Dir = "" }, "keys.dir: missing"},
 		{func(c *Config) { c.Keys.Passphrase = "" }, "keys.passphrase: \"\" is no source"},
 		{func(c *Config) { c.Keys.Passphrase = "file:" }, "keys.passphrase:"},

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -9,7 +10,6 @@ import (
 	"time"
 
 	"example.org/hotline/hotline"
-	"example.org/hotline/ops/sensor"
 )
 
 // Bounds of the values that have any.
@@ -41,13 +41,15 @@ var rules = []rule{
 	{"node", checkNode},
 	{"data", func(c *Config) string { return required(c.Data, "the directory of the node's state") }},
 	{"listen", func(c *Config) string { return checkAddress(c.Listen, "[::]:4870") }},
-	{"advertise", checkAdvertise},
 	{"documents", func(c *Config) string {
 		return required(c.Documents, "the directory with the convention and the directories of all parties")
 	}},
-	{"territory", func(c *Config) string {
-		if _, err := sensor.NewPrefixes(c.Territory); err != nil {
-			return err.Error()
+	{"convention", func(c *Config) string {
+		if c.Convention == "" {
+			return ""
+		}
+		if b, err := hex.DecodeString(c.Convention); err != nil || len(b) != 32 {
+			return fmt.Sprintf("%q is not the id of a convention: write its 64 hexadecimal digits", c.Convention)
 		}
 		return ""
 	}},
@@ -112,19 +114,6 @@ func checkAddress(text, like string) string {
 	return ""
 }
 
-func checkAdvertise(c *Config) string {
-	if c.Advertise == "" {
-		return ""
-	}
-	if text := checkAddress(c.Advertise, "198.51.100.10:4870"); text != "" {
-		return text
-	}
-	if addr := netip.MustParseAddrPort(c.Advertise).Addr(); addr.IsUnspecified() || addr.IsMulticast() {
-		return fmt.Sprintf("%q is no address that others can reach: write the one that they use", c.Advertise)
-	}
-	return ""
-}
-
 func checkPassphrase(c *Config) string {
 	kind, rest, named := strings.Cut(c.Keys.Passphrase, ":")
 	switch {
@@ -173,4 +162,13 @@ func between[T int | uint64 | time.Duration](value, low, high T) string {
 		return fmt.Sprintf("%v is out of bounds: choose %v to %v", value, low, high)
 	}
 	return ""
+}
+
+// Pin is the id of the convention that the documents must be of; zero where none is configured.
+func (c *Config) Pin() (id hotline.ID) {
+	b, err := hex.DecodeString(c.Convention)
+	if err == nil && len(b) == len(id) {
+		id = hotline.ID(b)
+	}
+	return id
 }
