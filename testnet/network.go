@@ -312,7 +312,7 @@ const patience = time.Second
 func (w *Network) configOf(p *Party, n *Node) *config.Config {
 	c := config.Default()
 	c.Party, c.Node, c.Data, c.Listen = string(p.Code), n.Name, filepath.Join(n.dir, "data"), n.Addr
-	c.Documents, c.Territory = filepath.Join(w.Dir, "documents"), p.territory
+	c.Documents = filepath.Join(w.Dir, "documents")
 	c.Keys = config.Keys{Dir: n.keyDir(), Passphrase: "file:" + w.passphraseFile}
 	c.Group.Heartbeat, c.Group.Election = config.Duration{Duration: patience}, config.Duration{Duration: patience}
 	return c
