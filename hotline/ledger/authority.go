@@ -13,7 +13,7 @@ func mayAuthor(st *hotline.Statement, d *hotline.SignedDirectory, t hotline.Time
 	rules := h.Kind.Rules()
 	switch rules.Class {
 	case hotline.ByGroup:
-		if h.Authors[0] != d.Service.ID() {
+		if h.Authors[0] != d.ServiceID() {
 			return hotline.Refuse(hotline.CodeUnknownKey, "%s is not signed by the service key of directory %d", rules.Name, d.Number)
 		}
 		return nil
@@ -56,7 +56,7 @@ func mayOfficers(h *hotline.Header, rules *hotline.Rules, d *hotline.SignedDirec
 // of the authors sign.
 func revokedSince(st *hotline.Statement, newest *hotline.SignedDirectory) bool {
 	if st.Header.Kind.Rules().Class == hotline.ByGroup {
-		return st.Header.Authors[0] != newest.Service.ID()
+		return st.Header.Authors[0] != newest.ServiceID()
 	}
 	for _, key := range st.Header.Authors {
 		if o := newest.Officer(key); o == nil || o.Revoked != 0 {

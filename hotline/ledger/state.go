@@ -318,7 +318,7 @@ func (s *State) Outbox(p hotline.Party) []*Sent {
 func (s *State) Key(p hotline.Party, id keys.ID) (keys.Public, bool) {
 	list := s.directories[p]
 	for i := len(list) - 1; i >= 0; i-- {
-		if list[i].Service.ID() == id {
+		if list[i].ServiceID() == id {
 			return list[i].Service, true
 		}
 		if o := list[i].Officer(id); o != nil {
