@@ -220,7 +220,22 @@ func (d *Directory) Node(name string) *Node {
 type SignedDirectory struct {
 	Directory
 	Raw []byte
+
+	byKey     map[keys.ID]int // an officer's place; hashing every key for every signature would cost more than the look-up is worth
+	serviceID keys.ID
 }
+
+// Officer finds an officer by key.
+func (d *SignedDirectory) Officer(key keys.ID) *Officer {
+	i, ok := d.byKey[key]
+	if !ok {
+		return nil
+	}
+	return &d.Officers[i]
+}
+
+// ServiceID is the id of the service key.
+func (d *SignedDirectory) ServiceID() keys.ID { return d.serviceID }
 
 // ParseDirectory decodes and verifies a directory under the party's root key
 // in the convention. Whether its number and keys fit what is already known is
@@ -262,7 +277,11 @@ func ParseDirectory(raw []byte, c *SignedConvention) (*SignedDirectory, error) {
 			}
 		}
 	}
-	return &SignedDirectory{Directory: *d, Raw: raw}, nil
+	signed := &SignedDirectory{Directory: *d, Raw: raw, byKey: make(map[keys.ID]int, len(d.Officers)), serviceID: d.Service.ID()}
+	for i := range d.Officers {
+		signed.byKey[d.Officers[i].Key.ID()] = i
+	}
+	return signed, nil
 }
 
 // DirectoryHeader is the header under which root signs d.
