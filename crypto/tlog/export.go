@@ -53,32 +53,36 @@ func (s *Store) Export(w func(path string, data []byte) error, size uint64) erro
 // Scrub reads all files again that hold the entries from..to-1, whole bundles at
 // a time: it computes leaf hashes from the entries and tile hashes from the
 // leaves up to the root in memory, and checks the mark. ErrCorrupt names the
-// place. It may run beside Append and Sync; call it for parts of the log to spread
-// the load.
-func (s *Store) Scrub(from, to uint64) error {
+// place. It may run beside Append and Sync, not beside Truncate; call it for parts
+// of the log to spread the load. It returns how many bytes of entries it read.
+func (s *Store) Scrub(from, to uint64) (read int64, err error) {
 	mark, err := s.readMark()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	v := s.view.Load()
 	if from > to || to > v.edge.size {
-		return fmt.Errorf("scrub entries %d to %d: the log has %d", from, to, v.edge.size)
+		return 0, fmt.Errorf("scrub entries %d to %d: the log has %d", from, to, v.edge.size)
 	}
 	root, err := s.RootAt(mark.size)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if root != mark.root() {
-		return corrupt(markPath, "does not have the root of size %d", mark.size)
+		return 0, corrupt(markPath, "does not have the root of size %d", mark.size)
 	}
 	if from == to {
-		return nil
+		return 0, nil
 	}
 	for n := from / tileWidth; n <= (to-1)/tileWidth; n++ {
 		width := int(min(v.edge.size-n*tileWidth, tileWidth))
-		if err := s.scanBundle(v, n, 0, width, func(uint64, []byte) error { return nil }); err != nil {
-			return err
+		err := s.scanBundle(v, n, 0, width, func(_ uint64, entry []byte) error {
+			read += recordSize(entry)
+			return nil
+		})
+		if err != nil {
+			return read, err
 		}
 	}
-	return nil
+	return read, nil
 }

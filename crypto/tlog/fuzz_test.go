@@ -30,7 +30,7 @@ func FuzzEdge(f *testing.F) {
 			return
 		}
 		size, root := s.Size(), s.Root()
-		if err := s.Scrub(0, size); err != nil {
+		if _, err := s.Scrub(0, size); err != nil {
 			t.Fatal(err)
 		}
 		closeStore(t, s)

@@ -9,6 +9,7 @@ import (
 	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/desk"
 	"example.org/hotline/hotline/hotlinetest"
+	"example.org/hotline/hotline/link"
 )
 
 // sit opens an officer's desk at a party's nodes.
@@ -206,5 +207,43 @@ func TestReceiptIsTheSameFromEveryNode(t *testing.T) {
 		if a := s.sayBy(t, path, d); a.Code != "" || !bytes.Equal(a.Receipt, first.Receipt) {
 			t.Errorf("node %d answers %q (%s); receipts equal: %v", path+1, a.Code, a.Text, bytes.Equal(a.Receipt, first.Receipt))
 		}
+	}
+}
+
+// Promise: what a peer sends again, and documents that are known or prove
+// nothing, cost the group no commit: a peer cannot fill the Raft log.
+func TestRepetitionAndGarbageAreNotCommitted(t *testing.T) {
+	w, s := meet(t, nil)
+	p := w.parties["XA"]
+	d := delivery(s.enter(s.Text(now(), "XA", "words"), now()))
+	first := s.say(t, d)
+	forged := hotlinetest.NewParty("XB", "another network")
+	hotlinetest.Convention(hotlinetest.Terms("crisis"), forged, hotlinetest.NewParty("XA", "another network"))
+	ask := func(document []byte) *link.Answer {
+		ctx, cancel := context.WithTimeout(t.Context(), deadline)
+		defer cancel()
+		a, err := s.line.Ask(ctx, "XA", 0, false, &link.Question{Document: document})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	before := p.nodes[0].RaftIndex()
+	if again := s.say(t, d); !bytes.Equal(again.Receipt, first.Receipt) {
+		t.Error("the same statement again has another receipt")
+	}
+	for _, known := range [][]byte{s.Convention.Raw, s.SignDirectory(w.parties["XB"].page)} {
+		if a := ask(known); a.Code != "" {
+			t.Errorf("a known document is answered %q (%s)", a.Code, a.Text)
+		}
+	}
+	for name, bad := range map[string][]byte{"random bytes": bytes.Repeat([]byte{0x5a}, 4000), "forged": forged.SignDirectory(forged.Page(2)),
+		"no document": d.Statement, "mutilated": flip(s.SignDirectory(s.Page(2)))} {
+		if a := ask(bad); a.Code == "" {
+			t.Errorf("%s is taken as a document", name)
+		}
+	}
+	if after := p.nodes[0].RaftIndex(); after != before {
+		t.Errorf("the Raft log grew from %d to %d", before, after)
 	}
 }

@@ -187,6 +187,7 @@ func (n *Node) propose(ctx context.Context, c *ledger.Command) (*ledger.Result, 
 	if err := n.verify(c); err != nil {
 		return nil, err
 	}
+	n.behind.own.note(c)
 	ctx, cancel := context.WithTimeout(ctx, hotline.GroupExchange)
 	defer cancel()
 	c.Seed = n.random(32)

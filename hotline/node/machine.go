@@ -53,14 +53,21 @@ func openMachine(dir string, log *slog.Logger, emit func([]ledger.Effect), resto
 	return &machine{log: log, emit: emit, restored: restored, grown: make(chan struct{}), state: ledger.New(), store: store, index: ix}, nil
 }
 
-// Apply implements replica.Machine.
+// Apply implements replica.Machine. It panics when the process must stop.
 func (m *machine) Apply(commands []replica.Command) []any {
-	results := make([]any, len(commands))
+	results, effects := m.apply(commands)
+	if len(effects) > 0 {
+		m.emit(effects)
+	}
+	return results
+}
+
+func (m *machine) apply(commands []replica.Command) (results []any, effects []ledger.Effect) {
 	var entries [][]byte
-	var effects []ledger.Effect
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	first := m.state.Size()
-	for i, raw := range commands {
+	for _, raw := range commands {
 		c, err := ledger.DecodeCommand(raw.Data)
 		if err != nil {
 			// The group committed what no leader of this version proposes. A state
@@ -70,19 +77,14 @@ func (m *machine) Apply(commands []replica.Command) []any {
 		r := m.state.Apply(c)
 		entries = append(entries, r.Entries...)
 		effects = append(effects, r.Effects...)
-		results[i] = r
+		results = append(results, r)
 	}
-	err := m.write(first, entries)
-	close(m.grown)
-	m.grown = make(chan struct{})
-	m.mu.Unlock()
-	if err != nil {
+	if err := m.write(first, entries); err != nil {
 		panic("ledger files: " + err.Error()) // the process must stop: what is signed is read back from these files
 	}
-	if len(effects) > 0 {
-		m.emit(effects)
-	}
-	return results
+	close(m.grown)
+	m.grown = make(chan struct{})
+	return results, effects
 }
 
 // reach waits until the files of this node hold size entries, or ctx ends: a

@@ -40,6 +40,16 @@ func newMetrics(n *Node) *metrics {
 		n.viewIfOpen(func(s *ledger.State) { v = float64(s.Size()) })
 		return v
 	})
+	gauge("behind_entries", "Committed entries whose signatures this node has not verified yet.", func() (v float64) {
+		n.viewIfOpen(func(s *ledger.State) { v = float64(s.Size() - min(n.behind.next.Load(), s.Size())) })
+		return v
+	})
+	gauge("scrub_last_pass_seconds", "When the ledger files were last read again as a whole, in seconds since 1970; 0 if never.", func() float64 {
+		if n.scrub == nil {
+			return 0
+		}
+		return float64(n.scrub.last.Load()) / 1000
+	})
 	gauge("duties_open", "Duties that are open.", func() (v float64) {
 		n.viewIfOpen(func(s *ledger.State) { v = float64(len(s.OpenDuties())) })
 		return v

@@ -38,6 +38,8 @@ type Options struct {
 	// Fatal ends the process; nil logs and panics. It is called when going on
 	// would make a wrong record: a stalled disk, files that disagree.
 	Fatal func(error)
+
+	scrub *pace // nil is scrubPace
 }
 
 // Node is one running daemon.
@@ -58,6 +60,8 @@ type Node struct {
 	refusals *refusals
 	metrics  *metrics
 	nonce    [16]byte
+	behind   *behind
+	scrub    *scrub
 
 	clocks clocks
 
@@ -118,6 +122,7 @@ func (n *Node) open() (err error) {
 	if err := os.MkdirAll(n.cfg.Data, 0o700); err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
+	n.behind, n.scrub = newBehind(n.cfg.Data), newScrub(n.cfg.Data, n.opt.scrub)
 	if n.machine, err = openMachine(n.cfg.Data, n.log, n.emit, n.newRoster); err != nil {
 		return err
 	}
@@ -139,6 +144,8 @@ func (n *Node) open() (err error) {
 	n.follow()
 	n.spawn(n.keepLeading)
 	n.spawn(n.keepHistory)
+	n.spawn(n.keepChecking)
+	n.spawn(n.keepScrubbing)
 	return nil
 }
 
