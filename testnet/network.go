@@ -44,6 +44,10 @@ type Options struct {
 	// Program runs one node: it is called with the path of a configuration file after these arguments, and must call RunNode. Empty:
 	// this executable with the argument "node".
 	Program []string
+	// Relay puts every node behind a relay of this process, so that what goes from one node to another can be cut: see Network.Cut.
+	Relay bool
+	// Tune changes the configuration of each node before it is written; nil: nothing is changed.
+	Tune func(*config.Config)
 }
 
 // Network is a set of parties under one convention. Close must be called.
@@ -54,6 +58,8 @@ type Network struct {
 
 	passphraseFile string
 	program        []string
+	tune           func(*config.Config)
+	relays         *relays // nil: none
 	spawner        *spawner
 	failed         chan error // the first process that ended unasked
 	closing        sync.Once
@@ -95,7 +101,7 @@ func New(opt Options) (*Network, error) {
 		return nil, err
 	}
 	w := &Network{Dir: dir, Documents: &ceremony.Documents{}, passphraseFile: filepath.Join(dir, "passphrase"), program: opt.Program,
-		failed: make(chan error, 1)}
+		tune: opt.Tune, failed: make(chan error, 1)}
 	if len(w.program) == 0 {
 		self, err := os.Executable()
 		if err != nil {
@@ -106,9 +112,21 @@ func New(opt Options) (*Network, error) {
 	if err := os.WriteFile(w.passphraseFile, []byte(Passphrase+"\n"), 0o600); err != nil {
 		return nil, err
 	}
+	if opt.Relay {
+		w.relays = newRelays()
+	}
+	if err := w.makeParties(opt); err != nil {
+		return nil, errors.Join(err, w.relays.close())
+	}
+	w.spawner = newSpawner()
+	return w, nil
+}
+
+// makeParties makes every party, and then the documents that all of them sign.
+func (w *Network) makeParties(opt Options) error {
 	ports, err := freePorts(opt.Parties * opt.Nodes)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for i := range opt.Parties {
 		p := &Party{Code: hotline.Party([]byte{'X', byte('A' + i)}), territory: []string{}}
@@ -116,15 +134,11 @@ func New(opt Options) (*Network, error) {
 			p.territory = opt.Territory
 		}
 		if err := w.makeParty(p, ports[i*opt.Nodes:(i+1)*opt.Nodes]); err != nil {
-			return nil, fmt.Errorf("make party %s: %w", p.Code, err)
+			return fmt.Errorf("make party %s: %w", p.Code, err)
 		}
 		w.Parties = append(w.Parties, p)
 	}
-	if err := w.sign(opt.Terms); err != nil {
-		return nil, err
-	}
-	w.spawner = newSpawner()
-	return w, nil
+	return w.sign(opt.Terms)
 }
 
 func emptyDir(dir string) (string, error) {
@@ -173,6 +187,12 @@ func (w *Network) makeParty(p *Party, addrs []string) error {
 	}
 	for i, addr := range addrs {
 		n := newNode(w, p, fmt.Sprintf("%s-%d", p.Code, i+1), addr)
+		if w.relays != nil {
+			if n.Addr, err = w.relays.add(n); err != nil {
+				return err
+			}
+			addr = n.Addr
+		}
 		if _, err := ceremony.NewNode(n.keyDir(), n.Name, addr, filepath.Join(p.dir, ceremony.GroupDir), pass, cost); err != nil {
 			return err
 		}
@@ -311,10 +331,13 @@ const patience = time.Second
 
 func (w *Network) configOf(p *Party, n *Node) *config.Config {
 	c := config.Default()
-	c.Party, c.Node, c.Data, c.Listen = string(p.Code), n.Name, filepath.Join(n.dir, "data"), n.Addr
+	c.Party, c.Node, c.Data, c.Listen = string(p.Code), n.Name, n.data(), n.listen
 	c.Documents = filepath.Join(w.Dir, "documents")
 	c.Keys = config.Keys{Dir: n.keyDir(), Passphrase: "file:" + w.passphraseFile}
 	c.Group.Heartbeat, c.Group.Election = config.Duration{Duration: patience}, config.Duration{Duration: patience}
+	if w.tune != nil {
+		w.tune(c)
+	}
 	return c
 }
 
@@ -395,6 +418,7 @@ func (w *Network) Close() error {
 		}
 		wg.Wait()
 		w.spawner.close()
+		errs = append(errs, w.relays.close())
 	})
 	return errors.Join(errs...)
 }

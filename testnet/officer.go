@@ -46,6 +46,17 @@ func (o *Officer) desk(ctx context.Context) (*desk.Client, error) {
 	return c, nil
 }
 
+// at is the same officer at a desk that asks one node alone. Whoever makes it closes it.
+func (o *Officer) at(n *Node) *Officer {
+	only := &Officer{Name: o.Name, Role: o.Role, Party: o.Party, Home: o.Home, key: o.key, documents: o.documents}
+	for _, d := range o.nodes {
+		if d.Name == n.Name {
+			only.nodes = []desk.Node{d}
+		}
+	}
+	return only
+}
+
 func (o *Officer) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()

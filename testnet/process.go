@@ -25,12 +25,13 @@ import (
 // Node is one node of a party: a process that can be started, stopped, killed and frozen.
 type Node struct {
 	Name string
-	Addr string // IP:port
+	Addr string // IP:port, as the directory has it
 	Log  string // file to which the process writes its log
 
 	party   *Party
 	network *Network
 	dir     string
+	listen  string // IP:port of the process itself; Addr unless a relay stands before it
 	config  string
 
 	mu      sync.Mutex // guards running
@@ -39,10 +40,12 @@ type Node struct {
 
 func newNode(w *Network, p *Party, name, addr string) *Node {
 	dir := filepath.Join(p.dir, name)
-	return &Node{Name: name, Addr: addr, Log: filepath.Join(dir, "log.txt"), party: p, network: w, dir: dir, config: filepath.Join(dir, "hotlined.toml")}
+	return &Node{Name: name, Addr: addr, listen: addr, Log: filepath.Join(dir, "log.txt"), party: p, network: w, dir: dir, config: filepath.Join(dir, "hotlined.toml")}
 }
 
 func (n *Node) keyDir() string { return filepath.Join(n.dir, "keys") }
+
+func (n *Node) data() string { return filepath.Join(n.dir, "data") }
 
 // process is one run of a node.
 type process struct {

@@ -113,9 +113,13 @@ type ObservationLine struct {
 // Export writes a full export of the party's log to dir, which must not exist yet, as seen by the node that serves the party's auditor,
 // and returns its entries.
 func (p *Party) Export(ctx context.Context, dir string) ([][]byte, error) {
+	return p.exportBy(ctx, p.Officer("U1"), dir)
+}
+
+func (p *Party) exportBy(ctx context.Context, auditor *Officer, dir string) ([][]byte, error) {
 	var entries [][]byte
 	var checkpoint []byte
-	err := p.Officer("U1").Stream(ctx, &desk.Request{Export: &desk.ExportRequest{}}, func(r *desk.Reply) error {
+	err := auditor.Stream(ctx, &desk.Request{Export: &desk.ExportRequest{}}, func(r *desk.Reply) error {
 		if r.Export == nil || r.Export.From != uint64(len(entries)) {
 			return fmt.Errorf("%w: an export that does not follow on", desk.ErrAnswer)
 		}
