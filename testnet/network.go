@@ -20,6 +20,7 @@ import (
 	"example.org/hotline/crypto/keys"
 	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/desk"
+	"example.org/hotline/hotline/node"
 	"example.org/hotline/ops/ceremony"
 	"example.org/hotline/ops/config"
 	"example.org/hotline/ops/sensor"
@@ -294,7 +295,13 @@ func (w *Network) publish(dir string) error {
 // settle writes the configuration of a party's nodes and the settings of its officers.
 func (w *Network) settle(p *Party) error {
 	for _, n := range p.Nodes {
-		if err := writeTOML(n.config, w.configOf(p, n)); err != nil {
+		c := w.configOf(p, n)
+		if len(p.Nodes) > 1 {
+			if err := node.Found(c); err != nil {
+				return err
+			}
+		}
+		if err := writeTOML(n.config, c); err != nil {
 			return err
 		}
 	}

@@ -70,6 +70,8 @@ func newRoot() *cobra.Command {
 			RunE: func(*cobra.Command, []string) error { return run(path) }},
 		&cobra.Command{Use: "check", Short: "check configuration, documents and keys without starting", Args: cobra.NoArgs,
 			RunE: func(c *cobra.Command, _ []string) error { return check(c.OutOrStdout(), path) }},
+		&cobra.Command{Use: "found", Short: "say that the group is new; once on each node of a group of several, before its first run", Args: cobra.NoArgs,
+			RunE: func(c *cobra.Command, _ []string) error { return found(c.OutOrStdout(), path) }},
 		&cobra.Command{Use: "version", Short: "print the version", Args: cobra.NoArgs,
 			Run: func(c *cobra.Command, _ []string) { fmt.Fprintln(c.OutOrStdout(), version()) }},
 	)
@@ -104,6 +106,19 @@ func check(out io.Writer, path string) error {
 	c := docs.Conventions[len(docs.Conventions)-1]
 	fmt.Fprintf(out, "convention %s version %d, %d parties\n", c.ID, c.Version, len(c.Parties))
 	fmt.Fprintf(out, "node %s of %s: configuration, documents and keys fit together\n", cfg.Node, cfg.Party)
+	return nil
+}
+
+// found marks the data directory of a new group's node.
+func found(out io.Writer, path string) error {
+	cfg, err := config.Load(path)
+	if err != nil {
+		return err
+	}
+	if err := node.Found(cfg); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "node %s of %s may found its group when it runs\n", cfg.Node, cfg.Party)
 	return nil
 }
 

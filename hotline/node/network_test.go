@@ -122,6 +122,11 @@ func (w *network) configure(p *party, nd hotline.Node) *config.Config {
 	c := config.Default()
 	c.Party, c.Node, c.Data, c.Listen = string(p.Code), nd.Name, filepath.Join(dir, "data"), nd.Addr
 	c.Documents, c.Keys.Dir = w.docs, dir
+	if len(p.page.Nodes) > 1 {
+		if err := node.Found(c); err != nil {
+			w.t.Fatal(err)
+		}
+	}
 	return c
 }
 

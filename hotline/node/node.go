@@ -62,6 +62,7 @@ type Node struct {
 	nonce    [16]byte
 	behind   *behind
 	scrub    *scrub
+	heads    *heads
 
 	clocks clocks
 
@@ -123,6 +124,9 @@ func (n *Node) open() (err error) {
 		return fmt.Errorf("data directory: %w", err)
 	}
 	n.behind, n.scrub = newBehind(n.cfg.Data), newScrub(n.cfg.Data, n.opt.scrub)
+	if n.heads, err = newHeads(n.cfg.Data); err != nil {
+		return err
+	}
 	if n.machine, err = openMachine(n.cfg.Data, n.log, n.emit, n.newRoster); err != nil {
 		return err
 	}
@@ -136,8 +140,15 @@ func (n *Node) open() (err error) {
 	if err := n.end.start(n.serve); err != nil {
 		return err
 	}
-	if n.member, err = replica.Open(n.replicaConfig()); err != nil {
+	mayFound, err := mayFound(n.cfg, len(newestOf(n.docs, party).Nodes))
+	if err != nil {
 		return err
+	}
+	if n.member, err = replica.Open(n.replicaConfig(mayFound)); err != nil {
+		return err
+	}
+	if err := founded(n.cfg); err != nil {
+		return fmt.Errorf("data directory: %w", err)
 	}
 	// Only now: what a peer or an officer asks needs the member.
 	close(n.ready)
@@ -166,7 +177,7 @@ func (n *Node) checkSelf() error {
 	return nil
 }
 
-func (n *Node) replicaConfig() replica.Config {
+func (n *Node) replicaConfig(found bool) replica.Config {
 	c := replica.Config{
 		ID: n.cfg.Node, Address: n.roster.get().nodes[n.cfg.Node].Addr, Dir: filepath.Join(n.cfg.Data, "raft"),
 		Network: groupNetwork{n.end}, Machine: n.machine, Serve: n.serveGroup,
@@ -174,7 +185,7 @@ func (n *Node) replicaConfig() replica.Config {
 			Lease: n.cfg.Group.Heartbeat.Duration / 2},
 		SnapshotEvery: n.cfg.Group.SnapshotEvery, Trailing: n.cfg.Group.SnapshotEvery, Logger: n.log, Stop: n.fatal, CaughtUp: n.machine.complete,
 	}
-	if !n.cfg.Group.Join {
+	if found {
 		for _, node := range newestOf(n.docs, hotline.Party(n.cfg.Party)).Nodes {
 			c.Bootstrap = append(c.Bootstrap, replica.Server{ID: node.Name, Address: node.Addr, Voter: true})
 		}
