@@ -49,14 +49,13 @@ func TestOutboxKeepsPlacesForFlash(t *testing.T) {
 		st := a.ByGroup(h, &hotline.Service{Text: fmt.Sprint(i)})
 		return a.state.Apply(&ledger.Command{Type: ledger.Submit, Time: w.now, Statement: st.Raw}).Code
 	}
-	for i := range hotline.MaxOutbox - hotline.FlashReserve {
-		wantCode(t, "before the bound", say(i, hotline.Routine), "")
-	}
-	wantCode(t, "routine at the bound", say(-1, hotline.Routine), hotline.CodeBusy)
-	for i := range hotline.FlashReserve {
-		wantCode(t, "flash", say(hotline.MaxOutbox+i, hotline.Flash), "")
-	}
-	wantCode(t, "flash at the bound", say(-2, hotline.Flash), hotline.CodeBusy)
+	a.state.FillOutbox("XB", hotline.MaxOutbox-hotline.FlashReserve-1)
+	wantCode(t, "the last routine one", say(1, hotline.Routine), "")
+	wantCode(t, "routine at the bound", say(2, hotline.Routine), hotline.CodeBusy)
+	wantCode(t, "flash", say(3, hotline.Flash), "")
+	a.state.FillOutbox("XB", hotline.MaxOutbox-1)
+	wantCode(t, "the last flash", say(4, hotline.Flash), "")
+	wantCode(t, "flash at the bound", say(5, hotline.Flash), hotline.CodeBusy)
 	if n := len(a.state.Outbox("XB")); n != hotline.MaxOutbox {
 		t.Errorf("%d statements wait, want %d", n, hotline.MaxOutbox)
 	}

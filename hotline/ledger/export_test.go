@@ -18,5 +18,14 @@ func (s *State) FillKnown(id hotline.CaseID) {
 	}
 }
 
+// FillOutbox tenders statements to p until n of them wait.
+func (s *State) FillOutbox(p hotline.Party, n int) {
+	pair := s.pair(p)
+	for i := 0; len(pair.Sent) < n; i++ {
+		id := hotline.ID{3, byte(i), byte(i >> 8)}
+		pair.Sent[id] = &Sent{ID: id, Kind: hotline.KindService, Status: hotline.Actual, Precedence: hotline.Routine, Sequence: uint64(i) + 1}
+	}
+}
+
 // Keys returns how many keys are remembered as in use.
 func (s *State) Keys() int { return len(s.keyof) }

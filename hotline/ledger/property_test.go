@@ -47,6 +47,7 @@ func newGame(rt *rapid.T) *game {
 				c.Terms.LineTest = 0
 			}
 		}})
+	g.w.twins = 4
 	for _, p := range g.w.order {
 		g.over[p] = newWatch(p)
 		for i, raw := range g.w.members[p].entries {

@@ -276,7 +276,7 @@ func TestDamagedSnapshotIsRefused(t *testing.T) {
 		}
 	}
 	refused := 0
-	for i := 0; i < len(b); i += 5 {
+	for i := 0; i < len(b); i += 23 {
 		bad := slices.Clone(b)
 		bad[i] ^= 0x40
 		if s, err := ledger.RestoreState(bad); err != nil {
@@ -315,6 +315,9 @@ func TestNothingBeforeItsTime(t *testing.T) {
 	wantCode(t, "a directory", s.Apply(&ledger.Command{Type: ledger.Document, Time: w.now, Document: w.documents["XA/1"]}).Code, hotline.CodeNeed)
 	wantCode(t, "no command", s.Apply(&ledger.Command{Type: 99, Time: w.now}).Code, hotline.CodeInternal)
 	wantCode(t, "a time that never comes", s.Apply(&ledger.Command{Type: ledger.Tick, Time: 1 << 60}).Code, hotline.CodeMalformed)
+	if s.LadderNumber() != 0 || ledger.NewReplay(nil).State().Root() != [32]byte{} {
+		t.Error("a ladder's number, or the root of a replay, from nowhere")
+	}
 	if l := s.Ladder(); len(l.Receiving) != 0 {
 		t.Errorf("a ladder of nobody: %v", l)
 	}
@@ -347,6 +350,8 @@ func TestGarbageIsRefused(t *testing.T) {
 		t.Error("a tender of junk is verified")
 	}
 	wantCode(t, "a text as document", a.state.Apply(&ledger.Command{Type: ledger.Document, Time: w.now, Document: text.Raw}).Code, hotline.CodeDocument)
+	submitted := &ledger.Command{Type: ledger.Submit, Time: w.now, Statement: w.documents["XA/1"]}
+	wantCode(t, "a document as statement", a.state.Apply(submitted).Code, hotline.CodeHeader)
 	// A convention of other parties, and a root key that stands elsewhere.
 	y, z := hotlinetest.NewParty("XY", "other"), hotlinetest.NewParty("XZ", "other")
 	wantCode(t, "another convention", ledgerOf(w, a).Apply(&ledger.Command{Type: ledger.Document, Time: w.now,
@@ -354,6 +359,37 @@ func TestGarbageIsRefused(t *testing.T) {
 	if _, err := ledger.DecodeCommand(junk); hotline.CodeOf(err) != hotline.CodeMalformed {
 		t.Errorf("a command of junk: %v", err)
 	}
+}
+
+// Promise: an automatic alert is only as good as the officer's signature in it,
+// and only what was asked for is said.
+func TestAutomaticAlertNeedsItsOfficer(t *testing.T) {
+	w, a, _ := pairWorld(t, nil)
+	d := a.Detection(w.now)
+	good := a.Assessment(w.now, d, []hotline.Party{"XB"})
+	w.submit(a, d)
+	w.submit(a, good)
+	raw := append([]byte(nil), good.Raw...)
+	raw[len(raw)-1] ^= 1
+	forged := a.AutomaticAlert(w.now, w.parse(raw), 1)
+	if err := a.state.Verify(&ledger.Command{Type: ledger.Submit, Statement: forged.Raw}, a.entry); hotline.CodeOf(err) != hotline.CodeBadSignature {
+		t.Errorf("a forged assessment is embedded: %v", err)
+	}
+	w.now += 2 * 3600 * 1000
+	w.must(a, &ledger.Command{Type: ledger.Tick})
+	ask := a.state.Asks()[0]
+	right := w.answer(a, ask)
+	for name, option := range map[string]hotlinetest.Option{
+		"precedence": hotlinetest.Precedence(hotline.Routine), "addressee": hotlinetest.Cause(ask.Cause),
+	} {
+		st := a.AutomaticAlert(w.now, good, ask.Cause+1, option)
+		if code := w.submit(a, st).Code; code != hotline.CodeHeader && code != hotline.CodeNotOwed {
+			t.Errorf("an alert of another %s: %q", name, code)
+		}
+	}
+	other := a.Assessment(w.now+1, d, []hotline.Party{"XB"})
+	wantCode(t, "another assessment", w.submit(a, a.AutomaticAlert(w.now, other, ask.Cause+1)).Code, hotline.CodeReference)
+	wantCode(t, "what is asked", w.submit(a, right).Code, "")
 }
 
 // ledgerOf is a state of a that has its genesis and nothing else.
