@@ -48,6 +48,7 @@ const (
 	CodeReserved       Code = "reserved"        // switched off by a party's reservation in the convention
 	CodeUnreadable     Code = "unreadable"      // the sealed body cannot be opened by its addressee
 	CodeNoReceipt      Code = "no-receipt"      // no receipt arrived in time
+	CodeBehind         Code = "behind"          // the log here is older than one that the party has signed: have a technician look
 	CodeInternal       Code = "internal"        // fault of this node: see its log
 )
 

@@ -28,6 +28,7 @@ var deskMoves = map[hotline.Code]string{
 	hotline.CodeDenied:         "have the directory say so if you should be allowed to",
 	hotline.CodeNotLeader:      "try again in a few seconds; hotline status shows the group",
 	hotline.CodeBusy:           "try again later",
+	hotline.CodeBehind:         "tell a technician at once: the node's log is older than what the party has signed",
 	hotline.CodeStale:          "check this machine's clock and sign anew",
 	hotline.CodeNotFound:       "see hotline inbox for what is there",
 	hotline.CodeReference:      "check the id; give more digits if it is not unique",

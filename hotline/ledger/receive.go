@@ -45,6 +45,7 @@ func (r *run) receive() error {
 		Statement: st.Raw, Sender: r.c.Sender, Tender: r.c.Tender, Code: code, Marks: marks, Voters: uint64(len(s.voters))})
 	r.placed(index)
 	pair.In.take(generation, n)
+	pair.Head.sawTender(r.c.Tender, index)
 	if reject != nil {
 		r.rejected(st, n, index, code, reject)
 		return nil
@@ -379,8 +380,9 @@ func (r *run) receipt() error {
 	if o.Case != nil {
 		scope = hotline.CaseScope(*o.Case, s.self, rc.Party)
 	}
-	r.add(hotline.EntryReceipted, scope, hotline.Outside, &hotline.Receipted{
+	index := r.add(hotline.EntryReceipted, scope, hotline.Outside, &hotline.Receipted{
 		Statement: rc.Statement, Index: o.Index, Tender: r.c.Tender, Receipt: r.c.Receipt})
+	s.pair(rc.Party).Head.saw(&rc.Claims, index)
 	o.Receipted = true
 	duties := func() []*Duty { return s.dutiesOf(o.Case, rc.Party) }
 	r.discharge(hotline.DutyDeliver, duties(), o.ID, rc.Party)

@@ -76,6 +76,7 @@ type Pair struct {
 	Duties    []*Duty
 	Missed    uint64 // line tests without reply, in a row
 	Tested    hotline.Time
+	Head      Head // newest head of the peer's log that is proven here
 }
 
 // Sent is an own statement on its way to one addressee.

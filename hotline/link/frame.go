@@ -39,6 +39,16 @@ type Hello struct {
 	// Nonce is random, chosen when the speaker's process started: another one
 	// means that it restarted.
 	Nonce [16]byte `cbor:"7,keyasint"`
+	// Proof is what Head rests on; a head without it is worth nothing, since
+	// anybody could keep a party from signing with it.
+	Proof *HeadProof `cbor:"8,keyasint,omitempty"`
+}
+
+// HeadProof is a tender or receipt of the listener's own and the hash of the
+// leaf that it is for: with its log key the listener finds that it has made it.
+type HeadProof struct {
+	Leaf    [32]byte `cbor:"1,keyasint"`
+	Receipt []byte   `cbor:"2,keyasint"` // at most hotline.MaxReceipt
 }
 
 // Delivery carries one statement, the sender's entry without it, and the
@@ -181,6 +191,10 @@ func (h *Hello) check() error {
 		return hotline.Refuse(hotline.CodeMalformed, "hello: node name is not 1 to %d printable bytes", hotline.MaxRoleName)
 	case h.Convention.IsZero() || h.Directory == 0 || h.ConventionVersion == 0:
 		return hotline.Refuse(hotline.CodeMalformed, "hello: convention, its version and the directory must be set")
+	case h.Proof != nil && (h.Head == nil || len(h.Proof.Receipt) == 0):
+		return hotline.Refuse(hotline.CodeMalformed, "hello: a proof without head or receipt")
+	case h.Proof != nil && len(h.Proof.Receipt) > hotline.MaxReceipt:
+		return tooLarge("proof of a head", len(h.Proof.Receipt), hotline.MaxReceipt)
 	}
 	return checkHead(h.Head)
 }

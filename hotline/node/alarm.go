@@ -27,6 +27,9 @@ func (n *Node) alarms() []string {
 	if err := n.machine.complete(); err != nil {
 		list = append(list, err.Error())
 	}
+	if err := n.maySign(); err != nil {
+		list = append(list, err.Error())
+	}
 	for _, p := range n.line.Status() {
 		if linkOf(p) != "up" {
 			list = append(list, "the line to "+string(p.Party)+" is "+string(linkOf(p)))

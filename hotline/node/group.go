@@ -117,7 +117,7 @@ func outcome(err error) error {
 // or it is not known.
 func transient(err error) bool {
 	switch hotline.CodeOf(err) {
-	case hotline.CodeUnknown, hotline.CodeNotLeader, hotline.CodeBusy:
+	case hotline.CodeUnknown, hotline.CodeNotLeader, hotline.CodeBusy, hotline.CodeBehind:
 		return true
 	}
 	return false
@@ -150,8 +150,13 @@ func (n *Node) serveGroup(ctx context.Context, _ string, request []byte) []byte 
 }
 
 func (n *Node) answerGroup(ctx context.Context, a *ask) *told {
-	if (a.Command != nil || a.Deliver != nil) && !n.office.await(ctx) {
-		return refusal(outcome(replica.ErrNoLeader)) // nothing was done
+	if a.Command != nil || a.Deliver != nil {
+		if err := n.maySign(); err != nil {
+			return refusal(err)
+		}
+		if !n.office.await(ctx) {
+			return refusal(outcome(replica.ErrNoLeader)) // nothing was done
+		}
 	}
 	switch {
 	case a.Command != nil:
@@ -184,6 +189,9 @@ func (n *Node) lead(ctx context.Context, c *ledger.Command) *told {
 // what it proposes, stamps it with the leader's time, and adds the readings of
 // a majority when committed time must step.
 func (n *Node) propose(ctx context.Context, c *ledger.Command) (*ledger.Result, error) {
+	if err := n.maySign(); err != nil {
+		return nil, err
+	}
 	if err := n.verify(c); err != nil {
 		return nil, err
 	}

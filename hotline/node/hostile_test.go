@@ -30,6 +30,7 @@ type stranger struct {
 	cert    tls.Certificate
 	socket  *quic.Transport
 	came    chan *hotline.Statement // what the node under test sends
+	greet   func(*link.Hello)       // what it says of itself, if not the truth
 }
 
 func (s *stranger) Deliver(_ context.Context, _ hotline.Party, _ string, d *link.Delivery) *link.Answer {
@@ -51,7 +52,13 @@ func (s *stranger) Document(context.Context, hotline.Party, []byte) *link.Answer
 }
 func (s *stranger) Hello(hotline.Party, string, *link.Hello) *link.Answer { return &link.Answer{} }
 func (s *stranger) Greeting(hotline.Party) *link.Hello {
-	return &link.Hello{Convention: s.Convention.ID, ConventionVersion: 1, Directory: 1}
+	h := &link.Hello{Convention: s.Convention.ID, ConventionVersion: 1, Directory: 1}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.greet != nil {
+		s.greet(h)
+	}
+	return h
 }
 func (s *stranger) Count(string, hotline.Party) {}
 

@@ -50,6 +50,12 @@ func newMetrics(n *Node) *metrics {
 		}
 		return float64(n.scrub.last.Load()) / 1000
 	})
+	gauge("behind_head", "1 while a peer holds a head of this log that this node does not extend, or a restored node waits for its peers.", func() float64 {
+		if n.machine != nil && n.heads != nil && n.maySign() != nil {
+			return 1
+		}
+		return 0
+	})
 	gauge("duties_open", "Duties that are open.", func() (v float64) {
 		n.viewIfOpen(func(s *ledger.State) { v = float64(len(s.OpenDuties())) })
 		return v

@@ -196,12 +196,14 @@ func (n *Node) Hello(from hotline.Party, _ string, h *link.Hello) *link.Answer {
 	if h.Convention != id {
 		return &link.Answer{Code: hotline.CodeConvention, Text: "another convention"}
 	}
-	return &link.Answer{Time: n.now()}
+	n.hear(from, h)
+	head, _ := n.heldHead(from)
+	return &link.Answer{Time: n.now(), Head: head}
 }
 
 // Greeting is what this node says of itself when a connection opens. Before
 // the ledger holds documents, those of the documents directory count.
-func (n *Node) Greeting(hotline.Party) *link.Hello {
+func (n *Node) Greeting(to hotline.Party) *link.Hello {
 	h := &link.Hello{Nonce: n.nonce, ConventionVersion: uint64(len(n.docs.Conventions)), Directory: newestOf(n.docs, hotline.Party(n.cfg.Party)).Number}
 	n.machine.view(func(s *ledger.State) {
 		h.Convention = s.ConventionID()
@@ -215,6 +217,7 @@ func (n *Node) Greeting(hotline.Party) *link.Hello {
 	if h.Convention.IsZero() {
 		h.Convention = n.docs.Conventions[0].ID
 	}
+	h.Head, h.Proof = n.heldHead(to)
 	return h
 }
 

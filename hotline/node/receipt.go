@@ -20,6 +20,9 @@ type proof struct {
 }
 
 func (n *Node) proofOf(i uint64) (*proof, error) {
+	if err := n.maySign(); err != nil {
+		return nil, err
+	}
 	if err := n.machine.complete(); err != nil {
 		return nil, hotline.Refuse(hotline.CodeBusy, "%v", err)
 	}
@@ -98,6 +101,9 @@ func (n *Node) receiptFor(i uint64) ([]byte, error) {
 
 // checkpoint signs the head of the log as it stands on this node.
 func (n *Node) checkpoint() (c tlog.Checkpoint, note []byte, err error) {
+	if err := n.maySign(); err != nil {
+		return c, nil, err
+	}
 	if err := n.machine.complete(); err != nil {
 		return c, nil, hotline.Refuse(hotline.CodeBusy, "%v", err)
 	}

@@ -27,6 +27,9 @@ func (n *Node) Deliver(ctx context.Context, from hotline.Party, _ string, d *lin
 	if t == nil {
 		t = n.askLeader(ctx, &ask{Deliver: d, From: from})
 	}
+	if t.Code == hotline.CodeBehind { // the peer keeps it and asks again
+		t = &told{Code: hotline.CodeBusy, Text: "nothing is written here at present: ask again"}
+	}
 	if t.Code != "" && t.Code != hotline.CodeNeed && t.Code != hotline.CodeBusy && t.Code != hotline.CodeNotLeader && t.Code != hotline.CodeUnknown {
 		return n.turnAway(from, d.Statement, t.err())
 	}

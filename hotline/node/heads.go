@@ -1,0 +1,280 @@
+package node
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"example.org/hotline/crypto/keys"
+	"example.org/hotline/crypto/tlog"
+	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/ledger"
+	"example.org/hotline/hotline/link"
+)
+
+// Peers hold heads of this party's log: each tender and each receipt proves one.
+// They say the newest with every hello (SPEC §7.5). A node whose log is older
+// than such a head, or another one, has lost what the party has signed: it signs
+// nothing and writes nothing, since both would make a second history.
+
+// restoredFile marks a data directory that was restored from a backup: until
+// every peer has said what it holds, nothing is signed.
+const restoredFile = "restored"
+
+// heads is what peers have proven of this party's log.
+type heads struct {
+	restored string // path of the mark
+
+	mu       sync.Mutex
+	newest   map[hotline.Party]*provenHead
+	waiting  bool // a restored node that has not heard every peer
+	told     bool // the daemon's log says that nothing is signed
+	answered map[hotline.Party]bool
+}
+
+// provenHead is a head that bears the signature of this party's log key.
+type provenHead struct {
+	generation, size uint64
+	root             tlog.Hash
+	fits             bool // the own log was found to extend it
+}
+
+func newHeads(data string) (*heads, error) {
+	h := &heads{restored: filepath.Join(data, restoredFile), newest: map[hotline.Party]*provenHead{}, answered: map[hotline.Party]bool{}}
+	_, err := os.Stat(h.restored)
+	if h.waiting = err == nil; err != nil && !os.IsNotExist(err) {
+		return nil, fmt.Errorf("mark of a restored node: %w", err)
+	}
+	return h, nil
+}
+
+// heldHead is the newest head of a peer's log that this node can prove, for the
+// peer to hear; nil if there is none.
+func (n *Node) heldHead(of hotline.Party) (*hotline.PeerHead, *link.HeadProof) {
+	var h ledger.Head
+	var log []keys.Public
+	var convention hotline.ID
+	n.machine.view(func(s *ledger.State) {
+		if p := s.Pair(of); p != nil {
+			h, log, convention = p.Head, s.LogKeys(of), s.ConventionID()
+		}
+	})
+	if h.Size == 0 || n.machine.complete() != nil {
+		return nil, nil
+	}
+	raw, leaf, err := n.evidence(h.Entry)
+	if err != nil {
+		n.log.Warn("the newest head of a peer cannot be proven", "peer", of, "entry", h.Entry, "why", err)
+		return nil, nil
+	}
+	root, err := verifyHead(raw, leaf, convention, log)
+	if err != nil {
+		return nil, nil // its log key is no longer in a remembered directory
+	}
+	return &hotline.PeerHead{Origin: tlog.Origin(string(of), h.Generation), Size: h.Size, Root: root},
+		&link.HeadProof{Leaf: leaf, Receipt: raw}
+}
+
+func verifyHead(raw []byte, leaf tlog.Hash, convention hotline.ID, log []keys.Public) (root tlog.Hash, err error) {
+	rc, err := hotline.ParseReceipt(raw)
+	if err != nil {
+		return root, err
+	}
+	err = hotline.Refuse(hotline.CodeUnknownKey, "no log key of %s is known", rc.Party)
+	for _, key := range log {
+		if root, err = rc.Verify(leaf, convention, key); err == nil {
+			return root, nil
+		}
+	}
+	return root, err
+}
+
+// evidence reads a peer's tender or receipt from an own entry, and rebuilds the
+// peer's leaf that it is for.
+func (n *Node) evidence(entry uint64) (raw []byte, leaf tlog.Hash, err error) {
+	b, err := n.machine.entry(entry)
+	if err != nil {
+		return nil, leaf, err
+	}
+	_, content, err := hotline.DecodeEntry(b)
+	if err != nil {
+		return nil, leaf, err
+	}
+	switch c := content.(type) {
+	case *hotline.Received:
+		s, err := hotline.ParseSenderEntry(c.Sender)
+		if err != nil {
+			return nil, leaf, err
+		}
+		leaf, err = s.Leaf(c.Statement)
+		return c.Tender, leaf, err
+	case *hotline.Receipted:
+		leaf, err = n.receiversLeaf(c)
+		return c.Receipt, leaf, err
+	}
+	return nil, leaf, hotline.Refuse(hotline.CodeNotFound, "entry %d holds neither tender nor receipt", entry)
+}
+
+// receiversLeaf rebuilds the leaf that a peer's receipt is for.
+func (n *Node) receiversLeaf(c *hotline.Receipted) (leaf tlog.Hash, err error) {
+	rc, err := hotline.ParseReceipt(c.Receipt)
+	if err != nil {
+		return leaf, err
+	}
+	st, e, content, err := n.statementAt(c.Index)
+	if err != nil {
+		return leaf, err
+	}
+	sent, ok := content.(*hotline.Sent)
+	if !ok || rc.Of == nil {
+		return leaf, hotline.Refuse(hotline.CodeReceipt, "entry %d is no own statement", c.Index)
+	}
+	b, err := hotline.ReceivedEntry(rc.Party, st, hotline.MustMarshal(hotline.SenderEntryOf(e, sent)), c.Tender, rc.Time, rc.Of.Salt, "",
+		rc.Of.Marks, rc.Voters)
+	return tlog.LeafHash(b), err
+}
+
+// hear takes in what a peer says of this party's log. A head without a proof
+// counts for nothing: anybody could stop a party with one.
+func (n *Node) hear(from hotline.Party, hello *link.Hello) {
+	var head *provenHead
+	if hello.Head != nil && hello.Proof != nil {
+		h, err := n.provenBy(hello)
+		if err != nil {
+			n.metrics.events.WithLabelValues("bad-head", string(from)).Inc()
+			n.log.Warn("a peer claims a head of this log that it does not prove", "peer", from, "why", err)
+			return
+		}
+		head = h
+	}
+	h := n.heads
+	h.mu.Lock()
+	if old := h.newest[from]; head != nil && (old == nil || old.older(head)) {
+		h.newest[from] = head
+	}
+	h.answered[from] = true
+	h.mu.Unlock()
+	n.endWaiting()
+	n.sayMaySign()
+}
+
+// sayMaySign tells the daemon's log when a node that is complete must not sign,
+// and when it may again.
+func (n *Node) sayMaySign() {
+	if n.machine.complete() != nil {
+		return
+	}
+	err := n.maySign()
+	n.heads.mu.Lock()
+	defer n.heads.mu.Unlock()
+	if (err != nil) == n.heads.told {
+		return
+	}
+	if n.heads.told = err != nil; err != nil {
+		n.log.Error("this node must not sign", "why", err)
+		return
+	}
+	n.log.Info("this node may sign again")
+}
+
+func (p *provenHead) older(than *provenHead) bool {
+	return p.generation < than.generation || p.generation == than.generation && p.size < than.size
+}
+
+func (n *Node) provenBy(hello *link.Hello) (*provenHead, error) {
+	rc, err := hotline.ParseReceipt(hello.Proof.Receipt)
+	if err != nil {
+		return nil, err
+	}
+	log := []keys.Public{n.keys.log.Public()}
+	n.machine.view(func(s *ledger.State) { log = append(log, s.LogKeys(hotline.Party(n.cfg.Party))...) })
+	root, err := verifyHead(hello.Proof.Receipt, hello.Proof.Leaf, n.docs.Conventions[0].ID, log)
+	if err != nil {
+		return nil, err
+	}
+	if rc.Party != hotline.Party(n.cfg.Party) || hello.Head.Size != rc.Index+1 || hello.Head.Root != root ||
+		hello.Head.Origin != tlog.Origin(n.cfg.Party, rc.Generation) {
+		return nil, hotline.Refuse(hotline.CodeReceipt, "the head is not the one that its proof proves")
+	}
+	return &provenHead{generation: rc.Generation, size: hello.Head.Size, root: root}, nil
+}
+
+// endWaiting ends the waiting of a restored node when every party of the
+// convention has said what it holds and none holds more than this node.
+func (n *Node) endWaiting() {
+	h := n.heads
+	if n.machine.complete() != nil {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.waiting || len(n.unheard()) > 0 || n.oldest() != nil {
+		return
+	}
+	if err := os.Remove(h.restored); err != nil && !os.IsNotExist(err) {
+		n.log.Error("the mark of a restored node cannot be removed; the next start will ask the peers again", "why", err)
+	}
+	h.waiting = false
+	n.log.Info("restored node: every peer has answered, none holds a newer head of this log")
+}
+
+// unheard lists the parties of the convention that have not said what they
+// hold. heads.mu is held.
+func (n *Node) unheard() (list []hotline.Party) {
+	conventions := n.docs.Conventions
+	n.machine.view(func(s *ledger.State) {
+		if c := s.Conventions(); len(c) > len(conventions) {
+			conventions = c
+		}
+	})
+	for _, m := range conventions[len(conventions)-1].Parties {
+		if m.Party != hotline.Party(n.cfg.Party) && !n.heads.answered[m.Party] {
+			list = append(list, m.Party)
+		}
+	}
+	return list
+}
+
+// oldest says which proven head this node's log does not extend; nil if it
+// extends all. heads.mu is held.
+func (n *Node) oldest() error {
+	var generation, size uint64
+	n.machine.view(func(s *ledger.State) { generation, size = s.Generation(), s.Size() })
+	for _, p := range slices.Sorted(maps.Keys(n.heads.newest)) {
+		h := n.heads.newest[p]
+		switch {
+		case h.fits || generation > h.generation:
+			continue
+		case generation < h.generation || size < h.size:
+			return hotline.Refuse(hotline.CodeBehind,
+				"this log has %d entries of generation %d, but %s holds a signed head of %d entries of generation %d: nothing is signed here",
+				size, generation, p, h.size, h.generation)
+		case n.machine.store.Size() < h.size:
+			return hotline.Refuse(hotline.CodeBehind, "the ledger files end before the head of %d entries that %s holds: nothing is signed here", h.size, p)
+		}
+		if root, err := n.machine.store.RootAt(h.size); err != nil || root != h.root {
+			return hotline.Refuse(hotline.CodeBehind,
+				"this log is not the one of which %s holds a signed head of %d entries: nothing is signed here", p, h.size)
+		}
+		h.fits = true
+	}
+	return nil
+}
+
+// maySign says why this node must neither sign nor write anything, or nil.
+func (n *Node) maySign() error {
+	h := n.heads
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := n.oldest(); err != nil {
+		return err
+	}
+	if !h.waiting {
+		return nil
+	}
+	return hotline.Refuse(hotline.CodeBehind, "restored from a backup: nothing is signed before %v have said which head of this log they hold",
+		n.unheard())
+}
