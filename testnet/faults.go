@@ -30,6 +30,7 @@ type Fault struct {
 var Faults = []Fault{
 	{Name: "sender", Promise: "an alert that XA committed reaches XB once, whoever of XA is killed before it is delivered", Rounds: 50, run: rounds(killSender)},
 	{Name: "receiver", Promise: "an alert that XB committed stands there once, with one receipt, whoever of XB is killed before the receipt leaves", Rounds: 50, run: rounds(killReceiver)},
+	{Name: "matrix", Promise: "whatever befalls one node at whatever step of a case, the case goes on, and all is well soon after", Rounds: fullMatrix, run: rounds(tryMatrix)},
 }
 
 // FaultRun is one trial of a promise.
@@ -84,6 +85,7 @@ type field struct {
 	alerts []hotline.ID    // tendered by XA to XB
 	took   []time.Duration // from the end of each fault until all was well
 	undo   []func() error  // what was done to the machine
+	order  []int           // of the matrix
 }
 
 // leave gives back what was taken of the machine, the last thing first.
@@ -230,7 +232,11 @@ func (x *field) alert(ctx context.Context, p hotline.Precedence) (*hotline.State
 	if _, err := o.insist(ctx, assessment); err != nil {
 		return nil, err
 	}
-	return x.release(&id, assessment, at)
+	st, err := x.write(&id, assessment, at)
+	if err != nil {
+		return nil, err
+	}
+	return x.countersign(st)
 }
 
 var faultFacts = hotline.Facts{Nature: 3, Category: 5, Relation: 1, Actor: 1, State: 1}
@@ -240,23 +246,24 @@ func (x *field) assess(id *hotline.CaseID, p hotline.Precedence) (*hotline.State
 		Verdict: hotline.Notifiable, Notify: []hotline.Party{x.xb.Code}, Body: &hotline.Assessment{Answers: []bool{true, true, false, true}, Facts: faultFacts}})
 }
 
-// release has both officers sign an alert.
-func (x *field) release(id *hotline.CaseID, assessment *hotline.Statement, detected hotline.Time) (*hotline.Statement, error) {
-	r := x.xa.Officer("R1")
+// write has the first officer sign an alert.
+func (x *field) write(id *hotline.CaseID, assessment *hotline.Statement, detected hotline.Time) (*hotline.Statement, error) {
 	st, err := x.xa.Officer("O1").Sign(Letter{Kind: hotline.KindAlert, Precedence: assessment.Header.Precedence, To: []hotline.Party{x.xb.Code},
-		Case: id, Re: &assessment.ID, Detected: detected, Assessed: assessment.Header.Assessed, With: r,
+		Case: id, Re: &assessment.ID, Detected: detected, Assessed: assessment.Header.Assessed, With: x.xa.Officer("R1"),
 		Body: &hotline.Alert{Facts: faultFacts, Language: "en", Text: "We look into it."}})
-	if err != nil {
-		return nil, err
-	}
-	raw, err := hotline.Countersign(st.Raw, r.key)
-	if err != nil {
-		return nil, err
-	}
-	if st, err = hotline.Parse(raw); err == nil {
+	if err == nil {
 		x.alerts = append(x.alerts, st.ID)
 	}
 	return st, err
+}
+
+// countersign has the second officer sign.
+func (x *field) countersign(st *hotline.Statement) (*hotline.Statement, error) {
+	raw, err := hotline.Countersign(st.Raw, x.xa.Officer("R1").key)
+	if err != nil {
+		return nil, err
+	}
+	return hotline.Parse(raw)
 }
 
 // beside is a node of the party that is not n.
