@@ -181,8 +181,8 @@ func (r *run) salt(index uint64) (salt [16]byte) {
 
 // placed notes where the command's statement stands and keeps what tender or
 // receipt need: the tree of exactly this size.
-func (r *run) placed(index uint64) {
-	r.res.Index, r.res.Placed = index, true
+func (r *run) placed(id hotline.ID, index uint64) {
+	r.res.ID, r.res.Index, r.res.Placed = id, index, true
 	if r.s.tree != nil {
 		r.res.Root, r.res.Path = r.s.tree.Root(), r.s.tree.LastProof()
 	}

@@ -71,6 +71,7 @@ type Result struct {
 	// Of a statement: its place in this log. Existing says that it stood there
 	// before this command. Reject is the code under which a peer's statement
 	// was logged as rejected.
+	ID       hotline.ID
 	Index    uint64
 	Placed   bool
 	Existing bool

@@ -30,7 +30,7 @@ func (r *run) submit() error {
 	// A statement of the group comes in by the same door as an officer's: what
 	// is signed is never derived.
 	index := r.add(hotline.EntrySent, s.ownScope(st), hotline.Outside, sent)
-	r.placed(index)
+	r.placed(st.ID, index)
 	s.recent.add(st.ID, index, max(r.t, st.Header.Issued)+window)
 	s.dropDraft(st.ID)
 	s.dropHit(r.c.Key)

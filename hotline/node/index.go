@@ -97,6 +97,33 @@ func (x *index) size() uint64 {
 	return x.next
 }
 
+// place is where a statement stands.
+type place struct {
+	id hotline.ID
+	at uint64
+}
+
+// note indexes count entries that begin at first, of which these are
+// statements: Apply knows their ids, so that nothing is parsed again. Behind a
+// gap it does nothing, like add.
+func (x *index) note(first, count uint64, placed []place) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if first > x.next {
+		return nil
+	}
+	for _, p := range placed {
+		if _, there := x.fresh[p.id]; !there && p.at >= x.next {
+			x.fresh[p.id] = p.at
+		}
+	}
+	x.next = max(x.next, first+count)
+	if len(x.fresh) < maxFresh {
+		return nil
+	}
+	return x.store()
+}
+
 // add indexes entries that begin at first. Those that are indexed already are
 // passed over; those behind a gap are left to whoever fills the gap.
 func (x *index) add(first uint64, entries [][]byte) error {

@@ -64,6 +64,7 @@ func (m *machine) Apply(commands []replica.Command) []any {
 
 func (m *machine) apply(commands []replica.Command) (results []any, effects []ledger.Effect) {
 	var entries [][]byte
+	var placed []place
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	first := m.state.Size()
@@ -78,8 +79,11 @@ func (m *machine) apply(commands []replica.Command) (results []any, effects []le
 		entries = append(entries, r.Entries...)
 		effects = append(effects, r.Effects...)
 		results = append(results, r)
+		if r.Placed {
+			placed = append(placed, place{r.ID, r.Index})
+		}
 	}
-	if err := m.write(first, entries); err != nil {
+	if err := m.write(first, entries, placed); err != nil {
 		panic("ledger files: " + err.Error()) // the process must stop: what is signed is read back from these files
 	}
 	close(m.grown)
@@ -108,7 +112,7 @@ func (m *machine) reach(ctx context.Context, size uint64) {
 // write appends to the files. At start they may be ahead of the snapshot that
 // the state was restored from: they are cut back first, so that what stands in
 // them is always what this state made.
-func (m *machine) write(first uint64, entries [][]byte) error {
+func (m *machine) write(first uint64, entries [][]byte, placed []place) error {
 	if m.store.Size() > first && !m.behind {
 		if err := m.store.Truncate(first); err != nil {
 			return err
@@ -136,7 +140,7 @@ func (m *machine) write(first uint64, entries [][]byte) error {
 	if m.store.Root() != m.state.Root() {
 		return fmt.Errorf("files and state of size %d disagree on the root", m.store.Size())
 	}
-	return m.index.add(first, entries)
+	return m.index.note(first, uint64(len(entries)), placed)
 }
 
 // Snapshot implements replica.Machine. The files are synced first, so that
