@@ -128,6 +128,7 @@ func TestWorkingStateIsBounded(t *testing.T) {
 // falls out of it cannot be learned again and again.
 func TestDirectoryMemoryIsBounded(t *testing.T) {
 	w, a, b := pairWorld(t, nil)
+	w.twins = 16 // a snapshot verifies every directory again
 	learn := func(n uint64, change func(*hotline.Directory)) hotline.Code {
 		d := b.Page(n)
 		change(d)

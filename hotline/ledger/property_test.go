@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"flag"
 	"fmt"
 	"slices"
 	"testing"
@@ -18,7 +19,16 @@ import (
 // is promised of every log: committed time never falls; a clock fires once, not
 // before its time, and never for what was done; sequences are dense; nothing
 // that is due is passed over; replay, projections and snapshots agree.
+//
+// A default run is short; -rapid.checks=2000 is the one to trust before a release.
 func TestInvariants(t *testing.T) {
+	checks := flag.Lookup("rapid.checks")
+	if checks.Value.String() == checks.DefValue {
+		if err := checks.Value.Set("40"); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = checks.Value.Set(checks.DefValue) }()
+	}
 	rapid.Check(t, func(rt *rapid.T) {
 		cryptotest.SetGlobalRandom(t, 1)
 		g := newGame(rt)
