@@ -41,14 +41,17 @@ func (g *gates) of(member string) *gate {
 // and asks again only while the request has surely not been delivered.
 //
 // ErrNoLeader, ErrBusy, ErrTooLarge (of the request) and ErrStopped: not
-// delivered. ErrUnknown: it may have been served.
+// delivered. ErrUnknown: it may have been served, or its leader was replaced
+// before it answered.
 func (m *Member) Ask(ctx context.Context, request []byte) ([]byte, error) {
 	for {
 		changed := m.leaderChanged()
 		err := error(ErrNoLeader)
 		if leader, ok := m.Leader(); ok {
 			var response []byte
-			response, err = m.askOne(ctx, leader, kindLeader, request)
+			asking, done := m.whileLeads(ctx, leader)
+			response, err = m.askOne(asking, leader, kindLeader, request)
+			done()
 			if !retriable(err) {
 				return response, err
 			}
@@ -69,6 +72,44 @@ func (m *Member) Ask(ctx context.Context, request []byte) ([]byte, error) {
 			return nil, fmt.Errorf("%w: %w: %w", ErrNoLeader, err, ctx.Err())
 		}
 	}
+}
+
+// replacedGrace is how long a leader that another has replaced may still take
+// to answer what it was asked before.
+const replacedGrace = 200 * time.Millisecond
+
+// whileLeads returns a context that ends some time after another member than
+// leader has come to lead: a leader that died answers nothing, and its
+// connection would be waited for much longer than its successor needs. done
+// must be called; it waits until nothing runs any more.
+func (m *Member) whileLeads(ctx context.Context, leader string) (_ context.Context, done func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	if leader == m.cfg.ID {
+		return ctx, cancel // it hears for itself
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			changed := m.leaderChanged()
+			if next, ok := m.Leader(); ok && next != leader {
+				break
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				return
+			}
+		}
+		grace := time.NewTimer(replacedGrace)
+		defer grace.Stop()
+		select {
+		case <-grace.C:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(); <-ended }
 }
 
 // retriable says that the request was surely not delivered and that another

@@ -129,6 +129,37 @@ func TestDeliveredRequestIsNotRepeated(t *testing.T) {
 	}
 }
 
+// Who asked a leader that another has replaced, and that does not answer, is not
+// kept waiting: the outcome is unknown, and asking again finds the new leader.
+func TestAskGivesUpOnReplacedLeader(t *testing.T) {
+	ctx := within(t)
+	inside, over := make(chan struct{}, 1), make(chan struct{})
+	defer close(over)
+	g := startGroup(t, 3, func(n *node) {
+		n.cfg.Serve = func(_ context.Context, _ string, _ []byte) []byte {
+			inside <- struct{}{}
+			<-over // as if it were dead
+			return nil
+		}
+	})
+	old := g.leader(ctx)
+	rest := without(g.nodes, old)
+	answers := make(chan error, 1)
+	go func() { _, err := rest[0].Ask(context.Background(), nil); answers <- err }()
+	<-inside
+	if err := old.TransferLeadership(ctx); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-answers:
+		if !errors.Is(err, ErrUnknown) {
+			t.Fatalf("the outcome is %v, want unknown", err)
+		}
+	case <-ctx.Done():
+		t.Fatal("waits for the replaced leader")
+	}
+}
+
 // A full queue refuses at once, and refuses for certain.
 func TestBusyMemberRefuses(t *testing.T) {
 	ctx := within(t)
