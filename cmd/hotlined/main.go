@@ -72,6 +72,7 @@ func newRoot() *cobra.Command {
 			RunE: func(c *cobra.Command, _ []string) error { return check(c.OutOrStdout(), path) }},
 		&cobra.Command{Use: "found", Short: "say that the group is new; once on each node of a group of several, before its first run", Args: cobra.NoArgs,
 			RunE: func(c *cobra.Command, _ []string) error { return found(c.OutOrStdout(), path) }},
+		newRestoreCmd(&path),
 		&cobra.Command{Use: "version", Short: "print the version", Args: cobra.NoArgs,
 			Run: func(c *cobra.Command, _ []string) { fmt.Fprintln(c.OutOrStdout(), version()) }},
 	)

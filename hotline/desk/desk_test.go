@@ -130,6 +130,7 @@ func requests() map[string]*Request {
 		"dismiss": {Dismiss: &DismissRequest{Key: hit}}, "inbox": {Inbox: &InboxRequest{Limit: 1}},
 		"show": {Show: &ShowRequest{ID: "0123abcd"}}, "watch": {Watch: &WatchRequest{}},
 		"export": {Export: &ExportRequest{}}, "ladder": {Ladder: &LadderRequest{}},
+		"backup": {Backup: &BackupRequest{}},
 	}
 }
 
@@ -146,7 +147,7 @@ func TestEachRoleMayAskWhatTheTableSays(t *testing.T) {
 		"status": "A1 L1 O1 R1 T1 U1", "documents": "A1 L1 O1 R1 T1 U1", "inbox": "A1 L1 O1 R1 T1 U1",
 		"show": "A1 L1 O1 R1 T1 U1", "watch": "A1 L1 O1 R1 T1 U1", "ladder": "A1 L1 O1 R1 T1 U1",
 		"publish": "A1 T1", "submit": "A1 L1 O1 R1 T1", "draft": "A1 O1 R1", "drafts": "A1 O1 R1",
-		"hits": "O1 T1", "triage": "A1 O1 R1", "dismiss": "O1", "export": "A1 T1 U1",
+		"hits": "O1 T1", "triage": "A1 O1 R1", "dismiss": "O1", "export": "A1 T1 U1", "backup": "A1 T1",
 	}
 	p := hotlinetest.NewParty("XA", "desk")
 	host := new(fakeHost)

@@ -25,6 +25,7 @@ type Request struct {
 	Watch     *WatchRequest     `cbor:"13,keyasint,omitempty"` // stream of Reply.Event, until the asker goes away
 	Export    *ExportRequest    `cbor:"14,keyasint,omitempty"` // stream of Reply.Export
 	Ladder    *LadderRequest    `cbor:"15,keyasint,omitempty"` // Reply.Ladder
+	Backup    *BackupRequest    `cbor:"16,keyasint,omitempty"` // stream of Reply.Backup
 }
 
 // StatusRequest asks how the node, the group, its lines and its duties are.
@@ -102,6 +103,10 @@ type ExportRequest struct {
 	From uint64 `cbor:"1,keyasint"`
 }
 
+// BackupRequest asks for everything that a new disk needs, as it stands at one
+// moment: the entries, then the state, then what proves both.
+type BackupRequest struct{}
+
 // LadderRequest asks for the ladder in force.
 type LadderRequest struct{}
 
@@ -122,6 +127,7 @@ type Reply struct {
 	Event     *Event          `cbor:"12,keyasint,omitempty"`
 	Export    *ExportChunk    `cbor:"13,keyasint,omitempty"`
 	Ladder    *hotline.Ladder `cbor:"14,keyasint,omitempty"`
+	Backup    *BackupChunk    `cbor:"15,keyasint,omitempty"`
 }
 
 // DocumentsView carries raw documents, as many as fit one message.
@@ -355,4 +361,15 @@ type ExportChunk struct {
 	Entries    [][]byte `cbor:"2,keyasint,omitempty" json:"entries,omitempty"`
 	Size       uint64   `cbor:"3,keyasint" json:"size"`                           // of the tree that is exported: the same in every chunk
 	Checkpoint []byte   `cbor:"4,keyasint,omitempty" json:"checkpoint,omitempty"` // in the last chunk alone
+}
+
+// BackupChunk carries a part of a backup: entries, or a part of the state behind
+// them, and in the last chunk alone manifest and checkpoint of exactly Size.
+type BackupChunk struct {
+	From       uint64   `cbor:"1,keyasint" json:"from"` // index of Entries[0]
+	Entries    [][]byte `cbor:"2,keyasint,omitempty" json:"entries,omitempty"`
+	Size       uint64   `cbor:"3,keyasint" json:"size"` // entries of the backup: the same in every chunk
+	State      []byte   `cbor:"4,keyasint,omitempty" json:"state,omitempty"`
+	Manifest   []byte   `cbor:"5,keyasint,omitempty" json:"manifest,omitempty"` // hotline.Backup, signed
+	Checkpoint []byte   `cbor:"6,keyasint,omitempty" json:"checkpoint,omitempty"`
 }

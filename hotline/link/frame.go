@@ -42,6 +42,9 @@ type Hello struct {
 	// Proof is what Head rests on; a head without it is worth nothing, since
 	// anybody could keep a party from signing with it.
 	Proof *HeadProof `cbor:"8,keyasint,omitempty"`
+	// Unsure says that the speaker's own log is not complete yet, so that no
+	// Head means nothing.
+	Unsure bool `cbor:"9,keyasint,omitempty"`
 }
 
 // HeadProof is a tender or receipt of the listener's own and the hash of the

@@ -30,7 +30,11 @@ func drawQuestion(t *rapid.T) *Question {
 	switch rapid.IntRange(0, 3).Draw(t, "what") {
 	case 0:
 		q.Hello = &Hello{Party: "XA", Node: rapid.StringMatching(`XA-[0-9]{1,9}`).Draw(t, "node"), Convention: hotline.ID{1},
-			Directory: rapid.Uint64Min(1).Draw(t, "directory"), ConventionVersion: rapid.Uint64Min(1).Draw(t, "version"), Head: drawHead(t)}
+			Directory: rapid.Uint64Min(1).Draw(t, "directory"), ConventionVersion: rapid.Uint64Min(1).Draw(t, "version"), Head: drawHead(t),
+			Unsure: rapid.Bool().Draw(t, "unsure")}
+		if q.Hello.Head != nil && rapid.Bool().Draw(t, "proven") {
+			q.Hello.Proof = &HeadProof{Leaf: [32]byte{1}, Receipt: bytesUpTo(hotline.MaxReceipt).Draw(t, "proof")}
+		}
 		return q
 	case 1:
 		q.Checkpoint = bytesUpTo(MaxCheckpoint).Draw(t, "checkpoint")
@@ -213,6 +217,13 @@ func TestBoundsOfMessages(t *testing.T) {
 		"no directory":         {hello(func(h *Hello) { h.Directory = 0 }), hotline.CodeMalformed},
 		"no version":           {hello(func(h *Hello) { h.ConventionVersion = 0 }), hotline.CodeMalformed},
 		"origin too long":      {hello(func(h *Hello) { h.Head = &hotline.PeerHead{Origin: strings.Repeat("o", MaxOrigin+1)} }), hotline.CodeMalformed},
+		"proof without head":   {hello(func(h *Hello) { h.Proof = &HeadProof{Receipt: []byte{1}} }), hotline.CodeMalformed},
+		"proof without receipt": {hello(func(h *Hello) {
+			h.Head, h.Proof = &hotline.PeerHead{Origin: "o"}, &HeadProof{}
+		}), hotline.CodeMalformed},
+		"proof over bound": {hello(func(h *Hello) {
+			h.Head, h.Proof = &hotline.PeerHead{Origin: "o"}, &HeadProof{Receipt: make([]byte, hotline.MaxReceipt+1)}
+		}), hotline.CodeTooLarge},
 		"no statement":         {deliver(0, 1, 1), hotline.CodeMalformed},
 		"no sender":            {deliver(1, 0, 1), hotline.CodeMalformed},
 		"no tender":            {deliver(1, 1, 0), hotline.CodeMalformed},

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"example.org/hotline/crypto/keys"
 	"example.org/hotline/crypto/tlog"
@@ -49,6 +50,20 @@ func newHeads(data string) (*heads, error) {
 		return nil, fmt.Errorf("mark of a restored node: %w", err)
 	}
 	return h, nil
+}
+
+// helloWait bounds how long a hello waits until this node's log is complete.
+// After a restart that takes as long as an election; what the peer learns only
+// with the next hello comes too late for a peer that was set back.
+const helloWait = 3 * time.Second
+
+// awaitComplete waits for a while until the log of this node is complete.
+func (n *Node) awaitComplete() bool {
+	limit := time.Now().Add(helloWait)
+	for n.machine.complete() != nil && n.ctx.Err() == nil && time.Now().Before(limit) {
+		pause(n.ctx, helloWait/100)
+	}
+	return n.machine.complete() == nil
 }
 
 // heldHead is the newest head of a peer's log that this node can prove, for the
@@ -155,7 +170,9 @@ func (n *Node) hear(from hotline.Party, hello *link.Hello) {
 	if old := h.newest[from]; head != nil && (old == nil || old.older(head)) {
 		h.newest[from] = head
 	}
-	h.answered[from] = true
+	if !hello.Unsure {
+		h.answered[from] = true
+	}
 	h.mu.Unlock()
 	n.endWaiting()
 	n.sayMaySign()

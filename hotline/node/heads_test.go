@@ -35,6 +35,20 @@ func (p *party) untilBehind(t *testing.T, want bool) {
 	t.Fatalf("the node answers %v", err)
 }
 
+// untilAlarmed waits until the status shows an alarm with these words.
+func (p *party) untilAlarmed(t *testing.T, words string) {
+	t.Helper()
+	limit := time.NewTimer(deadline)
+	defer limit.Stop()
+	for !p.alarmed(t, words) {
+		select {
+		case <-time.After(20 * time.Millisecond): // the peer's hello is still to come
+		case <-limit.C:
+			t.Fatalf("no alarm says %q", words)
+		}
+	}
+}
+
 func (p *party) alarmed(t *testing.T, word string) bool {
 	t.Helper()
 	re, err := p.ask(t, 0, &desk.Request{Status: &desk.StatusRequest{}})

@@ -230,6 +230,10 @@ func (n *Node) tick(ctx context.Context) {
 	if !ok || due > n.now() {
 		return
 	}
+	if n.maySign() != nil { // nothing may be written; the deadline bears its own time when it may
+		pause(ctx, idleWait)
+		return
+	}
 	c := &ledger.Command{Type: ledger.Tick}
 	r, err := n.propose(ctx, c)
 	switch {

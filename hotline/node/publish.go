@@ -217,6 +217,7 @@ func (n *Node) Greeting(to hotline.Party) *link.Hello {
 	if h.Convention.IsZero() {
 		h.Convention = n.docs.Conventions[0].ID
 	}
+	h.Unsure = !n.awaitComplete()
 	h.Head, h.Proof = n.heldHead(to)
 	return h
 }

@@ -58,6 +58,8 @@ func (n *Node) Handle(ctx context.Context, who desk.Officer, r *desk.Request, se
 		return n.watch(ctx, send)
 	case r.Export != nil:
 		return n.export(r.Export, send)
+	case r.Backup != nil:
+		return n.backup(send)
 	case r.Ladder != nil:
 		var l *hotline.Ladder
 		n.machine.view(func(s *ledger.State) { l = s.Ladder() })
