@@ -75,6 +75,27 @@ func TestCheckNamesTheSlip(t *testing.T) {
 	}
 }
 
+// Promise: restore does one thing at a time, names what is wrong with a backup,
+// and confirms only for a node that waits.
+func TestRestoreNamesWhatIsWrong(t *testing.T) {
+	path := prepared(t)
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "at least one of the flags"},
+		{[]string{"--from", "x", "--confirm-without-peers"}, "none of the others can be"},
+		{[]string{"--from", t.TempDir()}, "manifest"},
+		{[]string{"--confirm-without-peers"}, "waits for peers"},
+	} {
+		cmd := daemonCommand(append([]string{"restore", "--config", path}, c.args...)...)
+		out, _ := cmd.CombinedOutput()
+		if cmd.ProcessState.ExitCode() != exitUsage || !strings.Contains(string(out), c.want) {
+			t.Errorf("restore %v: exit %d\n%s", c.args, cmd.ProcessState.ExitCode(), out)
+		}
+	}
+}
+
 // Promise: version names the protocol.
 func TestVersionNamesTheProtocol(t *testing.T) {
 	out, err := daemonCommand("version").Output()

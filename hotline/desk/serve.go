@@ -198,8 +198,8 @@ func (x *exchange) send(r *Reply) error {
 func refusal(err error) *Reply {
 	var r *hotline.Refusal
 	if !errors.As(err, &r) {
-		if errors.Is(err, context.DeadlineExceeded) {
-			return &Reply{Code: hotline.CodeUnknown, Text: "no outcome in time: ask again with the same id"}
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) { // time is over, or this node ends
+			return &Reply{Code: hotline.CodeUnknown, Text: "no outcome here: ask again with the same id"}
 		}
 		return &Reply{Code: hotline.CodeInternal, Text: "a fault of this node: see its log"}
 	}
