@@ -10,10 +10,7 @@ import (
 
 	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/audit"
-	"example.org/hotline/ops/config"
 )
-
-func benchElection() time.Duration { return config.Default().Group.Election.Duration }
 
 // measureAudit replays the receiver's log, as the load has left it.
 func (b *bench) measureAudit(ctx context.Context, w *Network) error {
