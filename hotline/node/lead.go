@@ -252,6 +252,11 @@ func (n *Node) tick(ctx context.Context) {
 // directory holds that the ledger does not. It says why when the group could
 // not commit it.
 func (n *Node) found(ctx context.Context) error {
+	// Nor are members added: one that joins a restored node would not wait for
+	// the peers, and could lead in its place.
+	if err := n.maySign(); err != nil {
+		return err
+	}
 	var size uint64
 	n.machine.view(func(s *ledger.State) { size = s.Size() })
 	if size == 0 {
