@@ -43,10 +43,11 @@ const (
 
 // Working state of one group.
 const (
-	MaxTriage       = 1024 // sensor hits that wait
-	MaxDrafts       = 256  // statements that wait for a second signature
-	MaxRefusals     = 1024 // remembered by hash, oldest forgotten first
-	MaxOutbox       = 8192 // unreceipted statements per peer; FlashReserve of them for FLASH alone
+	MaxTriage       = 1024  // sensor hits that wait
+	MaxDrafts       = 256   // statements that wait for a second signature
+	MaxRefusals     = 1024  // remembered by hash, oldest forgotten first
+	MaxOutbox       = 8192  // unreceipted statements per peer; FlashReserve of them for FLASH alone
+	MaxAwaiting     = 65536 // statements per peer that wait for a receipt or an acknowledgement
 	FlashReserve    = 1024
 	MaxOpenCases    = 16384
 	SettledMemory   = 30 * 24 * time.Hour // a case with nothing open is remembered this long

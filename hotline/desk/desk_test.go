@@ -289,7 +289,10 @@ func TestNoLeaderIsAskedAgain(t *testing.T) {
 		return send(&Reply{})
 	}}
 	c := dial(t, p.Officer("T1"), startNode(t, p, "XA-1", host), startNode(t, p, "XA-2", host))
-	if _, err := c.Do(t.Context(), &Request{Publish: &PublishRequest{Document: []byte{1}}}); err != nil || asked != 3 {
+	_, err := c.Do(t.Context(), &Request{Publish: &PublishRequest{Document: []byte{1}}})
+	mu.Lock()
+	defer mu.Unlock()
+	if err != nil || asked != 3 {
 		t.Errorf("%v after %d questions", err, asked)
 	}
 }

@@ -86,12 +86,20 @@ func (s *State) fitsLine(st *hotline.Statement, sender *hotline.SenderEntry) (ui
 }
 
 func (r *run) need(from hotline.Party, sender *hotline.SenderEntry) {
-	if sender.Sent.Convention > uint64(len(r.s.conventions)) {
-		r.res.NeedConvention = uint64(len(r.s.conventions)) + 1
+	r.res.NeedDirectory, r.res.NeedConvention = r.s.Missing(from, sender)
+}
+
+// Missing names the documents that a statement logged with this sender's entry
+// needs and that are not known here: a number of the sender's directory and a
+// version of the convention, 0 where nothing is missing.
+func (s *State) Missing(from hotline.Party, sender *hotline.SenderEntry) (directory, convention uint64) {
+	if sender.Sent.Convention > uint64(len(s.conventions)) {
+		convention = uint64(len(s.conventions)) + 1
 	}
-	if r.s.DirectoryNumber(from, sender.Sent.Directory) == nil {
-		r.res.NeedDirectory = sender.Sent.Directory
+	if s.DirectoryNumber(from, sender.Sent.Directory) == nil {
+		directory = sender.Sent.Directory
 	}
+	return directory, convention
 }
 
 // admits is the exactly-once rule: a sequence is used up by one entry, and no

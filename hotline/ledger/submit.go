@@ -86,14 +86,32 @@ func (r *run) hasRoom(h *hotline.Header) error {
 		if h.Precedence != hotline.Flash {
 			limit -= hotline.FlashReserve
 		}
-		if pair := r.s.pairs[p]; pair != nil && len(pair.Sent) >= limit {
-			return hotline.Refuse(hotline.CodeBusy, "%d statements wait for %s", len(pair.Sent), p)
+		pair := r.s.pairs[p]
+		if pair == nil || len(pair.Sent) < limit {
+			continue
+		}
+		if n := pair.unreceipted(); n >= limit {
+			return hotline.Refuse(hotline.CodeBusy, "%d statements wait for a receipt of %s", n, p)
+		}
+		if n := len(pair.Sent); n >= hotline.MaxAwaiting {
+			return hotline.Refuse(hotline.CodeBusy, "%d statements wait for a receipt or an acknowledgement of %s", n, p)
 		}
 	}
 	if len(h.To) > 1 && h.Case == nil {
 		return hotline.Refuse(hotline.CodeHeader, "without a case a statement has one addressee")
 	}
 	return nil
+}
+
+// unreceipted counts what still has to be delivered: what was receipted and
+// only waits for a person must not hold up what has not been.
+func (p *Pair) unreceipted() (n int) {
+	for _, o := range p.Sent {
+		if !o.Receipted {
+			n++
+		}
+	}
+	return n
 }
 
 // sent numbers the statement towards each addressee.

@@ -77,10 +77,23 @@ func (n *Node) held(from hotline.Party, t *told) *link.Need {
 	return need
 }
 
+// needs says which document is missing, also one that was skipped below the
+// newest: the sender would otherwise send what follows the newest, for ever.
+func (n *Node) needs(from hotline.Party, d *link.Delivery, err error) *told {
+	t := refusal(err)
+	if sender, err := hotline.ParseSenderEntry(d.Sender); err == nil {
+		n.machine.view(func(s *ledger.State) { t.NeedDirectory, t.NeedConvention = s.Missing(from, sender) })
+	}
+	return t
+}
+
 // receive runs on the leader: the statement becomes an entry, or is answered
 // again with the receipt that it has.
 func (n *Node) receive(ctx context.Context, from hotline.Party, d *link.Delivery) *told {
 	r, err := n.propose(ctx, &ledger.Command{Type: ledger.Receive, Statement: d.Statement, Sender: d.Sender, Tender: d.Tender})
+	if hotline.CodeOf(err) == hotline.CodeNeed {
+		return n.needs(from, d, err)
+	}
 	if err != nil {
 		return refusal(err)
 	}
