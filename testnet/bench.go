@@ -229,6 +229,21 @@ func (n *Node) ship() error {
 	return writeTOML(n.config, c)
 }
 
+// whileUp runs f until it ends, or until a process of the network ends unasked: then ctx ends, and the error is why.
+func (w *Network) whileUp(ctx context.Context, f func(ctx context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	done := make(chan error, 1)
+	go func() { done <- f(ctx) }() // awaited below
+	select {
+	case err := <-done:
+		return err
+	case err := <-w.Failed():
+		cancel(err)
+		return errors.Join(err, <-done)
+	}
+}
+
 // measureGroups measures two groups of three nodes.
 func (b *bench) measureGroups(ctx context.Context) (err error) {
 	if !b.wants("idle", "load", "failover", "audit") {
@@ -245,6 +260,11 @@ func (b *bench) measureGroups(ctx context.Context) (err error) {
 		}
 		err = errors.Join(err, w.Close())
 	}()
+	return w.whileUp(ctx, func(ctx context.Context) error { return b.measureIn(ctx, w) })
+}
+
+// measureIn measures what is to be measured in two groups of three nodes.
+func (b *bench) measureIn(ctx context.Context, w *Network) error {
 	if b.wants("idle") {
 		if err := b.measureIdle(ctx, w); err != nil {
 			return fmt.Errorf("idle: %w", err)
@@ -278,7 +298,8 @@ func (b *bench) measureSingles(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err = b.measureLoad(ctx, w, "1+1", floorOfSingles); err != nil {
+	err = w.whileUp(ctx, func(ctx context.Context) error { return b.measureLoad(ctx, w, "1+1", floorOfSingles) })
+	if err != nil {
 		err = fmt.Errorf("load of single nodes: %w\n%s", err, w.Tails())
 	}
 	return errors.Join(err, w.Close())

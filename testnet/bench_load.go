@@ -199,6 +199,8 @@ func (l *benchLoad) pass(ctx context.Context, d *benchDesk, st *hotline.Statemen
 
 // run sends statements with so many outstanding, and returns how long each took whose settlement was heard, and all of them together.
 func (l *benchLoad) run(ctx context.Context, list []*hotline.Statement, outstanding int) (passed []passage, took time.Duration, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	work := make(chan int)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -210,8 +212,9 @@ func (l *benchLoad) run(ctx context.Context, list []*hotline.Statement, outstand
 				mu.Lock()
 				if e == nil {
 					passed = append(passed, p)
-				} else if !errors.Is(e, errMissed) {
-					err = errors.Join(err, e)
+				} else if !errors.Is(e, errMissed) && err == nil {
+					err = e
+					cancel() // the others would each wait as long
 				}
 				mu.Unlock()
 			}
