@@ -1,9 +1,12 @@
 package node
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"sync"
@@ -15,11 +18,16 @@ import (
 )
 
 // index finds the entry of a statement by its id. It is derived: what stands
-// in the file lags behind the ledger and is synced when it is written, so that
-// a loss of power cannot leave it damaged; what is newer is kept in memory.
-// The first entry of an id counts.
+// in the file lags behind the ledger; what is newer is kept in memory. The first
+// entry of an id counts.
+//
+// bbolt has no checksum of what it holds, and ends the process over some of
+// what a flipped bit makes of it. So the file is only used again by the side of
+// its digest, which close leaves behind and open takes away: after a crash, of
+// whatever cause, and after any damage at rest the index is made again.
 type index struct {
-	db *bolt.DB
+	db   *bolt.DB
+	path string
 
 	mu    sync.Mutex
 	next  uint64 // entries below it are indexed, without a gap
@@ -39,28 +47,64 @@ var (
 	keySize    = []byte("size")
 )
 
-// openIndex opens the index of a log that holds size entries. One that is
-// damaged, or ahead of the log, is thrown away: it is made again.
+// digestExt is added to the name of the index for the file with its digest.
+const digestExt = ".sha256"
+
+// openIndex opens the index of a log that holds size entries. One that was not
+// closed in order, is damaged, or is ahead of the log, is thrown away.
 func openIndex(path string, size uint64) (*index, error) {
-	x, err := openIndexFile(path)
-	if err == nil && x.next <= size {
-		return x, nil
+	sound := intact(path)
+	if err := gone(os.Remove(path + digestExt)); err != nil {
+		return nil, fmt.Errorf("index %s: %w", path, err)
 	}
-	if errors.Is(err, bolt.ErrTimeout) {
-		return nil, fmt.Errorf("index %s is in use by another process; stop it first", path)
+	if sound {
+		if x, err := openIndexFile(path); err == nil && x.next <= size {
+			return x, nil
+		} else if err == nil {
+			if err := x.db.Close(); err != nil {
+				return nil, fmt.Errorf("index %s: %w", path, err)
+			}
+		}
 	}
-	if err == nil {
-		err = x.db.Close()
-	} else {
-		err = nil // damaged: what it was does not matter
-	}
-	if err = errors.Join(err, os.Remove(path)); err != nil {
+	if err := gone(os.Remove(path)); err != nil {
 		return nil, fmt.Errorf("index %s cannot be replaced: %w", path, err)
 	}
-	if x, err = openIndexFile(path); err != nil {
+	x, err := openIndexFile(path)
+	if err != nil {
 		return nil, fmt.Errorf("index %s: %w", path, err)
 	}
 	return x, nil
+}
+
+// intact says whether the index is what close left behind.
+func intact(path string) bool {
+	want, err := os.ReadFile(path + digestExt)
+	if err != nil {
+		return false
+	}
+	got, err := digestOf(path)
+	return err == nil && bytes.Equal(got, want)
+}
+
+func digestOf(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return nil, err
+	}
+	return h.Sum(nil), nil
+}
+
+// gone is the error of a removal, unless there was nothing to remove.
+func gone(err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 func openIndexFile(path string) (*index, error) {
@@ -68,7 +112,7 @@ func openIndexFile(path string) (*index, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &index{db: db, fresh: map[hotline.ID]uint64{}}
+	x := &index{db: db, path: path, fresh: map[hotline.ID]uint64{}}
 	err = db.Update(func(tx *bolt.Tx) error {
 		_, err := tx.CreateBucketIfNotExists(bucketIDs)
 		if err != nil {
@@ -241,7 +285,17 @@ func (x *index) prefix(p []byte, max int) (list []hotline.ID) {
 	return list
 }
 
-func (x *index) close() error { return errors.Join(x.flush(), x.db.Close()) }
+// close writes what is in memory, closes the file and leaves its digest.
+func (x *index) close() error {
+	if err := errors.Join(x.flush(), x.db.Close()); err != nil {
+		return err
+	}
+	digest, err := digestOf(x.path)
+	if err != nil {
+		return fmt.Errorf("index: %w", err)
+	}
+	return os.WriteFile(x.path+digestExt, digest, 0o600)
+}
 
 func statementOf(raw []byte) (hotline.ID, bool) {
 	_, content, err := hotline.DecodeEntry(raw)

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"errors"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -80,3 +82,74 @@ func TestIndexHasNoGapsAndSurvivesARestart(t *testing.T) {
 
 // RaftIndex is the last entry of the member's Raft log.
 func (n *Node) RaftIndex() uint64 { return n.member.Stats().Last }
+
+// Promise: a flipped bit anywhere in the file of the index, or a process that
+// was killed, never ends the next one and never hides a statement or shows the
+// wrong one: the index is made again.
+func TestDamagedIndexIsMadeAgain(t *testing.T) {
+	entries, ids := journal(200)
+	path := filepath.Join(t.TempDir(), "index.db")
+	size := uint64(len(entries))
+	x, err := openIndex(path, size)
+	for i := 0; err == nil && i < len(entries); i += 50 { // in parts, so that pages are freed and used again
+		err = errors.Join(x.add(uint64(i), entries[i:i+50]), x.flush())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	killed, err := os.ReadFile(path)
+	if err = errors.Join(err, x.close()); err != nil {
+		t.Fatal(err)
+	}
+	sound, err := os.ReadFile(path)
+	digest, err2 := os.ReadFile(path + digestExt)
+	if err = errors.Join(err, err2); err != nil {
+		t.Fatal(err)
+	}
+	reopen := func(b, digest []byte) uint64 {
+		t.Helper()
+		err := os.WriteFile(path, b, 0o600)
+		if digest != nil {
+			err = errors.Join(err, os.WriteFile(path+digestExt, digest, 0o600))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, err := openIndex(path, size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		have := x.size()
+		if err := x.db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return have
+	}
+	if have := reopen(sound, digest); have != size {
+		t.Fatalf("a sound index of %d entries counts as one of %d", size, have)
+	}
+	if have := reopen(killed, nil); have != 0 {
+		t.Errorf("an index that was not closed is taken for one of %d entries", have)
+	}
+	for at := 0; at < len(sound); at += 127 {
+		b := append([]byte(nil), sound...)
+		b[at] ^= 1 << (at % 8)
+		if have := reopen(b, digest); have != 0 {
+			t.Errorf("byte %d is damaged and the index is taken for one of %d entries", at, have)
+		}
+	}
+	if x, err = openIndex(path, size); err != nil {
+		t.Fatal(err)
+	}
+	if err := x.add(0, entries); err != nil {
+		t.Fatal(err)
+	}
+	for i, id := range ids {
+		if at, ok := x.find(id); !ok || at != uint64(i) {
+			t.Errorf("made again, it finds entry %d at %d: %v", i, at, ok)
+		}
+	}
+	if err := x.close(); err != nil {
+		t.Fatal(err)
+	}
+}

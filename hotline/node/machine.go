@@ -50,6 +50,9 @@ func openMachine(dir string, log *slog.Logger, emit func([]ledger.Effect), resto
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
+	if ix.size() == 0 && store.Size() > 0 {
+		log.Warn("the index of statements is made again: it was not closed in order, is damaged, or is new", "entries", store.Size())
+	}
 	return &machine{log: log, emit: emit, restored: restored, grown: make(chan struct{}), state: ledger.New(), store: store, index: ix}, nil
 }
 
