@@ -40,27 +40,36 @@ func (x *field) askAgain(ctx context.Context, l Logs) (int, error) {
 		if !ok {
 			continue
 		}
-		own := l[x.xa.Code][r.Index]
-		sent := own.Content.(*hotline.Sent)
-		q := &link.Question{Deliver: &link.Delivery{Statement: sent.Statement, Sender: hotline.MustMarshal(hotline.SenderEntryOf(own.Entry, sent)), Tender: r.Tender}}
 		for i, n := range x.xb.Nodes {
-			err := x.until(ctx, "the receipt comes again from "+n.Name, func() error {
-				a, err := line.Ask(ctx, x.xb.Code, i, false, q)
-				if err == nil && a.Code != "" {
-					err = fmt.Errorf("%s: %s", a.Code, a.Text)
-				}
-				if err == nil && !bytes.Equal(a.Receipt, r.Receipt) {
-					k.differs = fmt.Errorf("%s answers %s with another receipt than before", n.Name, r.Statement.Short())
-				}
-				return err
-			})
-			if err = errors.Join(err, k.differs); err != nil {
+			if err := x.knock(ctx, line, i, n, l[x.xa.Code], r); err != nil {
 				return asked, err
 			}
 			asked++
 		}
 	}
 	return asked, nil
+}
+
+// knock delivers one statement again by one path of the line, that to n, and compares the receipt.
+func (x *field) knock(ctx context.Context, line *link.Line, path int, n *Node, log []Logged, r *hotline.Receipted) error {
+	own := log[r.Index]
+	sent := own.Content.(*hotline.Sent)
+	q := &link.Question{Deliver: &link.Delivery{Statement: sent.Statement, Sender: hotline.MustMarshal(hotline.SenderEntryOf(own.Entry, sent)), Tender: r.Tender}}
+	var receipt []byte
+	err := x.until(ctx, "the receipt comes again from "+n.Name, func() error {
+		a, err := line.Ask(ctx, x.xb.Code, path, false, q)
+		if err == nil && a.Code != "" {
+			err = fmt.Errorf("%s: %s", a.Code, a.Text)
+		}
+		if err == nil {
+			receipt = a.Receipt
+		}
+		return err
+	})
+	if err == nil && !bytes.Equal(receipt, r.Receipt) {
+		err = fmt.Errorf("%s answers %s with another receipt than before", n.Name, r.Statement.Short())
+	}
+	return err
 }
 
 // knocker stands in for one node of a party on the line: it says hello, asks, and takes nothing.
@@ -70,7 +79,6 @@ type knocker struct {
 	cert      tls.Certificate
 	transport *quic.Transport
 	nonce     [16]byte
-	differs   error
 }
 
 func newKnocker(w *Network, n *Node) (*knocker, error) {
