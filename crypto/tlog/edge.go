@@ -14,10 +14,6 @@ const (
 	tileWidth  = 1 << tileHeight // hashes in a full tile, entries in a full bundle
 	tileBytes  = tileWidth * sha256.Size
 	maxLevels  = 7 // tile levels of a tree smaller than MaxSize: 50 bits, 8 each
-
-	// entryOverhead is what an edge record adds to its entry: the length before
-	// it and the leaf hash after it.
-	entryOverhead = 2 + sha256.Size
 )
 
 // ErrCorrupt is wrapped by every error that says that a file of a log does not
@@ -195,19 +191,4 @@ func appendRecord(b, entry []byte, leaf Hash) []byte {
 	b = binary.BigEndian.AppendUint16(b, uint16(len(entry)))
 	b = append(b, entry...)
 	return append(b, leaf[:]...)
-}
-
-// parseRecord takes the first record off b. It reports false when b begins with
-// no whole record.
-func parseRecord(b []byte) (entry []byte, leaf Hash, rest []byte, ok bool) {
-	if len(b) < entryOverhead {
-		return nil, Hash{}, nil, false
-	}
-	n := int(binary.BigEndian.Uint16(b))
-	if len(b) < n+entryOverhead {
-		return nil, Hash{}, nil, false
-	}
-	entry = b[2 : 2+n]
-	leaf = Hash(b[2+n : 2+n+sha256.Size])
-	return entry, leaf, b[n+entryOverhead:], LeafHash(entry) == leaf
 }

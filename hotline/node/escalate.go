@@ -130,16 +130,8 @@ func (n *Node) checkReadable(ctx context.Context, index uint64) {
 	n.say(ctx, h, &hotline.Service{})
 }
 
-// openBody opens the sealed body of the statement at an entry, own or
-// received, and decodes it.
-func (n *Node) openBody(i uint64) (blind [32]byte, body []byte, err error) {
-	st, _, _, err := n.statementAt(i)
-	if err != nil {
-		return blind, nil, err
-	}
-	return n.openStatement(st)
-}
-
+// openStatement opens the sealed body of a statement, own or received, and
+// decodes it.
 func (n *Node) openStatement(st *hotline.Statement) (blind [32]byte, body []byte, err error) {
 	if blind, body, err = st.OpenSealed(n.keys.sealing); err != nil {
 		return blind, nil, err
