@@ -262,6 +262,8 @@ func TestUnknownOutcomeIsAskedAgainWithTheSameID(t *testing.T) {
 	if err := s.retry(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	for _, raw := range got {
 		if string(raw) != string(got[0]) {
 			t.Error("another statement was handed in")
