@@ -19,6 +19,7 @@ func TestFaults(t *testing.T) {
 	}
 	for _, f := range testnet.Faults {
 		t.Run(f.Name, func(t *testing.T) {
+			t.Parallel() // it waits for clocks and elections most of the time
 			if f.Needs != nil {
 				if err := f.Needs(); err != nil && os.Getenv("HOTLINE_FAULTS_REQUIRED") == "" {
 					t.Skipf("cannot be tried here: %v", err)
