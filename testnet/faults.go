@@ -76,6 +76,9 @@ func asConfigured(c *config.Config) {
 	c.Group.Heartbeat, c.Group.Election = d.Group.Heartbeat, d.Group.Election
 }
 
+// flashTerm is how long the addressee of a FLASH alert has to acknowledge it.
+const flashTerm = 4 * time.Second
+
 // faultTerms let the clocks of a FLASH alert run out within seconds, and no other clock.
 func faultTerms() hotline.Terms {
 	t := DemoTerms()
@@ -83,7 +86,7 @@ func faultTerms() hotline.Terms {
 	t.Profile, t.Assess, t.AlertCap, t.LineTest = "faults", long, long, (30 * time.Second).Milliseconds()
 	t.Alert = hotline.Durations{long, long, long, long}
 	t.NonDelivery = t.Alert
-	t.Acknowledge = hotline.Durations{(4 * time.Second).Milliseconds(), long, long, long}
+	t.Acknowledge = hotline.Durations{flashTerm.Milliseconds(), long, long, long}
 	return t
 }
 
@@ -312,7 +315,7 @@ func (x *field) reckon(ctx context.Context) error {
 				return err
 			}
 			for _, d := range s.Duties {
-				if !d.Overdue && d.Deadline < now()+hotline.Time(2*time.Second.Milliseconds()) {
+				if !d.Overdue && d.Deadline < now()+hotline.Time(2*flashTerm.Milliseconds()) {
 					return fmt.Errorf("the deadline of a duty to %s is at hand", d.Class)
 				}
 			}
