@@ -35,6 +35,7 @@ type Config struct {
 	Limits  Limits  `toml:"limits" doc:"What others may ask of this node."`
 	Metrics Metrics `toml:"metrics" doc:"Figures for Prometheus, and health for load balancers."`
 	Log     Log     `toml:"log" doc:"The log of the daemon goes to standard error. It never holds the text of a statement."`
+	Pages   []Page  `toml:"page" doc:"Channels by which people are woken, in the order in which they are tried; at most 8. Each is a table [[page]]; take off the # and the three spaces. A page tells ids, duty, precedence, status, peer, due time, office and targets, never text. Every node of the group needs its own channels, and tests each of them once a day. Without any, only open consoles ring."`
 }
 
 // Keys says where the node's keys are and how they are opened.
@@ -66,6 +67,23 @@ type Metrics struct {
 type Log struct {
 	Level  string `toml:"level" doc:"debug, info, warn or error."`
 	Format string `toml:"format" doc:"text for people, json for machines."`
+}
+
+// Page is one channel by which people are woken. Which keys it must have, and which it must not, follows from its kind.
+type Page struct {
+	Name     string   `toml:"name" kinds:"*" show:"mail" doc:"Name of the channel, unique in this file, by which a ladder calls it: 1 to 32 lower-case letters, digits and hyphens, beginning with a letter. It stands in the ledger, where auditors and peers see it: name the means, not a person."`
+	Kind     string   `toml:"kind" kinds:"*" show:"smtp" doc:"smtp, webhook (Standard Webhooks), alertmanager (its API v2), syslog (RFC 5424 over TCP) or command."`
+	Timeout  Duration `toml:"timeout" kinds:"*" show:"10s" doc:"How long one attempt may take before the next channel is tried; 10s if absent. 1s to 60s."`
+	Server   string   `toml:"server" kinds:"smtp syslog" show:"mail.example.org:587" doc:"Of smtp and syslog: host and port."`
+	TLS      string   `toml:"tls" kinds:"smtp syslog" show:"starttls" doc:"Of smtp: starttls, tls, or none. Of syslog: tls (RFC 5425) or none. none is allowed towards a loopback address alone."`
+	CA       string   `toml:"ca" kinds:"smtp syslog webhook alertmanager" show:"/etc/hotline/page-ca.pem" doc:"Of all but command: PEM file of the authorities that are believed; absent: those of the machine."`
+	From     string   `toml:"from" kinds:"smtp" show:"hotline@example.org" doc:"Of smtp: address of the sender."`
+	To       []string `toml:"to" kinds:"smtp" show:"duty@example.org" doc:"Of smtp: 1 to 16 addresses. All must be accepted, or the attempt has failed."`
+	User     string   `toml:"user" kinds:"smtp alertmanager" show:"hotline" doc:"Of smtp and alertmanager: user name; absent: without authentication."`
+	Password string   `toml:"password" kinds:"smtp alertmanager" show:"credential:page-mail" doc:"Of smtp and alertmanager, with user: file:PATH or credential:NAME, as keys.passphrase."`
+	URL      string   `toml:"url" kinds:"webhook alertmanager" show:"https://page.example.org/hotline" doc:"Of webhook: where to post. Of alertmanager: its address, without /api/v2. https, or http towards a loopback address."`
+	Secret   string   `toml:"secret" kinds:"webhook" show:"credential:page-hook" doc:"Of webhook: file:PATH or credential:NAME of the signing secret: whsec_ and base64 of 24 to 64 bytes (HMAC-SHA256), or whsk_ and base64 of an Ed25519 secret key."`
+	Argv     []string `toml:"argv" kinds:"command" show:"/usr/local/bin/wake" doc:"Of command: the program, as an absolute path, and its arguments, without a shell. It gets the page as JSON on its standard input; 0 means that it was delivered. At the end of the attempt its whole process group is killed."`
 }
 
 // Duration is a time.Duration that is written as in Go: "500ms", "2s", "1m30s".
@@ -166,6 +184,9 @@ func (c *Config) resolve(base string) {
 	}
 	if file, ok := strings.CutPrefix(c.Keys.Passphrase, "file:"); ok {
 		c.Keys.Passphrase = "file:" + absolute(base, file)
+	}
+	for i := range c.Pages {
+		c.Pages[i].resolve(base)
 	}
 }
 

@@ -58,7 +58,8 @@ func TestExampleFileMeansTheDefaults(t *testing.T) {
 	}
 	for _, key := range knownKeys("", reflect.TypeFor[Config]()) {
 		name := key[strings.LastIndexByte(key, '.')+1:]
-		if !bytes.Contains(full, []byte("\n"+name+" = ")) && !bytes.Contains(full, []byte("\n["+key+"]\n")) {
+		if !bytes.Contains(full, []byte("\n"+name+" = ")) && !bytes.Contains(full, []byte("\n["+key+"]\n")) &&
+			!bytes.Contains(full, []byte("\n#   "+name+" = ")) && !bytes.Contains(full, []byte("\n#   [["+key+"]]\n")) {
 			t.Errorf("key %s is not in the example file", key)
 		}
 	}
@@ -146,6 +147,8 @@ func TestEveryRuleHasItsMessage(t *testing.T) {
 		{func(c *Config) { c.Metrics.Listen = "[::]:9470" }, "metrics.listen: \"[::]:9470\" is not a loopback address"},
 		{func(c *Config) { c.Log.Level = "loud" }, "log.level: \"loud\" is not known: write debug, info, warn, error"},
 		{func(c *Config) { c.Log.Format = "xml" }, "log.format: \"xml\" is not known"},
+		{func(c *Config) { c.Pages = make([]Page, MaxPages+1) }, "page: 9 channels: configure at most 8"},
+		{func(c *Config) { c.Pages = []Page{{Name: "x", Kind: "fax"}} }, "page: channel 1 (\"x\"): kind: \"fax\" is not known"},
 	}
 	broken := make(map[string]bool)
 	for _, tc := range cases {

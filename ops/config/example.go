@@ -29,7 +29,7 @@ func Example() ([]byte, error) {
 func exampleTable(out *bytes.Buffer, path string, table reflect.Value) error {
 	for i := range table.NumField() {
 		field := table.Type().Field(i)
-		if isTable(field.Type) {
+		if isTable(field.Type) || isList(field.Type) {
 			continue
 		}
 		if err := exampleKey(out, field, table.Field(i)); err != nil {
@@ -38,6 +38,10 @@ func exampleTable(out *bytes.Buffer, path string, table reflect.Value) error {
 	}
 	for i := range table.NumField() {
 		field := table.Type().Field(i)
+		if isList(field.Type) {
+			examplePages(out, field)
+			continue
+		}
 		if !isTable(field.Type) {
 			continue
 		}
@@ -83,6 +87,11 @@ func isTable(t reflect.Type) bool {
 	return t.Kind() == reflect.Struct && t != reflect.TypeFor[Duration]()
 }
 
+// isList reports whether a field is a list of tables, [[name]] in TOML.
+func isList(t reflect.Type) bool {
+	return t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct
+}
+
 // comment writes text as comment lines that break between words.
 func comment(out *bytes.Buffer, text string) {
 	line := "#"
@@ -105,6 +114,9 @@ func knownKeys(path string, t reflect.Type) []string {
 		keys = append(keys, name)
 		if isTable(field.Type) {
 			keys = append(keys, knownKeys(name+".", field.Type)...)
+		}
+		if isList(field.Type) {
+			keys = append(keys, knownKeys(name+".", field.Type.Elem())...)
 		}
 	}
 	return keys

@@ -77,6 +77,7 @@ var rules = []rule{
 	{"metrics.listen", checkMetrics},
 	{"log.level", func(c *Config) string { return oneOf(c.Log.Level, "debug", "info", "warn", "error") }},
 	{"log.format", func(c *Config) string { return oneOf(c.Log.Format, "text", "json") }},
+	{"page", checkPages},
 }
 
 // Validate holds c to every rule and reports all that are broken, one to a line, each beginning with its key.
