@@ -233,7 +233,7 @@ func (j *judged) decide(it *item) bool {
 		if verified {
 			return nil
 		}
-		refused = j.replay.State().Verify(c, j.exam.own)
+		refused = j.replay.State().Verify(c, ledger.OwnFrom(j.exam.own))
 		verified = refused == nil
 		return refused
 	})

@@ -81,7 +81,7 @@ func (p *peer) apply(c *ledger.Command) *ledger.Result {
 			c.Readings = append(c.Readings, hotline.Reading{Node: v, Time: c.Time})
 		}
 	}
-	if err := p.state.Verify(c, func(i uint64) ([]byte, error) { return p.entries[i], nil }); err != nil {
+	if err := p.state.Verify(c, ledger.OwnFrom(func(i uint64) ([]byte, error) { return p.entries[i], nil })); err != nil {
 		p.w.t.Fatalf("%s: verify: %v", p.Code, err)
 	}
 	r := p.state.Apply(c)

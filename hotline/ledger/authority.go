@@ -83,14 +83,14 @@ func (s *State) fitsVersion(v, inForce uint64, t hotline.Time) error {
 // Verify checks every signature and proof that a command carries, against keys
 // and documents that stand in this state. The leader calls it before it
 // proposes, the other nodes behind the commit, the auditor always. It changes
-// nothing. entry fetches an own leaf: the statement that a receipt is for.
+// nothing. own fetches the own statement that a receipt is for.
 //
 // A failure is no reason for a signed reject: who cannot be verified is
 // nobody. The caller answers with the code and counts it.
-func (s *State) Verify(c *Command, entry func(index uint64) ([]byte, error)) error {
+func (s *State) Verify(c *Command, own func(index uint64) (*Own, error)) error {
 	switch c.Type {
 	case Submit, Draft:
-		st, err := hotline.Parse(c.Statement)
+		st, err := c.ParseStatement()
 		if err != nil {
 			return err
 		}
@@ -98,7 +98,7 @@ func (s *State) Verify(c *Command, entry func(index uint64) ([]byte, error)) err
 	case Receive:
 		return s.verifyReceive(c)
 	case Receipt:
-		return s.verifyReceipt(c, entry)
+		return s.verifyReceipt(c, own)
 	}
 	return nil
 }
@@ -123,15 +123,15 @@ func (s *State) verifyStatement(st *hotline.Statement) error {
 }
 
 func (s *State) verifyReceive(c *Command) error {
-	st, err := hotline.Parse(c.Statement)
+	st, err := c.ParseStatement()
 	if err != nil {
 		return err
 	}
-	sender, err := hotline.ParseSenderEntry(c.Sender)
+	sender, err := c.parseSender()
 	if err != nil {
 		return err
 	}
-	tender, err := hotline.ParseReceipt(c.Tender)
+	tender, err := c.parseTender()
 	if err != nil {
 		return err
 	}
@@ -150,31 +150,52 @@ func (s *State) verifyReceive(c *Command) error {
 	return hotline.VerifyTender(tender, st, sender, s.convention, d.Log)
 }
 
-func (s *State) verifyReceipt(c *Command, entry func(uint64) ([]byte, error)) error {
-	rc, err := hotline.ParseReceipt(c.Receipt)
+// Own is an own statement with what its addressees need to rebuild its leaf.
+type Own struct {
+	Statement *hotline.Statement
+	Sender    []byte // hotline.SenderEntry
+}
+
+// ReadOwn decodes the leaf of an own statement.
+func ReadOwn(raw []byte) (*Own, error) {
+	e, content, err := hotline.DecodeEntry(raw)
+	if err != nil {
+		return nil, err
+	}
+	sent, ok := content.(*hotline.Sent)
+	if !ok {
+		return nil, hotline.Refuse(hotline.CodeReceipt, "the own entry is no statement")
+	}
+	st, err := hotline.Parse(sent.Statement)
+	if err != nil {
+		return nil, err
+	}
+	return &Own{st, hotline.MustMarshal(hotline.SenderEntryOf(e, sent))}, nil
+}
+
+// OwnFrom reads own statements from the leaves that entry fetches.
+func OwnFrom(entry func(index uint64) ([]byte, error)) func(uint64) (*Own, error) {
+	return func(index uint64) (*Own, error) {
+		raw, err := entry(index)
+		if err != nil {
+			return nil, err
+		}
+		return ReadOwn(raw)
+	}
+}
+
+func (s *State) verifyReceipt(c *Command, own func(uint64) (*Own, error)) error {
+	rc, err := c.parseReceipt()
 	if err != nil {
 		return err
 	}
 	if rc.Of == nil {
 		return hotline.Refuse(hotline.CodeReceipt, "a tender where a receipt belongs")
 	}
-	raw, err := entry(rc.Of.Index)
+	o, err := own(rc.Of.Index)
 	if err != nil {
 		return hotline.Refuse(hotline.CodeReceipt, "own entry %d: %v", rc.Of.Index, err)
 	}
-	e, content, err := hotline.DecodeEntry(raw)
-	if err != nil {
-		return err
-	}
-	sent, ok := content.(*hotline.Sent)
-	if !ok {
-		return hotline.Refuse(hotline.CodeReceipt, "own entry %d is no statement", rc.Of.Index)
-	}
-	st, err := hotline.Parse(sent.Statement)
-	if err != nil {
-		return err
-	}
-	sender := hotline.MustMarshal(hotline.SenderEntryOf(e, sent))
 	// The receipt is signed with the peer's log key in force at its entry. The
 	// receipt does not name the directory, so each remembered log key may be it.
 	var last error = hotline.Refuse(hotline.CodeReceipt, "no directory of %s is known", rc.Party)
@@ -183,7 +204,7 @@ func (s *State) verifyReceipt(c *Command, entry func(uint64) ([]byte, error)) er
 		if i < len(list)-1 && list[i].Log == list[i+1].Log {
 			continue
 		}
-		last = hotline.VerifyReceipt(rc, rc.Party, st, rc.Of.Index, s.generation, sender, c.Tender, s.convention, list[i].Log)
+		last = hotline.VerifyReceipt(rc, rc.Party, o.Statement, rc.Of.Index, s.generation, o.Sender, c.Tender, s.convention, list[i].Log)
 		if last == nil {
 			return nil
 		}

@@ -9,7 +9,7 @@ import (
 
 // Judge checks signatures and proofs in committed entries with the documents
 // that one state knew. It shares nothing with the state that changes, so it may
-// run beside Apply. It is not safe for concurrent use.
+// run beside Apply, and several may use it at once.
 type Judge struct{ s *State }
 
 // Judge returns a judge with the documents that stand in this ledger now.
@@ -22,12 +22,17 @@ func (s *State) Judge() *Judge {
 	return &Judge{d}
 }
 
+// Verify is State.Verify with the documents of the judge.
+func (j *Judge) Verify(c *Command, own func(index uint64) (*Own, error)) error {
+	return j.s.Verify(c, own)
+}
+
 // Entry verifies what an entry of the own log carries, as Verify does before it
 // is proposed. judged is false for an entry whose directory is no longer
 // remembered: Apply has held its authors against that directory, but the keys
-// are not here any more. entry fetches an own leaf. An error means that the
-// group has committed what its leader never verified: the process must stop.
-func (j *Judge) Entry(raw []byte, entry func(index uint64) ([]byte, error)) (judged bool, err error) {
+// are not here any more. own is that of Verify. An error means that the group
+// has committed what its leader never verified: the process must stop.
+func (j *Judge) Entry(raw []byte, own func(index uint64) (*Own, error)) (judged bool, err error) {
 	e, content, err := hotline.DecodeEntry(raw)
 	if err != nil {
 		return true, err
@@ -38,7 +43,7 @@ func (j *Judge) Entry(raw []byte, entry func(index uint64) ([]byte, error)) (jud
 		return true, nil // documents prove themselves and Apply verifies them; the rest bears no signature
 	}
 	c, _ := recall(e, content)
-	if err = j.s.Verify(c, entry); err != nil && j.forgotten(content) {
+	if err = j.s.Verify(c, own); err != nil && j.forgotten(content) {
 		return false, nil
 	}
 	return true, err

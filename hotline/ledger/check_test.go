@@ -69,7 +69,7 @@ func (m *member) replay(shows func(*hotline.Scope) bool, only ...hotline.Party) 
 		}
 	}
 	r := ledger.NewReplay(parties)
-	verify := func(c *ledger.Command) error { return r.State().Verify(c, m.entry) }
+	verify := func(c *ledger.Command) error { return r.State().Verify(c, ledger.OwnFrom(m.entry)) }
 	hidden := false
 	for i, raw := range m.entries {
 		e, _, err := hotline.DecodeEntry(raw)

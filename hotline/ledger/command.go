@@ -43,6 +43,50 @@ type Command struct {
 	Document  []byte           `cbor:"12,keyasint,omitempty"`
 	Hit       *hotline.Hit     `cbor:"13,keyasint,omitempty"`
 	Key       string           `cbor:"14,keyasint,omitempty"` // of a hit: dismissed, or adopted by the submitted detection
+
+	parts parts
+}
+
+// parts are what a command carries, each parsed when it is first asked for:
+// whoever verifies the command and Apply read the same values. They are no part
+// of the encoding. A command is in one pair of hands at a time.
+type parts struct {
+	statement *hotline.Statement
+	sender    *hotline.SenderEntry
+	tender    *hotline.Receipt
+	receipt   *hotline.Receipt
+}
+
+// TakeParts gives c what has been parsed of a command with the same bytes.
+func (c *Command) TakeParts(same *Command) { c.parts = same.parts }
+
+// ParseStatement returns the statement that the command carries.
+func (c *Command) ParseStatement() (*hotline.Statement, error) {
+	return parsed(&c.parts.statement, c.Statement, hotline.Parse)
+}
+
+func (c *Command) parseSender() (*hotline.SenderEntry, error) {
+	return parsed(&c.parts.sender, c.Sender, hotline.ParseSenderEntry)
+}
+
+func (c *Command) parseTender() (*hotline.Receipt, error) {
+	return parsed(&c.parts.tender, c.Tender, hotline.ParseReceipt)
+}
+
+func (c *Command) parseReceipt() (*hotline.Receipt, error) {
+	return parsed(&c.parts.receipt, c.Receipt, hotline.ParseReceipt)
+}
+
+func parsed[T any](part **T, raw []byte, parse func([]byte) (*T, error)) (*T, error) {
+	if *part != nil {
+		return *part, nil
+	}
+	v, err := parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	*part = v
+	return v, nil
 }
 
 // MaxCommand bounds an encoded command in bytes.
@@ -75,6 +119,10 @@ type Result struct {
 	Index    uint64
 	Placed   bool
 	Existing bool
+
+	// Sequences of an own statement placed by this command.
+	Sequences []hotline.Sequence
+
 	Reject   hotline.Code
 
 	// Of a statement placed by this command: what tender or receipt need.

@@ -67,7 +67,7 @@ func FuzzApply(f *testing.F) {
 				t.Fatal(err)
 			}
 			before := s.Time()
-			_ = s.Verify(c, func(uint64) ([]byte, error) { return nil, hotline.Refuse(hotline.CodeNotFound, "no entry") })
+			_ = s.Verify(c, func(uint64) (*ledger.Own, error) { return nil, hotline.Refuse(hotline.CodeNotFound, "no entry") })
 			r := s.Apply(c)
 			for _, e := range r.Entries {
 				if _, _, err := hotline.DecodeEntry(e); err != nil {

@@ -18,11 +18,3 @@ func (h *Head) saw(c *hotline.Claims, entry uint64) {
 		*h = Head{Generation: c.Generation, Size: size, Entry: entry}
 	}
 }
-
-// sawTender is saw for a tender that is not parsed yet. What cannot be read was
-// never verified, and Apply does not verify.
-func (h *Head) sawTender(raw []byte, entry uint64) {
-	if t, err := hotline.ParseReceipt(raw); err == nil {
-		h.saw(&t.Claims, entry)
-	}
-}

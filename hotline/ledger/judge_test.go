@@ -14,7 +14,7 @@ func TestJudgeFindsWhatNobodySigned(t *testing.T) {
 	_, a := history(t)
 	j := a.state.Judge()
 	for i, raw := range a.entries {
-		if judged, err := j.Entry(raw, a.entry); err != nil || !judged {
+		if judged, err := j.Entry(raw, ledger.OwnFrom(a.entry)); err != nil || !judged {
 			t.Errorf("entry %d: judged %t, %v", i, judged, err)
 		}
 		_, content, err := hotline.DecodeEntry(raw)
@@ -34,11 +34,11 @@ func TestJudgeFindsWhatNobodySigned(t *testing.T) {
 		default:
 			continue
 		}
-		if judged, err := j.Entry(forged, a.entry); err == nil || !judged {
+		if judged, err := j.Entry(forged, ledger.OwnFrom(a.entry)); err == nil || !judged {
 			t.Errorf("entry %d with a forged signature: judged %t, %v", i, judged, err)
 		}
 	}
-	if _, err := j.Entry([]byte{1}, a.entry); err == nil {
+	if _, err := j.Entry([]byte{1}, ledger.OwnFrom(a.entry)); err == nil {
 		t.Error("an entry that cannot be read is judged good")
 	}
 }
@@ -66,7 +66,7 @@ func TestJudgeSaysWhatItCannotJudge(t *testing.T) {
 	j := a.state.Judge()
 	unjudged := 0
 	for i, raw := range a.entries {
-		judged, err := j.Entry(raw, a.entry)
+		judged, err := j.Entry(raw, ledger.OwnFrom(a.entry))
 		if err != nil {
 			t.Errorf("entry %d: %v", i, err)
 		}

@@ -12,11 +12,11 @@ import (
 // acceptable: logged with its code, and a signed reject goes back), accepted.
 func (r *run) receive() error {
 	s := r.s
-	st, err := hotline.Parse(r.c.Statement)
+	st, err := r.c.ParseStatement()
 	if err != nil {
 		return err
 	}
-	sender, err := hotline.ParseSenderEntry(r.c.Sender)
+	sender, err := r.c.parseSender()
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,9 @@ func (r *run) receive() error {
 		Statement: st.Raw, Sender: r.c.Sender, Tender: r.c.Tender, Code: code, Marks: marks, Voters: uint64(len(s.voters))})
 	r.placed(st.ID, index)
 	pair.In.take(generation, n)
-	pair.Head.sawTender(r.c.Tender, index)
+	if t, err := r.c.parseTender(); err == nil { // what cannot be read was never verified, and Apply does not verify
+		pair.Head.saw(&t.Claims, index)
+	}
 	if reject != nil {
 		r.rejected(st, n, index, code, reject)
 		return nil
@@ -373,7 +375,7 @@ func (r *run) rejected(st *hotline.Statement, n, index uint64, code hotline.Code
 // it is closed, and waiting for its acknowledgement begins.
 func (r *run) receipt() error {
 	s := r.s
-	rc, err := hotline.ParseReceipt(r.c.Receipt)
+	rc, err := r.c.parseReceipt()
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ func replayAll(entries [][]byte) error {
 	r := ledger.NewReplay(nil)
 	for i, raw := range entries {
 		verify := func(c *ledger.Command) error {
-			return r.State().Verify(c, func(i uint64) ([]byte, error) { return entries[i], nil })
+			return r.State().Verify(c, ledger.OwnFrom(func(i uint64) ([]byte, error) { return entries[i], nil }))
 		}
 		if err := r.Next(uint64(i), raw, verify); err != nil {
 			return err
@@ -342,11 +342,11 @@ func TestGarbageIsRefused(t *testing.T) {
 	for name, c := range apply {
 		c.Time = w.now
 		wantCode(t, "apply "+name, a.state.Apply(c).Code, hotline.CodeMalformed)
-		if err := a.state.Verify(c, a.entry); name != "document" && hotline.CodeOf(err) != hotline.CodeMalformed {
+		if err := a.state.Verify(c, ledger.OwnFrom(a.entry)); name != "document" && hotline.CodeOf(err) != hotline.CodeMalformed {
 			t.Errorf("verify %s: %v", name, err)
 		}
 	}
-	if err := a.state.Verify(&ledger.Command{Type: ledger.Receive, Statement: text.Raw, Sender: p.sender, Tender: junk}, a.entry); err == nil {
+	if err := a.state.Verify(&ledger.Command{Type: ledger.Receive, Statement: text.Raw, Sender: p.sender, Tender: junk}, ledger.OwnFrom(a.entry)); err == nil {
 		t.Error("a tender of junk is verified")
 	}
 	wantCode(t, "a text as document", a.state.Apply(&ledger.Command{Type: ledger.Document, Time: w.now, Document: text.Raw}).Code, hotline.CodeDocument)
@@ -372,7 +372,7 @@ func TestAutomaticAlertNeedsItsOfficer(t *testing.T) {
 	raw := append([]byte(nil), good.Raw...)
 	raw[len(raw)-1] ^= 1
 	forged := a.AutomaticAlert(w.now, w.parse(raw), 1)
-	if err := a.state.Verify(&ledger.Command{Type: ledger.Submit, Statement: forged.Raw}, a.entry); hotline.CodeOf(err) != hotline.CodeBadSignature {
+	if err := a.state.Verify(&ledger.Command{Type: ledger.Submit, Statement: forged.Raw}, ledger.OwnFrom(a.entry)); hotline.CodeOf(err) != hotline.CodeBadSignature {
 		t.Errorf("a forged assessment is embedded: %v", err)
 	}
 	w.now += 2 * 3600 * 1000
@@ -407,7 +407,7 @@ func TestReceiptNeedsItsEntry(t *testing.T) {
 	w.deliver(text, b)
 	c := &ledger.Command{Type: ledger.Receipt, Receipt: b.receipts[text.ID], Tender: a.tenders[text.ID].tender}
 	refuse := func(name string, entry func(uint64) ([]byte, error)) {
-		if err := a.state.Verify(c, entry); err == nil {
+		if err := a.state.Verify(c, ledger.OwnFrom(entry)); err == nil {
 			t.Errorf("%s: the receipt is verified", name)
 		}
 	}
@@ -417,7 +417,7 @@ func TestReceiptNeedsItsEntry(t *testing.T) {
 	refuse("another entry", func(i uint64) ([]byte, error) {
 		return altered(t, a.entries[i], func(e *hotline.Entry, _ any) { e.Time++ }), nil
 	})
-	if err := a.state.Verify(c, a.entry); err != nil {
+	if err := a.state.Verify(c, ledger.OwnFrom(a.entry)); err != nil {
 		t.Error(err)
 	}
 	// Bound to the place: the receipt for another entry or sequence is refused by Apply, too.

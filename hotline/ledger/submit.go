@@ -11,7 +11,7 @@ import (
 // follows from it. Nothing can fail in between.
 func (r *run) submit() error {
 	s := r.s
-	st, err := hotline.Parse(r.c.Statement)
+	st, err := r.c.ParseStatement()
 	if err != nil {
 		return err
 	}
@@ -31,6 +31,7 @@ func (r *run) submit() error {
 	// is signed is never derived.
 	index := r.add(hotline.EntrySent, s.ownScope(st), hotline.Outside, sent)
 	r.placed(st.ID, index)
+	r.res.Sequences = sent.Sequences
 	s.recent.add(st.ID, index, max(r.t, st.Header.Issued)+window)
 	s.dropDraft(st.ID)
 	s.dropHit(r.c.Key)

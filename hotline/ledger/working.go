@@ -80,7 +80,7 @@ func (s *State) dropHit(key string) bool {
 // draft keeps a statement that its first author has signed. A draft with more
 // signatures takes the place of the one with fewer.
 func (r *run) draft() error {
-	st, err := hotline.Parse(r.c.Statement)
+	st, err := r.c.ParseStatement()
 	if err != nil {
 		return err
 	}

@@ -148,7 +148,7 @@ func (w *world) propose(m *member, c *ledger.Command, unverified bool) (*ledger.
 		}
 	}
 	if !unverified {
-		if err := m.state.Verify(c, m.entry); err != nil {
+		if err := m.state.Verify(c, ledger.OwnFrom(m.entry)); err != nil {
 			return &ledger.Result{}, err
 		}
 	}

@@ -2,22 +2,19 @@ package node
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"time"
 
-	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/ledger"
 )
 
 // A node verifies what it proposes. What others proposed it verifies behind the
-// commit, beside Apply: every statement, tender and receipt in the log, in
-// batches read back from the files. Apply only says that there is more; a node
-// that cannot keep up falls behind and reads on where it stopped, also over a
-// restart.
+// commit, beside Apply: every statement, tender and receipt in the log. Apply
+// only says that there is more; a node that cannot keep up falls behind and
+// goes on where it stopped, reading back from the files what is too long ago to
+// be kept in memory, also over a restart.
 
 // behindBatch is how many entries are read with Apply held off; each is
 // verified without.
@@ -34,7 +31,6 @@ const behindSave = time.Second
 type behind struct {
 	mark marker
 	next atomic.Uint64 // entries below it are verified
-	own  ownWork
 }
 
 func newBehind(data string) *behind {
@@ -74,10 +70,30 @@ func (n *Node) keepChecking(ctx context.Context) {
 	save()
 }
 
-// checkSome verifies the next batch.
+// checkSome verifies what comes next: what was applied just now as it was
+// committed, and what is older in a batch read from the files.
 func (n *Node) checkSome(ctx context.Context) error {
-	b := n.behind
-	from := b.next.Load()
+	from := n.behind.next.Load()
+	if w := n.machine.recents.at(from); w != nil && w.first == from {
+		return n.checkRecent(ctx, w)
+	}
+	return n.checkFiles(ctx, from)
+}
+
+func (n *Node) checkRecent(ctx context.Context, w *work) error {
+	judge := n.machine.judgement() // it knows the documents that the entry rests on, and perhaps later ones
+	for ; w != nil && ctx.Err() == nil; w = n.machine.recents.at(w.end()) {
+		if !w.verified {
+			if err := judge.Verify(w.command, n.machine.own); err != nil {
+				return fmt.Errorf("entry %d: %w", w.first, err)
+			}
+		}
+		n.behind.next.Store(w.end())
+	}
+	return nil
+}
+
+func (n *Node) checkFiles(ctx context.Context, from uint64) error {
 	judge, list, err := n.machine.committed(from, behindBatch)
 	if err != nil {
 		return fmt.Errorf("entry %d or one of the %d behind it cannot be read: %w", from, behindBatch, err)
@@ -87,18 +103,14 @@ func (n *Node) checkSome(ctx context.Context) error {
 			return nil
 		}
 		at := from + uint64(i)
-		if b.own.done(raw) {
-			b.next.Store(at + 1)
-			continue
-		}
-		judged, err := judge.Entry(raw, n.machine.entry)
+		judged, err := judge.Entry(raw, n.machine.own)
 		if err != nil {
 			return fmt.Errorf("entry %d: %w", at, err)
 		}
 		if !judged {
 			n.log.Warn("an entry cannot be verified any more: its directory is forgotten", "entry", at)
 		}
-		b.next.Store(at + 1)
+		n.behind.next.Store(at + 1)
 	}
 	return nil
 }
@@ -141,56 +153,3 @@ func (m *machine) committed(from uint64, count int) (j *ledger.Judge, list [][]b
 	}
 	return m.state.Judge(), list, nil
 }
-
-// ownWork remembers what this node verified before it proposed it, so that a
-// leader does not verify everything twice.
-type ownWork struct {
-	mu   sync.Mutex
-	sums map[[32]byte]bool
-}
-
-// maxOwnWork bounds what is remembered. What does not fit is verified again.
-const maxOwnWork = 4096
-
-// note remembers a verified command.
-func (o *ownWork) note(c *ledger.Command) {
-	if c.Type != ledger.Submit && c.Type != ledger.Receive && c.Type != ledger.Receipt {
-		return
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.sums == nil {
-		o.sums = map[[32]byte]bool{}
-	}
-	if len(o.sums) >= maxOwnWork { // the outcome of too many is not known: they never came back
-		clear(o.sums)
-	}
-	o.sums[workSum(c.Statement, c.Sender, c.Tender, c.Receipt)] = true
-}
-
-// done reports whether this node has verified what an entry carries, and
-// forgets it.
-func (o *ownWork) done(raw []byte) bool {
-	_, content, err := hotline.DecodeEntry(raw)
-	if err != nil {
-		return false
-	}
-	var sum [32]byte
-	switch c := content.(type) {
-	case *hotline.Sent:
-		sum = workSum(c.Statement, nil, nil, nil)
-	case *hotline.Received:
-		sum = workSum(c.Statement, c.Sender, c.Tender, nil)
-	case *hotline.Receipted:
-		sum = workSum(nil, nil, c.Tender, c.Receipt)
-	default:
-		return false
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	known := o.sums[sum]
-	delete(o.sums, sum)
-	return known
-}
-
-func workSum(parts ...[]byte) [32]byte { return sha256.Sum256(hotline.MustMarshal(parts)) }

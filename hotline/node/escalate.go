@@ -107,7 +107,7 @@ func (n *Node) groupBody(a *ledger.Ask) (hotline.Body, error) {
 // or what breaks a rule of its kind, the sender must hear of: a warning nobody
 // can read is none.
 func (n *Node) checkReadable(ctx context.Context, index uint64) {
-	st, _, content, err := n.statementAt(index)
+	st, err := n.acceptedAt(index)
 	if err != nil {
 		if hotline.CodeOf(err) != hotline.CodeNotFound {
 			// A fault of this node, which says nothing about the statement.
@@ -115,8 +115,7 @@ func (n *Node) checkReadable(ctx context.Context, index uint64) {
 		}
 		return
 	}
-	rec, ok := content.(*hotline.Received)
-	if !ok || rec.Code != "" || !st.Header.Kind.Rules().Sealed {
+	if !st.Header.Kind.Rules().Sealed {
 		return
 	}
 	if _, _, err = n.openStatement(st); err == nil {
@@ -140,6 +139,25 @@ func (n *Node) openStatement(st *hotline.Statement) (blind [32]byte, body []byte
 		return blind, nil, err
 	}
 	return blind, body, nil
+}
+
+// acceptedAt returns the peer's statement that was accepted with an entry.
+func (n *Node) acceptedAt(i uint64) (*hotline.Statement, error) {
+	none := hotline.Refuse(hotline.CodeNotFound, "entry %d is no accepted statement of a peer", i)
+	if w := n.machine.recents.at(i); w != nil {
+		if w.command.Type != ledger.Receive || w.rejected {
+			return nil, none
+		}
+		return w.command.ParseStatement() // Apply has parsed it
+	}
+	st, _, content, err := n.statementAt(i)
+	if err != nil {
+		return nil, err
+	}
+	if rec, ok := content.(*hotline.Received); !ok || rec.Code != "" {
+		return nil, none
+	}
+	return st, nil
 }
 
 // statementAt reads the statement of an entry.

@@ -178,8 +178,8 @@ func (n *Node) lead(ctx context.Context, c *ledger.Command) *told {
 		return refusal(err)
 	}
 	t := &told{Code: r.Code, Text: r.Text, Index: r.Index, Existing: r.Existing, Placed: r.Placed,
-		NeedDirectory: r.NeedDirectory, NeedConvention: r.NeedConvention, Time: r.Time}
-	if c.Type == ledger.Submit && r.Code == "" {
+		NeedDirectory: r.NeedDirectory, NeedConvention: r.NeedConvention, Time: r.Time, Sequences: r.Sequences}
+	if r.Existing {
 		n.whereItStands(t)
 	}
 	return t
@@ -195,7 +195,6 @@ func (n *Node) propose(ctx context.Context, c *ledger.Command) (*ledger.Result, 
 	if err := n.verify(c); err != nil {
 		return nil, err
 	}
-	n.behind.own.note(c)
 	ctx, cancel := context.WithTimeout(ctx, hotline.GroupExchange)
 	defer cancel()
 	c.Seed = n.random(32)
@@ -206,9 +205,12 @@ func (n *Node) propose(ctx context.Context, c *ledger.Command) (*ledger.Result, 
 	}
 	// What is committed must be readable for every node, for ever: a command that
 	// is not would stop them all.
-	if _, err := ledger.DecodeCommand(b); err != nil {
+	same, err := ledger.DecodeCommand(b)
+	if err != nil {
 		return nil, err
 	}
+	same.TakeParts(c)
+	defer n.machine.proposals.expect(b, same)()
 	result, err := n.member.Propose(ctx, b)
 	if err != nil {
 		return nil, outcome(err)
@@ -221,18 +223,15 @@ func (n *Node) propose(ctx context.Context, c *ledger.Command) (*ledger.Result, 
 // verify refuses what would not be accepted anyway before it costs the group a
 // commit. Documents prove themselves, so Apply verifies them too.
 func (n *Node) verify(c *ledger.Command) (err error) {
-	n.machine.view(func(s *ledger.State) {
-		if c.Type == ledger.Document {
-			err = checkDocument(s, c.Document)
-			return
-		}
-		err = s.Verify(c, n.machine.entry)
-	})
+	if c.Type != ledger.Document {
+		return n.machine.judgement().Verify(c, n.machine.own) // Apply goes on meanwhile
+	}
+	n.machine.view(func(s *ledger.State) { err = checkDocument(s, c.Document) })
 	return err
 }
 
-// whereItStands adds time and sequences of an accepted own statement, read from
-// its entry: the same answer however often it is asked.
+// whereItStands adds time and sequences of an own statement that stood in the log
+// before, read from its entry: the same answer however often it is asked.
 func (n *Node) whereItStands(t *told) {
 	raw, err := n.machine.entry(t.Index)
 	if err != nil {

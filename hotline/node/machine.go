@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"example.org/hotline/crypto/tlog"
 	"example.org/hotline/hotline"
@@ -35,6 +36,10 @@ type machine struct {
 
 	store *tlog.Store
 	index *index
+
+	recents   recents
+	proposals proposals
+	judge     atomic.Pointer[ledger.Judge] // with the documents of the state; nil: to be made again
 }
 
 // maxBacklog bounds what is kept while history is fetched. Beyond it the
@@ -72,13 +77,23 @@ func (m *machine) apply(commands []replica.Command) (results []any, effects []le
 	defer m.mu.Unlock()
 	first := m.state.Size()
 	for _, raw := range commands {
-		c, err := ledger.DecodeCommand(raw.Data)
-		if err != nil {
-			// The group committed what no leader of this version proposes. A state
-			// that skips it would differ from the others': the process must stop.
-			panic(fmt.Sprintf("committed command %d cannot be read: %v", raw.Index, err))
+		c := m.proposals.take(raw.Data)
+		verified := c != nil
+		if !verified {
+			var err error
+			if c, err = ledger.DecodeCommand(raw.Data); err != nil {
+				// The group committed what no leader of this version proposes. A state
+				// that skips it would differ from the others': the process must stop.
+				panic(fmt.Sprintf("committed command %d cannot be read: %v", raw.Index, err))
+			}
 		}
 		r := m.state.Apply(c)
+		if c.Type == ledger.Document || c.Type == ledger.Genesis {
+			m.judge.Store(nil)
+		}
+		if len(r.Entries) > 0 {
+			m.recents.add(&work{first: r.First, entries: r.Entries, command: c, verified: verified, rejected: r.Reject != ""})
+		}
 		entries = append(entries, r.Entries...)
 		effects = append(effects, r.Effects...)
 		results = append(results, r)
@@ -195,6 +210,8 @@ func (m *machine) replace(s *ledger.State) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.state, m.backlog, m.size = s, nil, 0
+	m.recents.clear()
+	m.judge.Store(nil)
 	if m.store.Size() > s.Size() {
 		if err := m.store.Truncate(s.Size()); err != nil {
 			return err
@@ -306,6 +323,30 @@ func (m *machine) place(id hotline.ID) (at uint64, ok, known bool) {
 	known = m.complete() == nil && m.index.size() >= m.store.Size()
 	at, ok = m.index.find(id)
 	return at, ok && at < m.store.Size(), known
+}
+
+// judgement returns the judge who knows the documents of the state.
+func (m *machine) judgement() *ledger.Judge {
+	if j := m.judge.Load(); j != nil {
+		return j
+	}
+	m.mu.RLock() // Apply, which outdates judges, waits until this one is stored
+	defer m.mu.RUnlock()
+	j := m.state.Judge()
+	m.judge.Store(j)
+	return j
+}
+
+// own returns an own statement, for the check of a receipt.
+func (m *machine) own(i uint64) (*ledger.Own, error) {
+	if w := m.recents.at(i); w != nil {
+		return w.readOwn(i)
+	}
+	raw, err := m.entry(i)
+	if err != nil {
+		return nil, err
+	}
+	return ledger.ReadOwn(raw)
 }
 
 // entry reads one own leaf from disk, checked against its hash.

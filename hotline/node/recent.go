@@ -1,0 +1,138 @@
+package node
+
+import (
+	"crypto/sha256"
+	"slices"
+	"sort"
+	"sync"
+
+	"example.org/hotline/hotline/ledger"
+)
+
+// recents are the commands that were applied last, with the entries that they
+// made: what comes next asks for the same again, and need not read it from disk
+// and decode it once more. Whatever is not here any more is read from the files.
+// What is signed never comes from here (receipt.go).
+type recents struct {
+	mu    sync.Mutex
+	works []*work // by first, without a gap
+	bytes int
+}
+
+// work is one applied command that made entries.
+type work struct {
+	first    uint64
+	entries  [][]byte
+	command  *ledger.Command
+	verified bool // by this node, before it proposed it
+	rejected bool // a peer's statement that was logged with a code
+
+	once sync.Once // guards what follows
+	own  *ledger.Own
+	err  error
+}
+
+// maxRecents and maxRecentBytes bound what is kept: a few seconds of a busy line.
+const (
+	maxRecents     = 2048
+	maxRecentBytes = 8 << 20
+)
+
+// add keeps what one command made. A gap drops everything before it.
+func (x *recents) add(w *work) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if n := len(x.works); n > 0 && x.works[n-1].end() != w.first {
+		x.works, x.bytes = nil, 0
+	}
+	x.works = append(x.works, w)
+	x.bytes += w.size()
+	drop := 0
+	for ; x.bytes > maxRecentBytes || len(x.works)-drop > maxRecents; drop++ {
+		x.bytes -= x.works[drop].size()
+	}
+	if drop > 0 {
+		x.works = slices.Delete(x.works, 0, drop)
+	}
+}
+
+// clear forgets everything: the state was replaced.
+func (x *recents) clear() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.works, x.bytes = nil, 0
+}
+
+// at returns the work that made an entry, or nil.
+func (x *recents) at(index uint64) *work {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	i := sort.Search(len(x.works), func(i int) bool { return x.works[i].end() > index })
+	if i == len(x.works) || index < x.works[i].first {
+		return nil
+	}
+	return x.works[i]
+}
+
+func (w *work) end() uint64 { return w.first + uint64(len(w.entries)) }
+
+func (w *work) size() int {
+	c := w.command
+	n := len(c.Statement) + len(c.Sender) + len(c.Tender) + len(c.Receipt)
+	for _, e := range w.entries {
+		n += len(e)
+	}
+	return n
+}
+
+// readOwn returns the own statement at an entry of this work.
+func (w *work) readOwn(index uint64) (*ledger.Own, error) {
+	if w.command.Type != ledger.Submit {
+		return ledger.ReadOwn(w.entries[index-w.first])
+	}
+	w.once.Do(func() { // a submission makes one statement; all who ask, ask for that one
+		for _, e := range w.entries {
+			if w.own, w.err = ledger.ReadOwn(e); w.err == nil {
+				return
+			}
+		}
+	})
+	return w.own, w.err
+}
+
+// proposals are the commands of this node that are under way, by the digest of
+// their bytes: when one comes back committed it is known to be verified, and is
+// not parsed again.
+type proposals struct {
+	mu  sync.Mutex
+	all map[[32]byte]*ledger.Command
+}
+
+// expect remembers a command until done is called: as long as its proposer waits.
+func (p *proposals) expect(raw []byte, c *ledger.Command) (done func()) {
+	sum := sha256.Sum256(raw)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.all == nil {
+		p.all = map[[32]byte]*ledger.Command{}
+	}
+	p.all[sum] = c
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.all, sum)
+	}
+}
+
+// take returns the proposed command with these bytes, once, or nil.
+func (p *proposals) take(raw []byte) *ledger.Command {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.all) == 0 {
+		return nil
+	}
+	sum := sha256.Sum256(raw)
+	c := p.all[sum]
+	delete(p.all, sum)
+	return c
+}
