@@ -166,7 +166,9 @@ func TestLadderRefusesEmptyRungs(t *testing.T) {
 		change(l)
 		wantCode(t, name, l.Validate(), CodeLadder)
 	}
-	if err := w.a.Rungs(1).Validate(); err != nil {
-		t.Error(err)
+	for _, l := range []*Ladder{w.a.Rungs(1), w.a.Watches(1, at)} {
+		if err := l.Validate(); err != nil {
+			t.Error(err)
+		}
 	}
 }

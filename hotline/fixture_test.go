@@ -190,7 +190,7 @@ func fullBody(w *world, k Kind) Body {
 	case KindRatification, KindText, KindAcknowledgement:
 		return note
 	case KindLadder:
-		return w.a.Rungs(2)
+		return w.a.Watches(2, at)
 	case KindAutomaticAlert:
 		return &AutomaticAlert{Assessment: w.assessment().Raw}
 	case KindEscalation:

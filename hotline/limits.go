@@ -26,6 +26,10 @@ const (
 	MaxAlertWords  = 200      // ACP 121: FLASH and IMMEDIATE at most 200 words
 	MaxRungs       = 16
 	MaxTargets     = 16
+	MaxRotas       = 16
+	MaxWatches     = MaxArrayItems // of one rota
+	MaxChannels    = 8             // of one officer in a ladder
+	MaxZoneName    = 64
 	MaxIndicators  = 64
 	MaxNetworks    = 64
 	MaxRoleName    = 32
@@ -34,11 +38,13 @@ const (
 
 // Rules of time (SPEC §6.1).
 const (
-	MaxClockStep    = 30 * time.Second // committed time may pass majority-backed time by this
-	MaxClockSkew    = 2 * time.Second  // readings of a majority agree within this
-	SkewMark        = 5 * time.Minute  // issued time further from entry time than this marks the statement
-	SubmitWindow    = 24 * time.Hour   // own statements issued earlier than this are refused
-	DirectoryMemory = 64               // numbers of one party's directory kept for statements in flight
+	MaxClockStep    = 30 * time.Second     // committed time may pass majority-backed time by this
+	MaxClockSkew    = 2 * time.Second      // readings of a majority agree within this
+	SkewMark        = 5 * time.Minute      // issued time further from entry time than this marks the statement
+	SubmitWindow    = 24 * time.Hour       // own statements issued earlier than this are refused
+	MaxRotaSpan     = 366 * 24 * time.Hour // for which a ladder writes out who stands where
+	MinRepeatPause  = 10 * time.Second     // a rung pages again no sooner
+	DirectoryMemory = 64                   // numbers of one party's directory kept for statements in flight
 )
 
 // Working state of one group.

@@ -281,7 +281,7 @@ func bodyVectors(x *exchange) (list []vector) {
 		return MustMarshal(&Alert{Facts: f})
 	}
 	rungs := func(change func(*Ladder)) []byte {
-		l := x.a.Rungs(1)
+		l := x.a.Watches(1, at)
 		change(l)
 		return MustMarshal(l)
 	}
@@ -303,6 +303,10 @@ func bodyVectors(x *exchange) (list []vector) {
 		{KindDetection, "nothing seen", MustMarshal(&Detection{}), CodeMalformed},
 		{KindLadder, "nobody on a rung", rungs(func(l *Ladder) { l.Owing[0].Targets = nil }), CodeLadder},
 		{KindLadder, "no rung at the deadline", rungs(func(l *Ladder) { l.Owing[2].Permille = 1001 }), CodeLadder},
+		{KindLadder, "a hole in a rota", rungs(func(l *Ladder) { l.Rotas[0].Watches[1].Minutes-- }), CodeLadder},
+		{KindLadder, "nobody on watch", rungs(func(l *Ladder) { l.Rotas[0].Watches[1].People = 0 }), CodeLadder},
+		{KindLadder, "no such rota", rungs(func(l *Ladder) { l.Owing[0].Targets = []string{"night"} }), CodeLadder},
+		{KindLadder, "nobody knows how to wake", rungs(func(l *Ladder) { l.Contacts = l.Contacts[:4] }), CodeLadder},
 		{KindReject, "sequence 0", MustMarshal(&Reject{}), CodeMalformed},
 		{99, "unknown kind", []byte{0xa0}, CodeUnknownKind},
 	} {

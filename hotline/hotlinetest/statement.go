@@ -197,6 +197,23 @@ func (p *Party) Rungs(number uint64) *hotline.Ladder {
 	}
 }
 
+// Watches is Rungs with a rota on the receiving side's first rung and channels
+// for everybody: for two hours from a time on, which it takes to the minute,
+// L1 has the first, L2 the second, and both a quarter of an hour between.
+func (p *Party) Watches(number uint64, from hotline.Time) *hotline.Ladder {
+	l := p.Rungs(number)
+	l.From = from - from%60_000
+	l.Until = l.From + 2*3600_000
+	l.Rotas = []hotline.Rota{{Name: "desk", Zone: "Etc/UTC", People: []string{p.Name("L1"), p.Name("L2")},
+		Watches: []hotline.Watch{{Minutes: 60, People: 1}, {Minutes: 15, People: 3}, {Minutes: 45, People: 2}}}}
+	l.Receiving[0].Targets, l.Receiving[0].Repeat = []string{"desk"}, 100
+	l.Owing[3].Repeat, l.Receiving[5].Repeat = 1000, 3000
+	for _, post := range []string{"A1", "L1", "L2", "O1", "R1"} {
+		l.Contacts = append(l.Contacts, hotline.Reach{Officer: p.Name(post), Channels: []string{"sms", "mail"}})
+	}
+	return l
+}
+
 // Ladder is signed by A1 and carries Rungs.
 func (p *Party) Ladder(issued hotline.Time, number uint64, options ...Option) *hotline.Statement {
 	return p.By(p.Header(hotline.KindLadder, issued, options...), p.Rungs(number), "A1")

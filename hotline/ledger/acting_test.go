@@ -90,6 +90,16 @@ func (s *story) show(m *member, verb string, a args) {
 		} else {
 			fmt.Fprintf(&s.b, "%s no deadline\n", m.Code)
 		}
+	case "repeats":
+		after, ok := when(a.word(0), s.w.now)
+		if !ok {
+			s.t.Fatalf("repeats after %q", a.word(0))
+		}
+		pages, _ := m.state.Repeats(after, s.w.now, 16)
+		for i := range pages {
+			fmt.Fprintf(&s.b, "%s at %s", m.Code, clock(pages[i].Time))
+			s.w.tellEffect(&s.b, &pages[i])
+		}
 	case "asks":
 		for _, k := range m.state.Asks() {
 			fmt.Fprintf(&s.b, "%s asks for %s about %s to %v because of %d\n", m.Code, k.Kind, s.w.called(k.Re), k.To, k.Cause)

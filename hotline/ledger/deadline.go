@@ -31,7 +31,9 @@ type Rung struct {
 	Number   uint64 // within the case or pair: breaks ties of due times
 	Permille uint64
 	Office   string
-	Targets  []string
+	Targets  []string     // officers by role name
+	Posts    []string     // what the ladder says instead, where it names a rota
+	Repeat   hotline.Time // the page is made again after each; 0: never
 }
 
 // clockRef is a clock in the heap. owner is the key of its case, or "~PARTY"
@@ -119,7 +121,7 @@ func (s *State) open(d *Duty, rungs []hotline.Rung) {
 			due = d.Deadline
 		}
 		*o.next++
-		d.Clocks = append(d.Clocks, Rung{Due: due, Number: *o.next, Permille: r.Permille, Office: r.Office, Targets: r.Targets})
+		d.Clocks = append(d.Clocks, s.newClock(r, due, term, *o.next))
 	}
 	*o.duties = append(*o.duties, d)
 	s.watch(d, o.key)
@@ -313,7 +315,7 @@ func defaultLadder(d *hotline.SignedDirectory) *hotline.Ladder {
 			{Permille: 500, Office: "reminder", Targets: op}, {Permille: 750, Office: "deputy", Targets: rel},
 			{Permille: 1000, Office: "director", Targets: au}, {Permille: 1500, Office: "authority", Targets: au}},
 		Receiving: []hotline.Rung{
-			{Permille: 0, Office: "desk", Targets: li}, {Permille: 300, Office: "deputy", Targets: li},
+			{Permille: 0, Office: "desk", Targets: li, Repeat: 100}, {Permille: 300, Office: "deputy", Targets: li},
 			{Permille: 500, Office: "second-site", Targets: li}, {Permille: 1000, Office: "director", Targets: au},
 			{Permille: 2000, Office: "voice", Targets: au}, {Permille: 3000, Office: "authority", Targets: au}},
 	}

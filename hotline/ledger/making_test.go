@@ -237,6 +237,9 @@ var verbs = map[string]func(w *world, m *member, a args) plan{
 	},
 	"ladder": func(w *world, m *member, a args) plan {
 		l := m.Rungs(a.number("number"))
+		if a.has("watches") {
+			l = m.Watches(a.number("number"), w.now)
+		}
 		if who := a.pairs["on"]; who != "" {
 			l.Receiving[1].Targets = []string{who}
 		}

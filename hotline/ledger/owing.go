@@ -192,9 +192,12 @@ func (r *run) setLadder(st *hotline.Statement) (func(uint64), error) {
 	if r.s.ladder != nil && l.Number <= r.s.ladder.Number {
 		return nil, hotline.Refuse(hotline.CodeOldNumber, "ladder %d, but %d is in force", l.Number, r.s.ladder.Number)
 	}
+	if l.Until != 0 && l.Until <= r.t {
+		return nil, hotline.Refuse(hotline.CodeLadder, "the time for which it says who is on call has passed")
+	}
 	d := r.s.Directory(r.s.self)
 	for _, rung := range slices.Concat(l.Owing, l.Receiving) {
-		for _, name := range rung.Targets {
+		for _, name := range l.People(rung.Targets) {
 			if o := d.OfficerByName(name); o == nil || o.Revoked != 0 || r.t >= o.Until {
 				return nil, hotline.Refuse(hotline.CodeLadder, "rung %s: %s is no officer in force", rung.Office, name)
 			}
