@@ -137,6 +137,9 @@ func (o *Officer) validate(p Party) error {
 		}
 		last = i
 	}
+	if o.Has(Reporter) && len(o.Roles) > 1 {
+		return Refuse(CodeDocument, "officer %s: a reporter has no other role; give the person a second key for that", o.Name)
+	}
 	if o.From <= 0 || o.Until <= o.From || o.Revoked < 0 {
 		return Refuse(CodeDocument, "officer %s is valid from %d until %d", o.Name, o.From, o.Until)
 	}

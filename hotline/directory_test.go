@@ -103,6 +103,7 @@ func TestDirectoryBounds(t *testing.T) {
 		"an officer without role":  func(d *Directory) { d.Officers[0].Roles = nil },
 		"an unknown role":          func(d *Directory) { d.Officers[0].Roles = []Role{"king"} },
 		"a role twice":             func(d *Directory) { d.Officers[0].Roles = []Role{Liaison, Liaison} },
+		"a reporter with more":     func(d *Directory) { d.Officers[0].Roles = []Role{Operator, Reporter} },
 		"roles out of order":       func(d *Directory) { d.Officers[0].Roles = []Role{Liaison, Operator} },
 		"valid until before from":  func(d *Directory) { d.Officers[0].Until = d.Officers[0].From },
 		"valid from never":         func(d *Directory) { d.Officers[0].From = 0 },

@@ -221,7 +221,9 @@ func fullHit() *Hit {
 	return &Hit{Key: strings.Repeat("0a", 32), Source: "suricata", Sensor: "edge-1", First: 1, Last: 2, Count: 3,
 		Direction: HitOutbound, RolesConfirmed: true, From: []string{"192.0.2.1"}, FromTotal: 1,
 		To: []string{"2001:db8::1"}, ToTotal: 4096, Protocol: "TCP", Port: 443, PortTotal: 1,
-		Signatures: []string{"rule 1"}, Evidence: HitListed, DestinationKnown: true, Flows: []uint64{1 << 63}, Notes: []string{"one sensor"}}
+		Signatures: []string{"rule 1"}, Evidence: HitListed, DestinationKnown: true, Flows: []uint64{1 << 63}, Notes: []string{"one sensor"},
+		Nature: HitReflector, Territory: strings.Repeat("0b", 32), Reporter: "XA-C1",
+		Hint: &HitHint{Table: "feed", Built: 5, Countries: []string{"192.0.2.1=XA"}}}
 }
 
 func fullDirectory(w *world) *Directory {
@@ -232,7 +234,7 @@ func fullDirectory(w *world) *Directory {
 	for i := range d.Officers {
 		d.Officers[i].Revoked, d.Officers[i].Person = at, someID(d.Officers[i].Name)
 	}
-	d.Officers[0].Roles = Roles
+	d.Officers[0].Roles = Roles[:len(Roles)-1] // a reporter stands alone
 	return d
 }
 

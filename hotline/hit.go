@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -31,6 +33,8 @@ const (
 	MaxHitTotal = 4096
 	// HitKeyLength is the length of Key: SHA-256 in lower-case hexadecimal.
 	HitKeyLength = 64
+	// MaxHitCountries bounds HitHint.Countries: one for each address that a hit can show.
+	MaxHitCountries = 2 * MaxHitAddresses
 )
 
 // HitDirection says on which side of the party's border the two ends of the observed traffic lie, judged by the party's own
@@ -91,6 +95,55 @@ func (e HitEvidence) String() string {
 	return fmt.Sprintf("evidence-%d", uint(e))
 }
 
+// HitNature separates what may be an attack from what looks like one and is none. The codes are signed: they never change their
+// meaning.
+type HitNature uint
+
+const (
+	// HitAttack is what may be an attack by those in From.
+	HitAttack HitNature = 1
+	// HitReflector is an answer of a service that somebody else provoked with a forged sender: those in From were abused, and who
+	// began it is not known.
+	HitReflector HitNature = 2
+	// HitInfected is a host that is under foreign control, seen where it calls home, as at a sinkhole: those in To were not attacked.
+	HitInfected HitNature = 3
+	// HitExposure is a service that could be abused and was found by somebody who looked: nothing has happened.
+	HitExposure HitNature = 4
+	// HitOther is reported misuse of another kind, such as a phishing page.
+	HitOther HitNature = 5
+)
+
+// hitNatures are the words for the natures that operators read and that configurations name.
+var hitNatures = []string{"", "attack", "reflector", "infected", "exposure", "other"}
+
+// String gives the word that operators read; a hit that does not say is "unstated".
+func (n HitNature) String() string {
+	switch {
+	case n == 0:
+		return "unstated"
+	case int(n) < len(hitNatures):
+		return hitNatures[n]
+	}
+	return fmt.Sprintf("nature-%d", uint(n))
+}
+
+// HitNatureByName finds a nature by its word.
+func HitNatureByName(word string) (HitNature, bool) {
+	i := slices.Index(hitNatures, word)
+	return HitNature(max(i, 0)), i > 0
+}
+
+// HitHint says what a table of countries holds about addresses of a hit. It decides nothing: tables agree on most addresses and
+// not on all, and an address says where a network is registered.
+type HitHint struct {
+	// Table names the table and, for one of a file, when it was built; "feed" is what the feed itself said.
+	Table string `cbor:"1,keyasint" json:"table"`
+	// Built is when the table was built, in Unix milliseconds; 0 if it does not say.
+	Built int64 `cbor:"2,keyasint,omitempty" json:"built,omitempty"`
+	// Countries are "ADDRESS=CC", at most one for each address in From and To.
+	Countries []string `cbor:"3,keyasint" json:"countries"`
+}
+
 // Hit is one aggregated sensor observation. It waits in a party's triage queue, which is working state: it becomes an entry
 // only when an officer adopts it (DESIGN §13). A hit is a machine's remark and never a finding.
 type Hit struct {
@@ -132,6 +185,14 @@ type Hit struct {
 	Flows []uint64 `cbor:"19,keyasint,omitempty" json:"flows,omitempty"`
 	// Notes say in words what limits the worth of this hit.
 	Notes []string `cbor:"20,keyasint,omitempty" json:"notes,omitempty"`
+	// Nature says what the hit may be; 0 if whoever made it does not say.
+	Nature HitNature `cbor:"21,keyasint,omitempty" json:"nature,omitempty"`
+	// Territory is the hexadecimal SHA-256 of the prefix list by which Direction was judged; empty if there was none.
+	Territory string `cbor:"22,keyasint,omitempty" json:"territory,omitempty"`
+	// Hint is what a table of countries holds about the addresses; nil if none was asked.
+	Hint *HitHint `cbor:"23,keyasint,omitempty" json:"hint,omitempty"`
+	// Reporter is the role name of the person or body that handed the hit in, set by the node; empty for the node's own sensors.
+	Reporter string `cbor:"24,keyasint,omitempty" json:"reporter,omitempty"`
 }
 
 // Validate reports the first rule that h breaks. The error fails this one hit and nothing else.
@@ -158,6 +219,14 @@ func (h *Hit) validateIdentity() error {
 	}
 	if h.Protocol == "" {
 		return errors.New("protocol is empty")
+	}
+	if h.Territory != "" {
+		if raw, err := hex.DecodeString(h.Territory); err != nil || len(raw) != HitKeyLength/2 || hex.EncodeToString(raw) != h.Territory {
+			return errors.New("territory is no hash in lower-case hexadecimal")
+		}
+	}
+	if h.Reporter != "" && !validRoleName(h.Reporter) {
+		return fmt.Errorf("reporter %q is no role name", clip(h.Reporter))
 	}
 	for _, name := range []string{h.Source, h.Sensor, h.Protocol} {
 		if err := hitText(name, MaxHitName); err != nil {
@@ -187,6 +256,9 @@ func (h *Hit) validateCodes() error {
 	if h.Evidence != HitObserved && h.Evidence != HitListed {
 		return fmt.Errorf("evidence %d is not known", uint(h.Evidence))
 	}
+	if h.Nature > HitOther {
+		return fmt.Errorf("nature %d is not known", uint(h.Nature))
+	}
 	if h.Port != 0 && h.PortTotal != 1 {
 		return fmt.Errorf("port %d is given beside a total of %d ports", h.Port, h.PortTotal)
 	}
@@ -197,10 +269,10 @@ func (h *Hit) validateCodes() error {
 }
 
 func (h *Hit) validateEnds() error {
-	if err := hitAddresses("from", h.From, h.FromTotal); err != nil {
+	if err := hitAddresses("from", h.From, h.FromTotal, 1); err != nil {
 		return err
 	}
-	if err := hitAddresses("to", h.To, h.ToTotal); err != nil {
+	if err := hitAddresses("to", h.To, h.ToTotal, 0); err != nil {
 		return err
 	}
 	if len(h.Flows) > MaxHitFlows {
@@ -216,16 +288,41 @@ func (h *Hit) validateTexts() error {
 	if err := hitTexts("signature", h.Signatures, MaxHitSignatures); err != nil {
 		return err
 	}
-	return hitTexts("note", h.Notes, MaxHitNotes)
+	if err := hitTexts("note", h.Notes, MaxHitNotes); err != nil || h.Hint == nil {
+		return err
+	}
+	return h.Hint.validate()
 }
 
-// hitAddresses holds one end of a hit to its bounds: 1 to MaxHitAddresses canonical addresses without repetition, and a total
-// that covers them.
-func hitAddresses(side string, list []string, total uint) error {
-	if len(list) == 0 || len(list) > MaxHitAddresses {
-		return fmt.Errorf("%s has %d addresses, want 1 to %d", side, len(list), MaxHitAddresses)
+func (t *HitHint) validate() error {
+	if t.Table == "" || len(t.Countries) == 0 {
+		return errors.New("a hint names no table, or says nothing")
 	}
-	if total < uint(len(list)) || total > MaxHitTotal {
+	if err := hitText(t.Table, MaxHitName); err != nil {
+		return err
+	}
+	if t.Built < 0 || len(t.Countries) > MaxHitCountries {
+		return fmt.Errorf("a hint built at %d with %d countries is out of bounds", t.Built, len(t.Countries))
+	}
+	for _, c := range t.Countries {
+		text, country, _ := strings.Cut(c, "=")
+		addr, err := netip.ParseAddr(text)
+		if err != nil || addr.Zone() != "" || addr.Unmap().String() != text || len(country) != 2 || strings.Trim(country, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+			return fmt.Errorf("hint %q is not ADDRESS=CC", clip(c))
+		}
+	}
+	return nil
+}
+
+func clip(text string) string { return text[:min(len(text), MaxHitName)] }
+
+// hitAddresses holds one end of a hit to its bounds: least to MaxHitAddresses canonical addresses without repetition, and a total
+// that covers them. A report can leave out whom it concerned, and an exposed service concerns nobody.
+func hitAddresses(side string, list []string, total uint, least int) error {
+	if len(list) < least || len(list) > MaxHitAddresses {
+		return fmt.Errorf("%s has %d addresses, want %d to %d", side, len(list), least, MaxHitAddresses)
+	}
+	if total < uint(len(list)) || total > MaxHitTotal || (len(list) == 0 && total > 0) {
 		return fmt.Errorf("%s total is %d, want %d to %d", side, total, len(list), MaxHitTotal)
 	}
 	seen := make(map[string]bool, len(list))

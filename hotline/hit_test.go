@@ -48,6 +48,13 @@ func TestHitValidateHoldsEveryBound(t *testing.T) {
 		"201 bytes exceeds 200":   func(h *Hit) { h.Signatures = []string{strings.Repeat("x", 201)} },
 		"11 notes exceed":         func(h *Hit) { h.Notes = many(11) },
 		"not UTF-8":               func(h *Hit) { h.Notes = []string{"\xff"} },
+		"nature 6":                func(h *Hit) { h.Nature = 6 },
+		"territory is no hash":    func(h *Hit) { h.Territory = "0A" },
+		"is no role name":         func(h *Hit) { h.Reporter = "<b>" },
+		"names no table":          func(h *Hit) { h.Hint = &HitHint{Table: "t"} },
+		"with 33 countries":       func(h *Hit) { h.Hint = &HitHint{Table: "t", Countries: many(33)} },
+		"is not ADDRESS=CC":       func(h *Hit) { h.Hint = &HitHint{Table: "t", Countries: []string{"203.0.113.9=xb"}} },
+		"to total is 1":           func(h *Hit) { h.To = nil },
 		"unprintable character U": func(h *Hit) { h.Notes = []string{"\x1b[31m"} },
 	}
 	for want, spoil := range cases {
@@ -64,9 +71,26 @@ func TestHitCodesHaveWords(t *testing.T) {
 	got := []string{
 		HitOutbound.String(), HitInbound.String(), HitInternal.String(), HitForeign.String(), HitUnconfirmed.String(),
 		HitDirection(9).String(), HitObserved.String(), HitListed.String(), HitEvidence(9).String(),
+		HitNature(0).String(), HitAttack.String(), HitReflector.String(), HitInfected.String(), HitExposure.String(), HitOther.String(),
+		HitNature(9).String(),
 	}
-	want := "outbound inbound internal foreign unconfirmed direction-9 observed listed evidence-9"
+	want := "outbound inbound internal foreign unconfirmed direction-9 observed listed evidence-9 " +
+		"unstated attack reflector infected exposure other nature-9"
 	if strings.Join(got, " ") != want {
 		t.Errorf("got %v, want %s", got, want)
+	}
+}
+
+// TestHitNaturesHaveOneWord defends configurations: the word that an operator reads is the word that a configuration takes.
+func TestHitNaturesHaveOneWord(t *testing.T) {
+	for n := HitAttack; n <= HitOther; n++ {
+		if got, ok := HitNatureByName(n.String()); !ok || got != n {
+			t.Errorf("%s is read as %s, %v", n, got, ok)
+		}
+	}
+	for _, word := range []string{"", "unstated", "Attack"} {
+		if n, ok := HitNatureByName(word); ok {
+			t.Errorf("%q is taken for %s", word, n)
+		}
 	}
 }

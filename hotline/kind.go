@@ -30,10 +30,12 @@ const (
 	Authority  Role = "authority"
 	Auditor    Role = "auditor"
 	Technician Role = "technician"
+	// Reporter is a body of the party's own, such as a response team or a carrier, that hands in hits and may do nothing else.
+	Reporter Role = "reporter"
 )
 
 // Roles lists all roles, in the order of SPEC §5.3.
-var Roles = []Role{Operator, Releaser, Liaison, Authority, Auditor, Technician}
+var Roles = []Role{Operator, Releaser, Liaison, Authority, Auditor, Technician, Reporter}
 
 // Rules is everything that a kind is, apart from what a ledger does with it:
 // one value per kind, each in its own file. The table of SPEC §4 is generated

@@ -50,6 +50,8 @@ const (
 // Working state of one group.
 const (
 	MaxTriage       = 1024  // sensor hits that wait
+	MaxTriageOfOne  = 128   // of them, handed in by one reporter
+	MaxSettledHits  = 1024  // keys of hits that were adopted or dismissed, oldest forgotten first
 	MaxDrafts       = 256   // statements that wait for a second signature
 	MaxRefusals     = 1024  // remembered by hash, oldest forgotten first
 	MaxOutbox       = 8192  // unreceipted statements per peer; FlashReserve of them for FLASH alone

@@ -97,7 +97,13 @@ func startNode(t *testing.T, p *hotlinetest.Party, name string, host Host) *node
 	return &node{Node{Name: name, Addr: l.Addr().String(), Key: key.Public()}, stop}
 }
 
+// reporterKey is that of C1, a response team of the party.
+func reporterKey(p *hotlinetest.Party) *keys.Private { return p.Key(keys.Ed25519, "reporter") }
+
 func officer(p *hotlinetest.Party, key keys.Public) (Officer, bool) {
+	if reporterKey(p).Public() == key {
+		return Officer{Name: p.Name("C1"), Roles: []hotline.Role{hotline.Reporter}, Key: key.ID()}, true
+	}
 	for _, post := range hotlinetest.Posts {
 		if p.Officer(post.Name).Public() == key {
 			return Officer{Name: p.Name(post.Name), Roles: []hotline.Role{post.Role}, Key: key.ID()}, true
@@ -143,11 +149,11 @@ func sampleHit(key string) hotline.Hit {
 // Promise: who may ask what is exactly this table, and nothing that is denied
 // reaches the node.
 func TestEachRoleMayAskWhatTheTableSays(t *testing.T) {
-	want := map[string]string{ // request → posts: A1 authority, L1 liaison, O1 operator, R1 releaser, T1 technician, U1 auditor
+	want := map[string]string{ // request → posts: A1 authority, C1 reporter, L1 liaison, O1 operator, R1 releaser, T1 technician, U1 auditor
 		"status": "A1 L1 O1 R1 T1 U1", "documents": "A1 L1 O1 R1 T1 U1", "inbox": "A1 L1 O1 R1 T1 U1",
 		"show": "A1 L1 O1 R1 T1 U1", "watch": "A1 L1 O1 R1 T1 U1", "ladder": "A1 L1 O1 R1 T1 U1",
 		"publish": "A1 T1", "submit": "A1 L1 O1 R1 T1", "draft": "A1 O1 R1", "drafts": "A1 O1 R1",
-		"hits": "O1 T1", "triage": "A1 O1 R1", "dismiss": "O1", "export": "A1 T1 U1", "backup": "A1 T1",
+		"hits": "C1 O1 T1", "triage": "A1 O1 R1", "dismiss": "O1", "export": "A1 T1 U1", "backup": "A1 T1",
 	}
 	p := hotlinetest.NewParty("XA", "desk")
 	host := new(fakeHost)
@@ -156,8 +162,12 @@ func TestEachRoleMayAskWhatTheTableSays(t *testing.T) {
 	if len(all) != len(rights) || len(want) != len(rights) {
 		t.Fatalf("the test knows %d requests and %d lines, the table has %d", len(all), len(want), len(rights))
 	}
-	for _, post := range []string{"A1", "L1", "O1", "R1", "T1", "U1"} {
-		c := dial(t, p.Officer(post), n)
+	for _, post := range []string{"A1", "C1", "L1", "O1", "R1", "T1", "U1"} {
+		key := reporterKey(p)
+		if post != "C1" {
+			key = p.Officer(post)
+		}
+		c := dial(t, key, n)
 		for name, req := range all {
 			before := len(host.calls())
 			err := c.Stream(t.Context(), req, func(*Reply) error { return nil })

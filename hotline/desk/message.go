@@ -144,6 +144,9 @@ func (h *HitsRequest) check() error {
 	if len(h.Hits) == 0 {
 		return hotline.Refuse(hotline.CodeMalformed, "no hits")
 	}
+	if len(h.Hits) > hotline.MaxHitsAtOnce {
+		return hotline.Refuse(hotline.CodeTooLarge, "%d hits at once, at most %d", len(h.Hits), hotline.MaxHitsAtOnce)
+	}
 	for i := range h.Hits {
 		if err := h.Hits[i].Validate(); err != nil {
 			return hotline.Refuse(hotline.CodeMalformed, "hit %d: %v", i+1, err)

@@ -69,7 +69,7 @@ type DraftsRequest struct{}
 
 // HitsRequest puts sensor hits into the triage queue.
 type HitsRequest struct {
-	Hits []hotline.Hit `cbor:"1,keyasint"` // as many as fit hotline.MaxDeskMessage
+	Hits []hotline.Hit `cbor:"1,keyasint"` // 1 to hotline.MaxHitsAtOnce that fit hotline.MaxDeskMessage
 }
 
 // TriageRequest asks for the hits that wait, oldest first.
@@ -157,7 +157,8 @@ type DraftView struct {
 
 // HitsView says how many of the hits were taken, in their order.
 type HitsView struct {
-	Taken uint64 `cbor:"1,keyasint" json:"taken"`
+	Taken   uint64 `cbor:"1,keyasint" json:"taken"`
+	Receipt []byte `cbor:"2,keyasint,omitempty" json:"receipt,omitempty"` // hotline.HitReceipt for those taken, signed by the service key
 }
 
 // TriageView carries hits, as many as fit one message.

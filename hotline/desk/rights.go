@@ -35,7 +35,8 @@ type right struct {
 	stream bool // more than one reply
 }
 
-var everybody = hotline.Roles
+// everybody leaves out reporters: they hand in hits and learn nothing.
+var everybody = slices.DeleteFunc(slices.Clone(hotline.Roles), func(r hotline.Role) bool { return r == hotline.Reporter })
 
 // rights is the whole table. What a statement may say and who may sign it is
 // not decided here: that stands in the rules of its kind and in the ledger.
@@ -47,7 +48,7 @@ var rights = []right{
 		[]hotline.Role{hotline.Operator, hotline.Releaser, hotline.Liaison, hotline.Authority, hotline.Technician}, false},
 	{"draft", func(r *Request) bool { return r.Draft != nil }, []hotline.Role{hotline.Operator, hotline.Releaser, hotline.Authority}, false},
 	{"drafts", func(r *Request) bool { return r.Drafts != nil }, []hotline.Role{hotline.Operator, hotline.Releaser, hotline.Authority}, true},
-	{"hits", func(r *Request) bool { return r.Hits != nil }, []hotline.Role{hotline.Operator, hotline.Technician}, false},
+	{"hits", func(r *Request) bool { return r.Hits != nil }, []hotline.Role{hotline.Operator, hotline.Technician, hotline.Reporter}, false},
 	{"triage", func(r *Request) bool { return r.Triage != nil }, []hotline.Role{hotline.Operator, hotline.Releaser, hotline.Authority}, true},
 	{"dismiss", func(r *Request) bool { return r.Dismiss != nil }, []hotline.Role{hotline.Operator}, false},
 	{"inbox", func(r *Request) bool { return r.Inbox != nil }, everybody, false},

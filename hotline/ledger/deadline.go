@@ -297,6 +297,9 @@ func defaultLadder(d *hotline.SignedDirectory) *hotline.Ladder {
 	}
 	who := func(roles ...hotline.Role) []string {
 		for _, role := range append(roles, hotline.Roles...) {
+			if role == hotline.Reporter {
+				continue // hands in what it saw, and is never woken
+			}
 			var names []string
 			for i := range d.Officers {
 				if o := &d.Officers[i]; o.Has(role) && o.Revoked == 0 && len(names) < hotline.MaxTargets {

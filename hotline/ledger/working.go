@@ -12,6 +12,8 @@ type Working struct {
 	Hits   []hotline.Hit // triage queue, oldest first
 	Drafts []DraftItem   // statements that wait for a signature, oldest first
 	Lost   uint64        // hits that found the queue full
+	// Settled are the keys of hits that were adopted or dismissed, oldest first: whatever reads them again does not ring again.
+	Settled []string
 }
 
 // DraftItem is a statement that waits for its next author.
@@ -60,6 +62,12 @@ func (r *run) hit() error {
 		w.Hits[i] = *h
 		return nil
 	}
+	if slices.Contains(w.Settled, h.Key) {
+		return nil
+	}
+	if h.Reporter != "" && w.of(h.Reporter) >= hotline.MaxTriageOfOne {
+		return hotline.Refuse(hotline.CodeBusy, "%d hits of %s wait in triage; they have to be looked at first", hotline.MaxTriageOfOne, h.Reporter)
+	}
 	if len(w.Hits) >= hotline.MaxTriage {
 		w.Lost++
 		return hotline.Refuse(hotline.CodeBusy, "%d hits wait in triage; adopt or dismiss some first", len(w.Hits))
@@ -74,7 +82,24 @@ func (s *State) dropHit(key string) bool {
 	if key != "" {
 		s.working.Hits = slices.DeleteFunc(s.working.Hits, func(h hotline.Hit) bool { return h.Key == key })
 	}
-	return len(s.working.Hits) < n
+	if len(s.working.Hits) == n {
+		return false
+	}
+	w := &s.working
+	if w.Settled = append(w.Settled, key); len(w.Settled) > hotline.MaxSettledHits {
+		w.Settled = slices.Delete(w.Settled, 0, 1)
+	}
+	return true
+}
+
+// of counts the hits that wait and that one reporter handed in.
+func (w *Working) of(reporter string) (n int) {
+	for i := range w.Hits {
+		if w.Hits[i].Reporter == reporter {
+			n++
+		}
+	}
+	return n
 }
 
 // draft keeps a statement that its first author has signed. A draft with more

@@ -2,6 +2,8 @@ package node
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -45,7 +47,7 @@ func (n *Node) Handle(ctx context.Context, who desk.Officer, r *desk.Request, se
 	case r.Drafts != nil:
 		return n.drafts(&who, send)
 	case r.Hits != nil:
-		return n.hits(ctx, r.Hits, send)
+		return n.hits(ctx, &who, r.Hits, send)
 	case r.Triage != nil:
 		return n.triage(send)
 	case r.Dismiss != nil:
@@ -101,13 +103,45 @@ func (n *Node) submit(ctx context.Context, r *desk.SubmitRequest, send func(*des
 }
 
 // hits puts sensor hits into the triage queue one by one; it tells how many
-// were taken before one was refused.
-func (n *Node) hits(ctx context.Context, r *desk.HitsRequest, send func(*desk.Reply) error) error {
-	for i := range r.Hits {
-		t := n.askLeader(ctx, &ask{Command: &ledger.Command{Type: ledger.Hit, Hit: &r.Hits[i]}})
-		if t.Code != "" {
-			return send(&desk.Reply{Code: t.Code, Text: t.Text, Hits: &desk.HitsView{Taken: uint64(i)}})
-		}
+// were taken before one was refused, and signs that they were.
+func (n *Node) hits(ctx context.Context, who *desk.Officer, r *desk.HitsRequest, send func(*desk.Reply) error) error {
+	if err := n.maySign(); err != nil {
+		return err
 	}
-	return send(&desk.Reply{Hits: &desk.HitsView{Taken: uint64(len(r.Hits))}})
+	reply, view := &desk.Reply{}, &desk.HitsView{}
+	reply.Hits = view
+	var taken []string
+	for i := range r.Hits {
+		h := handedIn(who, r.Hits[i])
+		if t := n.askLeader(ctx, &ask{Command: &ledger.Command{Type: ledger.Hit, Hit: &h}}); t.Code != "" {
+			reply.Code, reply.Text = t.Code, t.Text
+			break
+		}
+		taken = append(taken, h.Key)
+	}
+	view.Taken = uint64(len(taken))
+	if len(taken) == 0 {
+		return send(reply)
+	}
+	receipt := &hotline.HitReceipt{Party: hotline.Party(n.cfg.Party), Node: n.cfg.Node, From: who.Name, Keys: taken,
+		Digest: hotline.HitsDigest(r.Hits[:len(taken)]), Time: n.now()}
+	n.machine.view(func(s *ledger.State) { receipt.Convention = s.ConventionID() })
+	var err error
+	if view.Receipt, err = hotline.SignHitReceipt(receipt, n.keys.service); err != nil {
+		return err
+	}
+	return send(reply)
+}
+
+// handedIn is a hit as it waits: whoever may only report is named in it, and
+// gets a key that no other hit has (SPEC §12).
+func handedIn(who *desk.Officer, h hotline.Hit) hotline.Hit {
+	h.Reporter = ""
+	if who.Has(hotline.Operator, hotline.Technician) {
+		return h
+	}
+	h.Reporter = who.Name
+	sum := sha256.Sum256([]byte("hotline/reported/1\x00" + who.Name + "\x00" + h.Key + "\x00"))
+	h.Key = hex.EncodeToString(sum[:])
+	return h
 }

@@ -1,0 +1,48 @@
+package hotline
+
+import (
+	"bytes"
+	"testing"
+
+	"example.org/hotline/crypto/keys"
+)
+
+// TestHitReceiptBindsWhatItSays defends whoever holds a receipt for hits: every part of it is under the service key's signature, and
+// another key's is none.
+func TestHitReceiptBindsWhatItSays(t *testing.T) {
+	key, err := keys.FromSeed(keys.Ed25519, [keys.SeedSize]byte{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := keys.FromSeed(keys.Ed25519, [keys.SeedSize]byte{2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := soundHit()
+	in := &HitReceipt{Party: "XA", Convention: ID{1}, Node: "XA-1", From: "XA-C1", Keys: []string{h.Key}, Digest: HitsDigest([]Hit{h}), Time: 5}
+	raw, err := SignHitReceipt(in, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := OpenHitReceipt(raw, key.Public())
+	if err != nil || out.From != in.From || out.Digest != in.Digest || out.Keys[0] != h.Key {
+		t.Fatalf("%v: %+v", err, out)
+	}
+	if _, err := OpenHitReceipt(raw, other.Public()); CodeOf(err) != CodeBadSignature {
+		t.Errorf("another key's receipt is believed: %v", err)
+	}
+	for i := range raw {
+		bad := bytes.Clone(raw)
+		bad[i] ^= 1
+		if _, err := OpenHitReceipt(bad, key.Public()); err == nil {
+			t.Fatalf("a receipt with byte %d changed is believed", i)
+		}
+	}
+	in.Keys = nil
+	if raw, err = SignHitReceipt(in, key); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenHitReceipt(raw, key.Public()); CodeOf(err) != CodeMalformed {
+		t.Errorf("a receipt for nothing is believed: %v", err)
+	}
+}
