@@ -71,7 +71,7 @@ type Log struct {
 
 // Page is one channel by which people are woken. Which keys it must have, and which it must not, follows from its kind.
 type Page struct {
-	Name     string   `toml:"name" kinds:"*" show:"mail" doc:"Name of the channel, unique in this file, by which a ladder calls it: 1 to 32 lower-case letters, digits and hyphens, beginning with a letter. It stands in the ledger, where auditors and peers see it: name the means, not a person."`
+	Name     string   `toml:"name" kinds:"*" show:"mail" doc:"Name of the channel, unique in this file, by which a ladder calls it: 2 to 32 lower-case letters, digits and hyphens, beginning with a letter. It stands in the ledger, where auditors and peers see it: name the means, not a person."`
 	Kind     string   `toml:"kind" kinds:"*" show:"smtp" doc:"smtp, webhook (Standard Webhooks), alertmanager (its API v2), syslog (RFC 5424 over TCP) or command."`
 	Timeout  Duration `toml:"timeout" kinds:"*" show:"10s" doc:"How long one attempt may take before the next channel is tried; 10s if absent. 1s to 60s."`
 	Server   string   `toml:"server" kinds:"smtp syslog" show:"mail.example.org:587" doc:"Of smtp and syslog: host and port."`

@@ -148,7 +148,7 @@ func TestEveryRuleHasItsMessage(t *testing.T) {
 		{func(c *Config) { c.Log.Level = "loud" }, "log.level: \"loud\" is not known: write debug, info, warn, error"},
 		{func(c *Config) { c.Log.Format = "xml" }, "log.format: \"xml\" is not known"},
 		{func(c *Config) { c.Pages = make([]Page, MaxPages+1) }, "page: 9 channels: configure at most 8"},
-		{func(c *Config) { c.Pages = []Page{{Name: "x", Kind: "fax"}} }, "page: channel 1 (\"x\"): kind: \"fax\" is not known"},
+		{func(c *Config) { c.Pages = []Page{{Name: "xx", Kind: "fax"}} }, "page: channel 1 (\"xx\"): kind: \"fax\" is not known"},
 	}
 	broken := make(map[string]bool)
 	for _, tc := range cases {

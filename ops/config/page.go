@@ -28,7 +28,7 @@ const (
 
 var (
 	pageKinds = []string{"smtp", "webhook", "alertmanager", "syslog", "command"}
-	pageName  = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+	pageName  = regexp.MustCompile(`^[a-z][a-z0-9-]{1,31}$`)
 )
 
 // checkPages holds every channel to the rules of its kind.
@@ -54,7 +54,7 @@ func checkPages(c *Config) string {
 func (p *Page) check() string {
 	switch {
 	case !pageName.MatchString(p.Name):
-		return fmt.Sprintf("name: %q is no name of a channel: write 1 to 32 lower-case letters, digits and hyphens, beginning with a letter", p.Name)
+		return fmt.Sprintf("name: %q is no name of a channel: write 2 to 32 lower-case letters, digits and hyphens, beginning with a letter", p.Name)
 	case !slices.Contains(pageKinds, p.Kind):
 		return "kind: " + oneOf(p.Kind, pageKinds...)
 	case p.Timeout.Duration != 0 && (p.Timeout.Duration < MinPageTimeout || p.Timeout.Duration > MaxPageTimeout):
