@@ -89,7 +89,19 @@ type Terms struct {
 	LineReply    int64     `cbor:"11,keyasint" json:"line_reply"`        // test received → reply
 	OneOfficer   bool      `cbor:"12,keyasint" json:"one_officer_flash"` // a releaser alone may send an ACTUAL FLASH alert
 	Automatic    bool      `cbor:"13,keyasint" json:"automatic_alert"`   // the group sends what nobody released
+
+	// Of what follows, 0 means: no such clock, or no such rule.
+	Supplement int64     `cbor:"14,keyasint,omitempty" json:"supplement"` // alert → supplement
+	Progress   Durations `cbor:"15,keyasint,omitzero" json:"progress"`    // alert or report → next report
+	Final      int64     `cbor:"16,keyasint,omitempty" json:"final"`      // alert → final report
+	Reply      Durations `cbor:"17,keyasint,omitzero" json:"reply"`       // inquiry, or interim reply → reply
+	Assist     Durations `cbor:"18,keyasint,omitzero" json:"assist"`      // assistance request, or pending → response
+	Consult    int64     `cbor:"19,keyasint,omitempty" json:"consult"`    // consult, or interim reply → reply
+	Threshold  uint64    `cbor:"20,keyasint,omitempty" json:"threshold"`  // so many answers of yes make a case notifiable
 }
+
+// maxAlways bounds the always-notifiable items of a convention.
+const maxAlways = 64
 
 const (
 	second = int64(1000)
@@ -112,6 +124,10 @@ func Profile(name string) (Terms, bool) {
 		Acknowledge:  Durations{10 * minute, 30 * minute, 3 * hour, 24 * hour},
 		Ratify:       24 * hour, LineTest: hour, LineReply: 5 * minute,
 		OneOfficer: true, Automatic: true,
+		Supplement: 72 * hour, Progress: Durations{24 * hour}, Final: 30 * day,
+		Reply:   Durations{4 * hour, 24 * hour, 48 * hour, 5 * day},
+		Assist:  Durations{4 * hour, 24 * hour, 48 * hour, 5 * day},
+		Consult: 48 * hour, Threshold: 2,
 	}
 	switch name {
 	case "crisis":
@@ -120,20 +136,37 @@ func Profile(name string) (Terms, bool) {
 		t.Assess = 24 * hour
 		t.Alert = Durations{24 * hour, 24 * hour, 24 * hour, 24 * hour}
 		t.Acknowledge = Durations{30 * minute, 3 * hour, 24 * hour, 72 * hour}
+		t.Progress = Durations{} // on request: an inquiry asks for it
+		t.Reply = Durations{48 * hour, 48 * hour, 48 * hour, 48 * hour}
+		t.Assist = t.Reply
 		return t, true
 	}
 	return Terms{}, false
 }
 
 // Validate checks bounds: every duration from one second to 90 days, except
-// LineTest, which may be 0.
+// LineTest and what came after Automatic, which may be 0.
 func (t *Terms) Validate() error {
 	if err := checkText("profile", t.Profile, 32); err != nil {
 		return err
 	}
 	one := map[string]int64{"assess": t.Assess, "alert cap": t.AlertCap, "ratify": t.Ratify, "line reply": t.LineReply}
-	if t.LineTest != 0 {
-		one["line test"] = t.LineTest
+	if t.Threshold > maxQuestions {
+		return Refuse(CodeDocument, "terms: threshold %d, at most %d answers", t.Threshold, maxQuestions)
+	}
+	may := func(name string, v int64) {
+		if v != 0 {
+			one[name] = v
+		}
+	}
+	may("line test", t.LineTest)
+	may("supplement", t.Supplement)
+	may("final", t.Final)
+	may("consult", t.Consult)
+	for name, d := range map[string]Durations{"progress": t.Progress, "reply": t.Reply, "assist": t.Assist} {
+		for i, v := range d {
+			may(name+" "+Precedence(i+1).String(), v)
+		}
 	}
 	for name, d := range map[string]Durations{"alert": t.Alert, "first attempt": t.FirstAttempt, "next path": t.NextPath,
 		"non-delivery": t.NonDelivery, "acknowledge": t.Acknowledge} {
@@ -171,7 +204,7 @@ func (c *Convention) Validate() error {
 		return Refuse(CodeDocument, "%d parties, 2 to %d are allowed", len(c.Parties), MaxParties)
 	case c.Amend.Num == 0 || c.Amend.Den == 0 || c.Amend.Num > c.Amend.Den || c.Amend.Den > MaxParties:
 		return Refuse(CodeDocument, "amendment share %d/%d is not above 0 and at most 1", c.Amend.Num, c.Amend.Den)
-	case c.Witnesses > 16 || len(c.Questions) > 16 || len(c.Always) > 64:
+	case c.Witnesses > 16 || len(c.Questions) > maxQuestions || len(c.Always) > maxAlways:
 		return Refuse(CodeDocument, "too many witnesses, questions or always-notifiable items")
 	}
 	if err := c.checkTexts(); err != nil {

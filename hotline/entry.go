@@ -133,10 +133,37 @@ const (
 	DutyAwait       Duty = 6 // waiting, provisional: the addressee's acknowledgement
 	DutyLineTest    Duty = 7 // the next line test of a pair
 	DutyLineReply   Duty = 8 // waiting: the reply to a line test
+
+	// Of the owing party, towards one peer.
+	DutySupplement Duty = 9  // tender a supplement
+	DutyProgress   Duty = 10 // tender the next progress report
+	DutyFinal      Duty = 11 // tender the final report
+	DutyReply      Duty = 12 // reply to an inquiry
+	DutyAssist     Duty = 13 // respond to an assistance request
+	DutyConsult    Duty = 14 // reply to a consult
+
+	// Waiting, provisional: the same six, owed by the peer.
+	DutyAwaitSupplement Duty = 15
+	DutyAwaitProgress   Duty = 16
+	DutyAwaitFinal      Duty = 17
+	DutyAwaitReply      Duty = 18
+	DutyAwaitAssist     Duty = 19
+	DutyAwaitConsult    Duty = 20
 )
 
+// Provisional reports whether the duty is owed by the peer: this ledger waits,
+// and the peer's says whether it was late.
+func (d Duty) Provisional() bool { return d == DutyAwait || d >= DutyAwaitSupplement }
+
+// Owned reports whether the duty is owed by a person of this ledger's party.
+func (d Duty) Owned() bool {
+	return d <= DutyRatify || d == DutyAcknowledge || d >= DutySupplement && d <= DutyConsult
+}
+
 func (d Duty) String() string {
-	names := [...]string{"", "assess", "alert", "ratify", "deliver", "acknowledge", "await-acknowledgement", "line-test", "line-reply"}
+	names := [...]string{"", "assess", "alert", "ratify", "deliver", "acknowledge", "await-acknowledgement", "line-test", "line-reply",
+		"supplement", "report-progress", "report-final", "reply", "respond", "answer-consult",
+		"await-supplement", "await-progress", "await-final", "await-reply", "await-response", "await-consult"}
 	if int(d) < len(names) {
 		return names[d]
 	}

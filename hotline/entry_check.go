@@ -93,7 +93,7 @@ func (r *Receipted) Validate() error {
 // Validate checks the duty, the peer and the people.
 func (d *Due) Validate() error {
 	switch {
-	case d.Duty < DutyAssess || d.Duty > DutyLineReply:
+	case d.Duty < DutyAssess || d.Duty > DutyAwaitConsult:
 		return Refuse(CodeMalformed, "duty %d", uint8(d.Duty))
 	case d.Peer != "" && !d.Peer.Valid():
 		return Refuse(CodeMalformed, "peer %q is no party code", d.Peer)

@@ -31,6 +31,7 @@ const (
 	CodeHeader         Code = "header"          // a header field is missing, superfluous or out of range for its kind
 	CodeCase           Code = "case"            // unknown case, or a party outside it
 	CodeReference      Code = "reference"       // refers to a statement that is not there, or not of a fitting kind
+	CodeAnswers        Code = "answers"         // an assessment's answers do not fit the convention's questions, or its verdict them
 	CodeNotOwed        Code = "not-owed"        // nothing is open that this would discharge
 	CodeStale          Code = "stale"           // issued before the window in which ids are remembered
 	CodeDuplicate      Code = "duplicate"       // same sequence with another id, or the same act done already

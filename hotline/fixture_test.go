@@ -54,7 +54,13 @@ func (w *world) header(k Kind, full bool) Header {
 		h.Cause = 17
 	}
 	if in(r.Reason) {
-		h.Reason = CodeNoReceipt
+		h.Reason = reasonOf(k)
+	}
+	if r.Dispositions != nil {
+		h.Disposition = r.Dispositions[0]
+	}
+	if in(r.Answers) {
+		h.Answers, h.Always = []bool{true, true, false, false}, 2
 	}
 	if in(r.Detected) {
 		h.Detected = at - 20
@@ -78,6 +84,17 @@ func (w *world) header(k Kind, full bool) Header {
 	return h
 }
 
+// reasonOf is a reason that a statement of a kind may bear.
+func reasonOf(k Kind) Code {
+	switch k {
+	case KindRetract:
+		return RetractReasons[0]
+	case KindLateReason:
+		return LateReasons[0]
+	}
+	return CodeNoReceipt
+}
+
 // signers are the keys that a complete statement of a kind bears.
 func (w *world) signers(k Kind) []keys.Signer {
 	r := k.Rules()
@@ -85,8 +102,12 @@ func (w *world) signers(k Kind) []keys.Signer {
 		return []keys.Signer{w.a.Service}
 	}
 	var list []keys.Signer
-	for _, roles := range r.Authors {
-		list = append(list, w.a.Officer(postOf[roles[0]]))
+	for i, roles := range r.Authors {
+		post := postOf[roles[0]]
+		if i > 0 && r.SameRole {
+			post = post[:1] + "2"
+		}
+		list = append(list, w.a.Officer(post))
 	}
 	return list
 }
@@ -169,6 +190,11 @@ func body(w *world, k Kind, full bool) Body {
 		return d
 	case KindConvention:
 		return minimalConvention(w)
+	case KindHandover:
+		return &Note{}
+	}
+	if b := stagedBody(k, facts); b != nil {
+		return b
 	}
 	panic("no minimal body of " + k.String() + ": add one here and its CDDL to SPEC §4")
 }
@@ -184,7 +210,7 @@ func fullBody(w *world, k Kind) Body {
 	case KindDetection:
 		return &Detection{Text: "seen", Hit: fullHit()}
 	case KindAssessment:
-		return &Assessment{Answers: []bool{true, true, false, false}, Always: "nuclear", Facts: fullFacts(), Note: "See the case file"}
+		return &Assessment{Facts: fullFacts(), Note: "See the case file"}
 	case KindAlert:
 		return &Alert{Facts: fullFacts(), Language: "en", Text: strings.TrimSpace(strings.Repeat("word ", MaxAlertWords))}
 	case KindRatification, KindText, KindAcknowledgement:
@@ -207,8 +233,67 @@ func fullBody(w *world, k Kind) Body {
 		return fullDirectory(w)
 	case KindConvention:
 		return fullConvention(w)
+	case KindHandover:
+		return note
+	}
+	if b := fullStagedBody(k); b != nil {
+		return b
 	}
 	panic("no full body of " + k.String() + ": add one here and its CDDL to SPEC §4")
+}
+
+// stagedBody is the least body of the kinds by which a case goes on.
+func stagedBody(k Kind, facts Facts) Body {
+	switch k {
+	case KindSupplement:
+		return &Supplement{Facts: facts}
+	case KindProgress:
+		return &Progress{State: 1, Text: "no change"}
+	case KindFinal:
+		return &Final{Facts: facts, Text: "ended"}
+	case KindRetract, KindReply, KindAssistanceResponse, KindAssistanceDelivered, KindLateReason, KindDispute, KindSuspension:
+		return &Words{Text: "words"}
+	case KindInformation:
+		return &Information{Text: "seen"}
+	case KindAdvanceNotice:
+		return &AdvanceNotice{Activity: 1, From: at, Until: at + 1}
+	case KindInquiry:
+		return &Inquiry{Questions: []string{"Is this yours?"}}
+	case KindThirdPartyReport:
+		return &ThirdPartyReport{Facts: facts, Concerned: []Party{"XB"}}
+	case KindAssistanceRequest:
+		return &AssistanceRequest{Forms: []uint16{1}, Text: "samples"}
+	case KindConsult:
+		return &Consult{Subject: "the case"}
+	}
+	return nil
+}
+
+func fullStagedBody(k Kind) Body {
+	facts, networks := fullFacts(), []string{"192.0.2.0/24"}
+	switch k {
+	case KindSupplement:
+		return &Supplement{Facts: facts, Language: "en", Text: "More", Began: at, Impact: "Two hospitals", Outlook: "It will end today"}
+	case KindProgress:
+		return &Progress{State: 3, Language: "en", Text: "Contained", Measures: "Servers taken down"}
+	case KindFinal:
+		return &Final{Facts: facts, Language: "en", Text: "Over", Ended: at, Cause: "A stolen key", Measures: "Keys were changed"}
+	case KindRetract, KindReply, KindAssistanceResponse, KindAssistanceDelivered, KindLateReason, KindDispute, KindSuspension:
+		return &Words{Language: "en", Text: "words"}
+	case KindInformation:
+		return &Information{Facts: &facts, Language: "en", Text: "Seen"}
+	case KindAdvanceNotice:
+		return &AdvanceNotice{Activity: 5, From: at, Until: at + 1, Networks: networks, Language: "en", Text: "A yearly exercise"}
+	case KindInquiry:
+		return &Inquiry{Questions: []string{"Is this yours?", "Until when?"}, Language: "en", Indicators: []string{"sha256:00"}, Networks: networks}
+	case KindThirdPartyReport:
+		return &ThirdPartyReport{Facts: facts, Concerned: []Party{"XB", "XZ"}, Language: "en", Text: "Seen in transit"}
+	case KindAssistanceRequest:
+		return &AssistanceRequest{Forms: []uint16{1, 4}, Language: "en", Text: "Samples", Wanted: at}
+	case KindConsult:
+		return &Consult{Language: "en", Subject: "The case", Means: "voice line", Proposed: at}
+	}
+	return nil
 }
 
 func fullFacts() Facts {

@@ -19,15 +19,24 @@ func TestHeaderRulesOfEveryKind(t *testing.T) {
 		"notify":   func(h *Header) { h.Notify = []Party{"XB"} },
 		"verdict":  func(h *Header) { h.Verdict = BelowThreshold },
 		"cause":    func(h *Header) { h.Cause = 1 },
-		"reason":   func(h *Header) { h.Reason = CodeCase },
+		"reason":   func(h *Header) { h.Reason = reasonOf(h.Kind) },
 		"detected": func(h *Header) { h.Detected = at },
 		"assessed": func(h *Header) { h.Assessed = at },
+		"disposition": func(h *Header) {
+			h.Disposition = Interim
+			if list := h.Kind.Rules().Dispositions; list != nil {
+				h.Disposition = list[0]
+			}
+		},
+		"answers": func(h *Header) { h.Answers = []bool{true} },
+		"always":  func(h *Header) { h.Always = 1 },
 	}
 	clear := map[string]func(*Header){
 		"case": func(h *Header) { h.Case = nil }, "re": func(h *Header) { h.Re = nil },
 		"notify": func(h *Header) { h.Notify = nil }, "verdict": func(h *Header) { h.Verdict = 0 },
 		"cause": func(h *Header) { h.Cause = 0 }, "reason": func(h *Header) { h.Reason = "" },
 		"detected": func(h *Header) { h.Detected = 0 }, "assessed": func(h *Header) { h.Assessed = 0 },
+		"disposition": func(h *Header) { h.Disposition = 0 }, "answers": func(h *Header) { h.Answers = nil }, "always": func(h *Header) { h.Always = 0 },
 	}
 	for _, r := range Kinds() {
 		st := w.statement(t, r.Kind, false)
@@ -70,7 +79,17 @@ func TestHeaderRulesOfEveryKind(t *testing.T) {
 // wrongFor are changes that make a good header of a kind a wrong one, apart
 // from the fields that each kind chooses for itself.
 func wrongFor(r *Rules) map[string]func(*Header) {
-	wrong := map[string]func(*Header){"no convention version": func(h *Header) { h.ConventionVersion = 0 }}
+	wrong := map[string]func(*Header){"no convention version": func(h *Header) { h.ConventionVersion = 0 },
+		"a disposition of no kind": func(h *Header) { h.Disposition = Resumed + 1 }}
+	if r.Dispositions != nil && r.Kind != KindSuspension {
+		wrong["another kind's disposition"] = func(h *Header) { h.Disposition = Resumed }
+	}
+	if r.Kind == KindRetract || r.Kind == KindLateReason {
+		wrong["a reason of another list"] = func(h *Header) { h.Reason = CodeNoReceipt }
+	}
+	if r.Opens && r.Delivered {
+		wrong["no addressee in a case that it opens"] = func(h *Header) { h.To = nil }
+	}
 	if r.Delivered {
 		wrong["no addressee"] = func(h *Header) { h.To = nil }
 	} else {
@@ -108,7 +127,7 @@ func TestHeaderRanges(t *testing.T) {
 		code   Code
 	}{
 		"kind 0":                  {func(h *Header) { h.Kind = 0 }, CodeUnknownKind},
-		"kind 18":                 {func(h *Header) { h.Kind = 18 }, CodeUnknownKind},
+		"kind 35":                 {func(h *Header) { h.Kind = 35 }, CodeUnknownKind},
 		"status 0":                {func(h *Header) { h.Status = 0 }, CodeHeader},
 		"status 4":                {func(h *Header) { h.Status = 4 }, CodeHeader},
 		"precedence 0":            {func(h *Header) { h.Precedence = 0 }, CodeHeader},

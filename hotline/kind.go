@@ -51,13 +51,15 @@ type Rules struct {
 	// OneOfficer is the exception to two authors: nil where there is none.
 	OneOfficer func(*Header) bool
 
-	Opens     bool // an opening statement: its id is the case's
+	Opens     bool // an opening statement, if it bears no case: its id is the case's
 	Delivered bool // goes to addressees, with sequence, tender and receipt
 	Sealed    bool // body sealed to addressees and sender; else the payload is open
 	OpensAck  bool // opens the receiver's duty to acknowledge
 	Undeliver bool // the non-delivery clock runs
 	Rejects   bool // an unacceptable one gets a signed reject; else only a refusal
 
+	// SameRole: all authors have one of the roles in common.
+	SameRole bool
 	// ActualOnly kinds change who is who, the terms or the ladder: there is
 	// no exercise of them.
 	ActualOnly bool
@@ -72,6 +74,10 @@ type Rules struct {
 	Reason   Presence
 	Detected Presence
 	Assessed Presence
+	Answers  Presence // and the always-notifiable item
+	// Dispositions are those that a statement of the kind may bear, and one of
+	// which it must; nil: it bears none.
+	Dispositions []Disposition
 
 	// Check holds what else a header of the kind must obey; nil: nothing.
 	Check func(*Header) error
@@ -151,6 +157,9 @@ func (r *Rules) checkHeader(h *Header) error {
 		{"reason", r.Reason, h.Reason != ""},
 		{"detected", r.Detected, h.Detected != 0},
 		{"assessed", r.Assessed, h.Assessed != 0},
+		{"disposition", presence(r.Dispositions != nil), h.Disposition != 0},
+		{"answers", r.Answers, len(h.Answers) > 0},
+		{"always", r.Answers, h.Always != 0},
 		{"to", presence(r.Delivered), len(h.To) > 0},
 		{"commitment", presence(r.Sealed), h.Commitment != [32]byte{}},
 		{"convention", presence(r.Kind != KindConvention || h.ConventionVersion > 1), h.Convention != ID{}},
@@ -168,7 +177,10 @@ func (r *Rules) checkHeader(h *Header) error {
 	if h.Supersedes != nil && r.Class != ByOfficers {
 		return Refuse(CodeHeader, "%s supersedes nothing", r.Name)
 	}
-	if r.Delivered && h.Case == nil && len(h.To) != 1 {
+	if h.Disposition != 0 && !slices.Contains(r.Dispositions, h.Disposition) {
+		return Refuse(CodeHeader, "%s bears one of %v, not %s", r.Name, r.Dispositions, h.Disposition)
+	}
+	if r.Delivered && h.Case == nil && !r.Opens && len(h.To) != 1 {
 		return Refuse(CodeHeader, "%s without a case goes to exactly one party", r.Name)
 	}
 	if r.ActualOnly && h.Status != Actual {

@@ -90,28 +90,50 @@ func (f *Facts) Validate() error {
 			return Refuse(CodeMalformed, "%s code %d, known are 1 to %d", c.name, c.val, c.max)
 		}
 	}
-	if len(f.Sectors) > maxSector || len(f.Indicators) > MaxIndicators || len(f.Networks) > MaxNetworks {
-		return Refuse(CodeTooLarge, "too many sectors, indicators or networks")
+	if len(f.Sectors) > maxSector {
+		return Refuse(CodeTooLarge, "%d sectors, at most %d", len(f.Sectors), maxSector)
 	}
 	for i, s := range f.Sectors {
 		if s < 1 || s > maxSector || (i > 0 && f.Sectors[i-1] >= s) {
 			return Refuse(CodeMalformed, "sectors must be sorted codes of 1 to %d", maxSector)
 		}
 	}
-	for _, n := range f.Networks {
-		if p, err := netip.ParsePrefix(n); err != nil || p.Masked().String() != n {
-			return Refuse(CodeMalformed, "network %q is not a masked prefix", n)
-		}
+	if err := checkNetworks(f.Networks); err != nil {
+		return err
 	}
-	for _, s := range f.Indicators {
-		if err := checkText("indicator", s, 512); err != nil {
-			return err
-		}
+	if err := checkIndicators(f.Indicators); err != nil {
+		return err
 	}
 	if err := checkText("measures", f.Measures, MaxText); err != nil {
 		return err
 	}
 	return checkText("help", f.Help, MaxText)
+}
+
+// checkNetworks accepts at most MaxNetworks prefixes without host bits.
+func checkNetworks(list []string) error {
+	if len(list) > MaxNetworks {
+		return Refuse(CodeTooLarge, "%d networks, at most %d", len(list), MaxNetworks)
+	}
+	for _, n := range list {
+		if p, err := netip.ParsePrefix(n); err != nil || p.Masked().String() != n {
+			return Refuse(CodeMalformed, "network %q is not a masked prefix", n)
+		}
+	}
+	return nil
+}
+
+// checkIndicators accepts at most MaxIndicators texts of at most 512 bytes.
+func checkIndicators(list []string) error {
+	if len(list) > MaxIndicators {
+		return Refuse(CodeTooLarge, "%d indicators, at most %d", len(list), MaxIndicators)
+	}
+	for _, s := range list {
+		if err := checkText("indicator", s, 512); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkLanguage accepts nothing, or the form of a BCP 47 tag: subtags of 1 to 8

@@ -7,7 +7,7 @@ package hotline
 var KindAssessment = register(Rules{
 	Kind: 2, Name: "assessment", Class: ByOfficers,
 	Authors: [][]Role{{Operator}},
-	Sealed:  true, Case: Must, Re: Must, Verdict: Must, Notify: May, Assessed: Must,
+	Sealed:  true, Case: Must, Re: Must, Verdict: Must, Notify: May, Assessed: Must, Answers: May,
 	MaxSize: MaxAssessment,
 	Check:   checkVerdict,
 	Body:    func() Body { return new(Assessment) },
@@ -26,22 +26,15 @@ func checkVerdict(h *Header) error {
 	return nil
 }
 
-// Assessment holds the answers and, if notifiable, the facts to be told.
+// Assessment holds the facts to be told. The answers, on which the ledger
+// decides, stand in the header.
 type Assessment struct {
-	Answers []bool `cbor:"1,keyasint" json:"answers"` // to the convention's decision questions, in their order
-	Always  string `cbor:"2,keyasint,omitempty" json:"always,omitempty"`
-	Facts   Facts  `cbor:"3,keyasint" json:"facts"`
-	Note    string `cbor:"4,keyasint,omitempty" json:"note,omitempty"`
+	Facts Facts  `cbor:"1,keyasint" json:"facts"`
+	Note  string `cbor:"2,keyasint,omitempty" json:"note,omitempty"`
 }
 
-// Validate bounds the answers and checks the facts.
+// Validate checks the facts.
 func (a *Assessment) Validate() error {
-	if len(a.Answers) > 16 {
-		return Refuse(CodeMalformed, "%d answers, at most 16", len(a.Answers))
-	}
-	if err := checkText("always", a.Always, 200); err != nil {
-		return err
-	}
 	if err := checkText("note", a.Note, MaxText); err != nil {
 		return err
 	}

@@ -117,7 +117,7 @@ func VerifyTender(t *Receipt, st *Statement, s *SenderEntry, convention ID, log 
 			return Refuse(CodeTender, "sequences do not fit the addressees")
 		}
 	}
-	if !s.Scope.covers(&st.Header) {
+	if !s.Scope.covers(st) {
 		return Refuse(CodeTender, "the sender logged it under a scope that leaves out its case or a party")
 	}
 	leaf, err := s.Leaf(st.Raw)
@@ -133,8 +133,9 @@ func VerifyTender(t *Receipt, st *Statement, s *SenderEntry, convention ID, log 
 // covers reports whether an entry of this scope is shown to everybody whom the
 // statement concerns: a sender that logged it under another scope could leave
 // it out of what it shows (SPEC §7.3).
-func (s *Scope) covers(h *Header) bool {
-	if h.Case == nil && s.Class != ScopePair || h.Case != nil && (s.Case == nil || *s.Case != *h.Case) {
+func (s *Scope) covers(st *Statement) bool {
+	h, in := &st.Header, st.InCase()
+	if in == nil && s.Class != ScopePair || in != nil && (s.Case == nil || *s.Case != *in) {
 		return false
 	}
 	for _, p := range h.To {
@@ -148,17 +149,17 @@ func (s *Scope) covers(h *Header) bool {
 // ReceivedEntry builds the receiver's leaf for a delivered statement: the
 // receiver to log it, the sender to check a receipt. self is the receiver.
 func ReceivedEntry(self Party, st *Statement, senderEntry, tender []byte, at Time, salt [16]byte, code Code, marks Marks, voters uint64) ([]byte, error) {
-	return EncodeEntry(EntryReceived, at, salt, ReceivedScope(self, &st.Header), Outside, &Received{
+	return EncodeEntry(EntryReceived, at, salt, ReceivedScope(self, st), Outside, &Received{
 		Statement: st.Raw, Sender: senderEntry, Tender: tender, Code: code, Marks: marks, Voters: voters})
 }
 
 // ReceivedScope is the scope of a received statement: the two parties, in the
-// statement's case if it has one.
-func ReceivedScope(self Party, h *Header) Scope {
-	if h.Case != nil {
-		return CaseScope(*h.Case, self, h.From)
+// statement's case if it stands in one or opens one.
+func ReceivedScope(self Party, st *Statement) Scope {
+	if in := st.InCase(); in != nil {
+		return CaseScope(*in, self, st.Header.From)
 	}
-	return PairScope(self, h.From)
+	return PairScope(self, st.Header.From)
 }
 
 // VerifyReceipt checks a receipt that the party from gave for an own

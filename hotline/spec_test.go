@@ -254,7 +254,15 @@ type presence struct {
 
 func presences(r *Rules) []presence {
 	return []presence{{"case", r.Case}, {"re", r.Re}, {"notify", r.Notify}, {"verdict", r.Verdict}, {"cause", r.Cause},
-		{"reason", r.Reason}, {"detected", r.Detected}, {"assessed", r.Assessed}}
+		{"reason", r.Reason}, {"detected", r.Detected}, {"assessed", r.Assessed}, {"disposition", dispositions(r)},
+		{"answers", r.Answers}, {"always", r.Answers}}
+}
+
+func dispositions(r *Rules) Presence {
+	if r.Dispositions != nil {
+		return Must
+	}
+	return Never
 }
 
 // limitsTable evaluates limits.go with the compiler's own type checker.
@@ -388,6 +396,13 @@ func TestProfilesAreThoseOfSpec(t *testing.T) {
 		{"non-delivery", spans(crisis.NonDelivery), spans(standard.NonDelivery)},
 		{"acknowledge", spans(crisis.Acknowledge), spans(standard.Acknowledge)},
 		{"ratify", span(crisis.Ratify), span(standard.Ratify)},
+		{"supplement", span(crisis.Supplement), span(standard.Supplement)},
+		{"progress", "24 h / none / none / none", "none"},
+		{"final", span(crisis.Final), span(standard.Final)},
+		{"reply", spans(crisis.Reply), spans(standard.Reply)},
+		{"assist", spans(crisis.Assist), spans(standard.Assist)},
+		{"consult", span(crisis.Consult), span(standard.Consult)},
+		{"threshold", fmt.Sprint(crisis.Threshold), fmt.Sprint(standard.Threshold)},
 		{"line test, line reply", span(crisis.LineTest) + ", " + span(crisis.LineReply), span(standard.LineTest) + ", " + span(standard.LineReply)},
 	} {
 		want := fmt.Sprintf("| %s | %s | %s |", row.name, row.crisis, row.standard)

@@ -160,6 +160,31 @@ func (v Verdict) String() string {
 	return fmt.Sprintf("verdict(%d)", uint8(v))
 }
 
+// Disposition is what a statement decides about the one that it refers to.
+type Disposition uint8
+
+// The dispositions (SPEC §3.2).
+const (
+	Interim    Disposition = 1 // of a reply: for the time being
+	Conclusive Disposition = 2 // of a reply: for good
+	Approved   Disposition = 3 // of an assistance request
+	Denied     Disposition = 4
+	Pending    Disposition = 5 // not decided yet
+	Suspended  Disposition = 6
+	Resumed    Disposition = 7
+)
+
+func (d Disposition) String() string {
+	names := [...]string{"", "INTERIM", "FINAL", "APPROVED", "DENIED", "PENDING", "SUSPENDED", "RESUMED"}
+	if int(d) < len(names) && d > 0 {
+		return names[d]
+	}
+	return fmt.Sprintf("disposition(%d)", uint8(d))
+}
+
+// Concludes reports whether nothing more has to follow about the same request.
+func (d Disposition) Concludes() bool { return d != Interim && d != Pending }
+
 // PeerHead is the newest cosigned checkpoint of another party that the author
 // knew: what follows cannot be older than it.
 type PeerHead struct {
@@ -194,6 +219,13 @@ type Header struct {
 	Verdict           Verdict    `cbor:"20,keyasint,omitempty"`
 	Notify            []Party    `cbor:"21,keyasint,omitempty"` // whom an assessment says must be told; sorted
 	Reason            Code       `cbor:"22,keyasint,omitempty"`
+	// Disposition of what Re names, or of the line.
+	Disposition Disposition `cbor:"23,keyasint,omitempty"`
+	// Answers of an assessment to the decision questions of the convention
+	// version that the header names, in their order; Always is 1 + the index
+	// of the always-notifiable item that applies.
+	Answers []bool `cbor:"24,keyasint,omitempty"`
+	Always  uint64 `cbor:"25,keyasint,omitempty"`
 }
 
 type protected struct {
@@ -307,6 +339,17 @@ func Parse(raw []byte) (*Statement, error) {
 	}, nil
 }
 
+// InCase is the case that the statement stands in or opens; nil: none.
+func (s *Statement) InCase() *CaseID {
+	switch {
+	case s.Header.Case != nil:
+		return s.Header.Case
+	case s.Header.Kind.Rules().Opens:
+		return &CaseID{Party: s.Header.From, ID: s.ID}
+	}
+	return nil
+}
+
 // Complete reports whether every author has signed.
 func (s *Statement) Complete() bool { return s.Signed == len(s.Header.Authors) }
 
@@ -351,6 +394,8 @@ func (h *Header) check() error {
 		return Refuse(CodeHeader, "times must be positive")
 	case h.Reason != "" && !h.Reason.wellFormed():
 		return Refuse(CodeHeader, "reason is not 1 to 32 lower-case letters, digits and hyphens")
+	case h.Disposition > Resumed || len(h.Answers) > maxQuestions || h.Always > maxAlways:
+		return Refuse(CodeHeader, "disposition, answers or always-notifiable item out of range")
 	case h.Peer != nil && !validOrigin(h.Peer.Origin):
 		return Refuse(CodeHeader, "peer origin %q is not hotline/<party>/<generation>", h.Peer.Origin)
 	case h.Case != nil && (!h.Case.Party.Valid() || h.Case.ID.IsZero()):

@@ -259,7 +259,7 @@ var faultFacts = hotline.Facts{Nature: 3, Category: 5, Relation: 1, Actor: 1, St
 
 func (x *field) assess(id *hotline.CaseID, p hotline.Precedence) (*hotline.Statement, error) {
 	return x.xa.Officer("O1").Sign(Letter{Kind: hotline.KindAssessment, Precedence: p, Case: id, Re: &id.ID, Assessed: now(),
-		Verdict: hotline.Notifiable, Notify: []hotline.Party{x.xb.Code}, Body: &hotline.Assessment{Answers: []bool{true, true, false, true}, Facts: faultFacts}})
+		Verdict: hotline.Notifiable, Notify: []hotline.Party{x.xb.Code}, Answers: []bool{true, true, false, true}, Body: &hotline.Assessment{Facts: faultFacts}})
 }
 
 // write has the first officer sign an alert.

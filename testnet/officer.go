@@ -142,6 +142,7 @@ type Letter struct {
 	Detected   hotline.Time
 	Assessed   hotline.Time
 	Verdict    hotline.Verdict
+	Answers    []bool // of an assessment
 	Notify     []hotline.Party
 	With       *Officer // who signs after this officer; nil: nobody
 	Body       hotline.Body
@@ -154,7 +155,7 @@ func (o *Officer) Sign(l Letter) (*hotline.Statement, error) {
 	convention, page := o.documents.Convention(), o.documents.Directory(o.Party.Code)
 	h := hotline.Header{Kind: l.Kind, Status: hotline.Actual, Precedence: l.Precedence, TLP: hotline.TLPAmber, From: o.Party.Code, To: l.To,
 		Authors: []keys.ID{o.key.Public().ID()}, Convention: convention.ID, ConventionVersion: convention.Version, Directory: page.Number,
-		Case: l.Case, Re: l.Re, Issued: at, Detected: l.Detected, Assessed: l.Assessed, Verdict: l.Verdict, Notify: l.Notify}
+		Case: l.Case, Re: l.Re, Issued: at, Detected: l.Detected, Assessed: l.Assessed, Verdict: l.Verdict, Notify: l.Notify, Answers: l.Answers}
 	if l.With != nil {
 		h.Authors = append(h.Authors, l.With.key.Public().ID())
 	}
@@ -253,7 +254,7 @@ func (o *Officer) Release(ctx context.Context, id hotline.ID) (*hotline.Statemen
 // Acknowledge signs that this officer has a statement, in their own name.
 func (o *Officer) Acknowledge(ctx context.Context, st *hotline.Statement) (*hotline.Statement, *desk.SubmitView, error) {
 	return o.Say(ctx, Letter{Kind: hotline.KindAcknowledgement, Precedence: st.Header.Precedence, To: []hotline.Party{st.Header.From},
-		Case: st.Header.Case, Re: &st.ID, Body: &hotline.Note{}})
+		Case: st.InCase(), Re: &st.ID, Body: &hotline.Note{}})
 }
 
 // Watch is what one officer has heard from the group since it began. It holds every event: it is for networks that live for minutes.

@@ -159,7 +159,7 @@ func networksOf(hit *hotline.Hit) []string {
 func (s *story) assess(ctx context.Context, m *matter) (*desk.SubmitView, error) {
 	st, v, err := s.xa.Officer("O1").Say(ctx, Letter{Kind: hotline.KindAssessment, Precedence: m.precedence, Case: &m.id, Re: &m.id.ID,
 		Assessed: now(), Verdict: hotline.Notifiable, Notify: []hotline.Party{s.xb.Code},
-		Body: &hotline.Assessment{Answers: []bool{true, true, false, true}, Facts: m.facts}})
+		Answers: []bool{true, true, false, true}, Body: &hotline.Assessment{Facts: m.facts}})
 	m.assessment = st
 	return v, err
 }

@@ -31,7 +31,7 @@ func newAckCmd(a *app) *cobra.Command {
 		}
 		h := &st.Header
 		raw, err := s.compose(ctx, &letter{kind: hotline.KindAcknowledgement, status: h.Status, precedence: h.Precedence, tlp: h.TLP,
-			to: []hotline.Party{h.From}, in: h.Case, re: &st.ID, body: &hotline.Note{Language: language, Text: note}})
+			to: []hotline.Party{h.From}, in: st.InCase(), re: &st.ID, body: &hotline.Note{Language: language, Text: note}})
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -27,7 +28,8 @@ func newAssessCmd(a *app) *cobra.Command {
 		Short: "Judge a case: NOTIFIABLE, and to whom, or BELOW-THRESHOLD",
 		Long: "Signs an assessment of the case of which CASE names any statement. NOTIFIABLE begins the duty to alert; the assessment already\n" +
 			"holds the coded facts and is sealed to those who must be told, since the group may send it to them if nobody releases an alert\n" +
-			"in time. One answer is due for each decision question of the convention; hotline documents shows them.",
+			"in time. One answer is due for each decision question of the convention; hotline documents shows them. Where the answers or an\n" +
+			"always-notifiable item make a case notifiable by the terms, no verdict says otherwise.",
 		Args: cobra.ExactArgs(1),
 	}
 	f := cmd.Flags()
@@ -111,16 +113,31 @@ func (s *seat) assessment(ctx context.Context, j *judging, verdict hotline.Verdi
 	if l.notify, err = parties(s.cmd, "notify", j.notify); err != nil {
 		return nil, err
 	}
-	answers, err := s.answers(j.answers)
-	if err != nil {
+	if l.answers, err = s.answers(j.answers); err != nil {
 		return nil, err
 	}
-	body := &hotline.Assessment{Answers: answers, Always: j.always, Facts: notAssessed(), Note: j.note}
+	if l.always, err = s.alwaysItem(j.always); err != nil {
+		return nil, err
+	}
+	body := &hotline.Assessment{Facts: notAssessed(), Note: j.note}
 	if err := j.facts.apply(s.cmd, &body.Facts); err != nil {
 		return nil, err
 	}
 	l.body = body
 	return s.compose(ctx, l)
+}
+
+// alwaysItem finds the number of an always-notifiable item of the convention in force by its words.
+func (s *seat) alwaysItem(given string) (uint64, error) {
+	if given == "" {
+		return 0, nil
+	}
+	items := s.convention(s.time()).Always
+	i := slices.Index(items, given)
+	if i < 0 {
+		return 0, usage(s.cmd, "--always: %q is not one of %s", given, strings.Join(items, ", "))
+	}
+	return uint64(i) + 1, nil
 }
 
 // answers reads one yes or no for each question of the convention in force.

@@ -28,6 +28,8 @@ type letter struct {
 	detected   hotline.Time
 	assessed   hotline.Time
 	verdict    hotline.Verdict
+	answers    []bool           // of an assessment, to the decision questions
+	always     uint64           // of an assessment: number of the always-notifiable item; 0: none
 	second     *hotline.Officer // who signs after this officer; nil: nobody
 	body       hotline.Body
 }
@@ -42,7 +44,7 @@ func (s *seat) compose(ctx context.Context, l *letter) ([]byte, error) {
 	h := hotline.Header{Kind: l.kind, Status: l.status, Precedence: l.precedence, TLP: l.tlp, From: s.party(), To: sortedParties(l.to),
 		Authors: []keys.ID{s.self.Key.ID()}, Convention: s.docs.Convention().ID, ConventionVersion: s.convention(now).Version,
 		Directory: s.page().Number, Case: l.in, Re: l.re, Issued: now, Detected: l.detected, Assessed: l.assessed,
-		Verdict: l.verdict, Notify: sortedParties(l.notify)}
+		Verdict: l.verdict, Notify: sortedParties(l.notify), Answers: l.answers, Always: l.always}
 	if h.TLP == 0 {
 		h.TLP = hotline.TLPAmber
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -101,12 +102,10 @@ func (s *seat) rehearse(ctx context.Context, d *drilling, to []hotline.Party, pr
 	}
 	*steps = append(*steps, step{Name: "detected", At: detection.Time, ID: detection.ID})
 	in := &hotline.CaseID{Party: s.party(), ID: detection.ID}
-	judged := &hotline.Assessment{Answers: make([]bool, len(s.convention(s.time()).Questions)), Facts: notAssessed(), Note: "EXERCISE"}
-	for i := range judged.Answers {
-		judged.Answers[i] = true
-	}
+	judged := &hotline.Assessment{Facts: notAssessed(), Note: "EXERCISE"}
+	answers := slices.Repeat([]bool{true}, len(s.convention(s.time()).Questions))
 	raw, err = s.compose(ctx, &letter{kind: hotline.KindAssessment, status: hotline.Exercise, precedence: precedence, notify: to, in: in, re: &in.ID,
-		assessed: s.time(), verdict: hotline.Notifiable, body: judged})
+		assessed: s.time(), verdict: hotline.Notifiable, answers: answers, body: judged})
 	if err != nil {
 		return hotline.ID{}, err
 	}

@@ -199,6 +199,15 @@ func (s *seat) writeStatement(w io.Writer, st *hotline.Statement, says hotline.B
 	if h.Verdict != 0 {
 		writeField(w, "verdict", h.Verdict.String()+" "+joinParties(h.Notify))
 	}
+	if len(h.Answers) > 0 {
+		writeField(w, "answers", yesNo(h.Answers))
+	}
+	if h.Always != 0 {
+		writeField(w, "always", s.itemOf(h))
+	}
+	if h.Disposition != 0 {
+		writeField(w, "disposition", h.Disposition.String())
+	}
 	if h.Reason != "" {
 		writeField(w, "reason", string(h.Reason))
 	}

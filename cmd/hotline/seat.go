@@ -194,13 +194,11 @@ func (s *seat) findCase(ctx context.Context, name string) (*hotline.Statement, *
 	if err != nil {
 		return nil, nil, err
 	}
-	if st.Header.Kind.Rules().Opens {
-		return st, &hotline.CaseID{Party: st.Header.From, ID: st.ID}, nil
-	}
-	if st.Header.Case == nil {
+	in := st.InCase()
+	if in == nil {
 		return nil, nil, refused(hotline.CodeCase, "name a detection or a statement that follows one", "%s %s belongs to no case", st.Header.Kind, st.ID.Short())
 	}
-	return st, st.Header.Case, nil
+	return st, in, nil
 }
 
 // body decodes what the statement says: its open payload, or the sealed body that the group opened, checked against the author's

@@ -222,7 +222,7 @@ func (s *seat) refer(ctx context.Context, l *letter, in, re string) error {
 		if err != nil {
 			return err
 		}
-		l.re, l.in, l.status = &st.ID, st.Header.Case, st.Header.Status
+		l.re, l.in, l.status = &st.ID, st.InCase(), st.Header.Status
 	}
 	if in != "" {
 		st, c, err := s.findCase(ctx, in)

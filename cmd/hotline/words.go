@@ -167,10 +167,6 @@ func writeBody(w io.Writer, b hotline.Body) {
 		writeFacts(w, &b.Facts)
 		writeText(w, b.Language, b.Text)
 	case *hotline.Assessment:
-		writeField(w, "answers", yesNo(b.Answers))
-		if b.Always != "" {
-			writeField(w, "always", b.Always)
-		}
 		writeFacts(w, &b.Facts)
 		writeText(w, "", b.Note)
 	case *hotline.Note:
@@ -204,6 +200,16 @@ func writeText(w io.Writer, language, text string) {
 		name += " (" + language + ")"
 	}
 	writeField(w, name, text)
+}
+
+// itemOf is the always-notifiable item that an assessment names, by the convention version that its header names.
+func (s *seat) itemOf(h *hotline.Header) string {
+	for _, c := range s.docs.Conventions {
+		if c.Version == h.ConventionVersion && h.Always <= uint64(len(c.Always)) {
+			return c.Always[h.Always-1]
+		}
+	}
+	return fmt.Sprintf("item %d of convention version %d", h.Always, h.ConventionVersion)
 }
 
 func yesNo(answers []bool) string {

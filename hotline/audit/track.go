@@ -72,8 +72,8 @@ func newRow(st *hotline.Statement, to hotline.Party, sequence, index uint64) *ro
 	h := &st.Header
 	w := &row{kind: h.Kind, Statement: Statement{ID: st.ID.String(), Kind: h.Kind.String(), Status: h.Status.String(),
 		Precedence: h.Precedence.String(), From: h.From, To: to, Sequence: sequence, TenderedAs: index}}
-	if h.Case != nil {
-		w.Case = h.Case.Key()
+	if in := st.InCase(); in != nil {
+		w.Case = in.Key()
 	}
 	w.id = st.ID
 	return w

@@ -102,9 +102,9 @@ func (j *Journal) Receive(d *Delivery, at hotline.Time) []byte {
 func SentScope(st *hotline.Statement) hotline.Scope {
 	h := &st.Header
 	switch {
-	case h.Kind == hotline.KindLadder:
+	case h.Kind == hotline.KindLadder || h.Kind == hotline.KindHandover:
 		return hotline.Common()
-	case h.Case != nil || len(h.To) == 0:
+	case st.InCase() != nil || len(h.To) == 0:
 		return hotline.CaseScope(CaseOf(st), append([]hotline.Party{h.From}, h.To...)...)
 	}
 	return hotline.PairScope(h.From, h.To[0])

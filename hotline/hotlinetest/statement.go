@@ -42,6 +42,12 @@ func Judged(v hotline.Verdict, notify ...hotline.Party) Option {
 	return func(h *hotline.Header) { h.Verdict, h.Notify = v, sorted(notify) }
 }
 
+// Answers sets the answers to the decision questions.
+func Answers(list ...bool) Option { return func(h *hotline.Header) { h.Answers = list } }
+
+// Disposes sets the disposition.
+func Disposes(d hotline.Disposition) Option { return func(h *hotline.Header) { h.Disposition = d } }
+
 // Cause sets the cause of a group's statement: 1 + index of the own entry that
 // asked for it.
 func Cause(c uint64) Option { return func(h *hotline.Header) { h.Cause = c } }
@@ -113,8 +119,8 @@ func (p *Party) ByGroup(h hotline.Header, body hotline.Body) *hotline.Statement 
 
 // CaseOf is the case that an opening statement opens, or in which st stands.
 func CaseOf(st *hotline.Statement) hotline.CaseID {
-	if st.Header.Case != nil {
-		return *st.Header.Case
+	if in := st.InCase(); in != nil {
+		return *in
 	}
 	return hotline.CaseID{Party: st.Header.From, ID: st.ID}
 }
@@ -139,8 +145,8 @@ func (p *Party) Assessment(issued hotline.Time, detection *hotline.Statement, no
 	}
 	all := append([]Option{In(CaseOf(detection)), Re(detection.ID), Assessed(issued), Judged(verdict, notify...), like(detection)}, options...)
 	yes := verdict == hotline.Notifiable
-	body := &hotline.Assessment{Answers: []bool{yes, yes, false, false}, Facts: Facts()}
-	return p.By(p.Header(hotline.KindAssessment, issued, all...), body, "O1")
+	h := p.Header(hotline.KindAssessment, issued, append([]Option{Answers(yes, yes, false, false)}, all...)...)
+	return p.By(h, &hotline.Assessment{Facts: Facts()}, "O1")
 }
 
 // Alert is signed by O1 and R1 and answers an assessment or, if re is a
@@ -280,8 +286,8 @@ func about(st *hotline.Statement) Option {
 	return func(h *hotline.Header) {
 		like(st)(h)
 		Re(st.ID)(h)
-		if st.Header.Case != nil {
-			In(*st.Header.Case)(h)
+		if in := st.InCase(); in != nil {
+			In(*in)(h)
 		}
 	}
 }

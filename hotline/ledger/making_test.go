@@ -218,7 +218,7 @@ var verbs = map[string]func(w *world, m *member, a args) plan{
 		} else {
 			o = append(o, hotlinetest.Judged(hotline.Notifiable, partiesOf(a.word(1))...))
 		}
-		return plan{hotline.KindAssessment, o, &hotline.Assessment{Answers: []bool{true}, Facts: hotlinetest.Facts()}, []string{"O1"}}
+		return plan{hotline.KindAssessment, o, &hotline.Assessment{Facts: hotlinetest.Facts()}, []string{"O1"}}
 	},
 	"alert": func(w *world, m *member, a args) plan {
 		st := w.st(a.word(0))

@@ -41,7 +41,7 @@ func (r *run) receive() error {
 		marks |= hotline.MarkRevokedSince
 	}
 	code := hotline.CodeOf(reject)
-	index := r.add(hotline.EntryReceived, hotline.ReceivedScope(s.self, &st.Header), hotline.Outside, &hotline.Received{
+	index := r.add(hotline.EntryReceived, hotline.ReceivedScope(s.self, st), hotline.Outside, &hotline.Received{
 		Statement: st.Raw, Sender: r.c.Sender, Tender: r.c.Tender, Code: code, Marks: marks, Voters: uint64(len(s.voters))})
 	r.placed(st.ID, index)
 	pair.In.take(generation, n)

@@ -124,7 +124,7 @@ func (n *Node) checkReadable(ctx context.Context, index uint64) {
 	n.log.Error("the body of a received statement cannot be read", "from", st.Header.From, "id", st.ID.Short(), "code", hotline.CodeOf(err))
 	h := n.groupHeader(hotline.KindUnreadable)
 	id := st.ID
-	h.Status, h.Precedence, h.To, h.Case, h.Re = st.Header.Status, st.Header.Precedence, []hotline.Party{st.Header.From}, st.Header.Case, &id
+	h.Status, h.Precedence, h.To, h.Case, h.Re = st.Header.Status, st.Header.Precedence, []hotline.Party{st.Header.From}, st.InCase(), &id
 	h.Cause, h.Reason = index+1, hotline.CodeUnreadable
 	n.say(ctx, h, &hotline.Service{})
 }

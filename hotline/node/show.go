@@ -118,11 +118,8 @@ const inboxTime = hotline.DeskExchange / 4
 
 func (n *Node) item(i uint64, st *hotline.Statement, e *hotline.Entry, content any) desk.InboxItem {
 	h := &st.Header
-	it := desk.InboxItem{Index: i, Time: e.Time, ID: st.ID, Kind: h.Kind, From: h.From, To: h.To, Case: h.Case, Re: h.Re,
+	it := desk.InboxItem{Index: i, Time: e.Time, ID: st.ID, Kind: h.Kind, From: h.From, To: h.To, Case: st.InCase(), Re: h.Re,
 		Precedence: h.Precedence, Status: h.Status, Direction: desk.Kept, Verdict: h.Verdict}
-	if it.Case == nil && h.Kind.Rules().Opens {
-		it.Case = &hotline.CaseID{Party: h.From, ID: st.ID}
-	}
 	n.machine.view(func(s *ledger.State) {
 		switch c := content.(type) {
 		case *hotline.Received:
@@ -140,7 +137,7 @@ func (n *Node) item(i uint64, st *hotline.Statement, e *hotline.Entry, content a
 }
 
 func ackView(s *ledger.State, st *hotline.Statement) *desk.AckView {
-	for _, d := range s.Duties(st.Header.Case, st.Header.From) {
+	for _, d := range s.Duties(st.InCase(), st.Header.From) {
 		if d.Class == hotline.DutyAcknowledge && d.Subject == st.ID {
 			return &desk.AckView{Deadline: d.Deadline, Overdue: d.Overdue}
 		}
@@ -152,7 +149,7 @@ func addressees(s *ledger.State, st *hotline.Statement, sent *hotline.Sent) []de
 	var list []desk.AddresseeView
 	for _, q := range sent.Sequences {
 		v := desk.AddresseeView{Party: q.To, Sequence: q.N, Stage: desk.StageReceived}
-		if c := st.Header.Case; c != nil {
+		if c := st.InCase(); c != nil {
 			if k := s.Case(*c); k != nil {
 				for _, t := range k.Told {
 					if t.Party == q.To && t.Statement == st.ID {

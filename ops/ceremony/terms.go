@@ -56,19 +56,26 @@ var noLanes = lanes{missing, missing, missing, missing}
 
 // termsText is the text form of the terms.
 type termsText struct {
-	Profile      string `toml:"profile" comment:"The shipped profile from which these terms were made; only a name."`
-	Assess       millis `toml:"assess" comment:"Detection to assessment."`
-	Alert        lanes  `toml:"alert,inline" comment:"Assessment to alert, by precedence."`
-	AlertCap     millis `toml:"alert_cap" comment:"An alert is never later than this after detection."`
-	FirstAttempt lanes  `toml:"first_attempt,inline" comment:"Committed to first attempt of delivery."`
-	NextPath     lanes  `toml:"next_path,inline" comment:"No receipt: another path is tried."`
-	NonDelivery  lanes  `toml:"non_delivery,inline" comment:"No receipt: non-delivery is recorded and the operator told to use the other channel."`
-	Acknowledge  lanes  `toml:"acknowledge,inline" comment:"Received to acknowledged by a person."`
-	Ratify       millis `toml:"ratify" comment:"A FLASH released by one officer to its ratification."`
-	LineTest     millis `toml:"line_test" comment:"Interval of line tests for each pair; 0s: none."`
-	LineReply    millis `toml:"line_reply" comment:"Line test to reply."`
-	OneOfficer   *bool  `toml:"one_officer_flash" comment:"One releaser alone may send an ACTUAL FLASH alert."`
-	Automatic    *bool  `toml:"automatic_alert" comment:"The group sends, without an officer, what was signed NOTIFIABLE and nobody released in time."`
+	Profile      string  `toml:"profile" comment:"The shipped profile from which these terms were made; only a name."`
+	Assess       millis  `toml:"assess" comment:"Detection to assessment."`
+	Alert        lanes   `toml:"alert,inline" comment:"Assessment to alert, by precedence."`
+	AlertCap     millis  `toml:"alert_cap" comment:"An alert is never later than this after detection."`
+	FirstAttempt lanes   `toml:"first_attempt,inline" comment:"Committed to first attempt of delivery."`
+	NextPath     lanes   `toml:"next_path,inline" comment:"No receipt: another path is tried."`
+	NonDelivery  lanes   `toml:"non_delivery,inline" comment:"No receipt: non-delivery is recorded and the operator told to use the other channel."`
+	Acknowledge  lanes   `toml:"acknowledge,inline" comment:"Received to acknowledged by a person."`
+	Ratify       millis  `toml:"ratify" comment:"A FLASH released by one officer to its ratification."`
+	LineTest     millis  `toml:"line_test" comment:"Interval of line tests for each pair; 0s: none."`
+	LineReply    millis  `toml:"line_reply" comment:"Line test to reply."`
+	OneOfficer   *bool   `toml:"one_officer_flash" comment:"One releaser alone may send an ACTUAL FLASH alert."`
+	Automatic    *bool   `toml:"automatic_alert" comment:"The group sends, without an officer, what was signed NOTIFIABLE and nobody released in time."`
+	Supplement   millis  `toml:"supplement" comment:"Alert to supplement; here and below 0s: no such clock."`
+	Progress     lanes   `toml:"progress,inline" comment:"Alert or report to the next progress report, by precedence of the alert."`
+	Final        millis  `toml:"final" comment:"Alert to final report."`
+	Reply        lanes   `toml:"reply,inline" comment:"Inquiry, or interim reply, to reply."`
+	Assist       lanes   `toml:"assist,inline" comment:"Assistance request, or PENDING, to response."`
+	Consult      millis  `toml:"consult" comment:"Consult, or interim reply, to reply."`
+	Threshold    *uint64 `toml:"threshold" comment:"So many answers of yes make a case notifiable; 0: the answers decide nothing."`
 }
 
 func termsTextOf(t hotline.Terms) termsText {
@@ -77,24 +84,32 @@ func termsTextOf(t hotline.Terms) termsText {
 		FirstAttempt: lanesOf(t.FirstAttempt), NextPath: lanesOf(t.NextPath), NonDelivery: lanesOf(t.NonDelivery),
 		Acknowledge: lanesOf(t.Acknowledge), Ratify: millis(t.Ratify), LineTest: millis(t.LineTest), LineReply: millis(t.LineReply),
 		OneOfficer: &t.OneOfficer, Automatic: &t.Automatic,
+		Supplement: millis(t.Supplement), Progress: lanesOf(t.Progress), Final: millis(t.Final), Reply: lanesOf(t.Reply),
+		Assist: lanesOf(t.Assist), Consult: millis(t.Consult), Threshold: &t.Threshold,
 	}
 }
 
 // noTerms is what a text is read over.
 func noTerms() termsText {
 	return termsText{Assess: missing, Alert: noLanes, AlertCap: missing, FirstAttempt: noLanes, NextPath: noLanes,
-		NonDelivery: noLanes, Acknowledge: noLanes, Ratify: missing, LineTest: missing, LineReply: missing}
+		NonDelivery: noLanes, Acknowledge: noLanes, Ratify: missing, LineTest: missing, LineReply: missing,
+		Supplement: missing, Progress: noLanes, Final: missing, Reply: noLanes, Assist: noLanes, Consult: missing}
 }
 
 func (t termsText) terms() (hotline.Terms, error) {
 	if t.OneOfficer == nil || t.Automatic == nil {
 		return hotline.Terms{}, hotline.Refuse(hotline.CodeDocument, "terms: one_officer_flash and automatic_alert must both be there")
 	}
+	if t.Threshold == nil {
+		return hotline.Terms{}, hotline.Refuse(hotline.CodeDocument, "terms: threshold must be there, 0 for none")
+	}
 	return hotline.Terms{
 		Profile: t.Profile, Assess: int64(t.Assess), Alert: t.Alert.durations(), AlertCap: int64(t.AlertCap),
 		FirstAttempt: t.FirstAttempt.durations(), NextPath: t.NextPath.durations(), NonDelivery: t.NonDelivery.durations(),
 		Acknowledge: t.Acknowledge.durations(), Ratify: int64(t.Ratify), LineTest: int64(t.LineTest), LineReply: int64(t.LineReply),
 		OneOfficer: *t.OneOfficer, Automatic: *t.Automatic,
+		Supplement: int64(t.Supplement), Progress: t.Progress.durations(), Final: int64(t.Final), Reply: t.Reply.durations(),
+		Assist: t.Assist.durations(), Consult: int64(t.Consult), Threshold: *t.Threshold,
 	}, nil
 }
 
@@ -113,10 +128,12 @@ func clocks(t *hotline.Terms) []clock {
 		one("assess", &t.Assess), four("alert", &t.Alert), one("alert_cap", &t.AlertCap), four("first_attempt", &t.FirstAttempt),
 		four("next_path", &t.NextPath), four("non_delivery", &t.NonDelivery), four("acknowledge", &t.Acknowledge),
 		one("ratify", &t.Ratify), one("line_test", &t.LineTest), one("line_reply", &t.LineReply),
+		one("supplement", &t.Supplement), four("progress", &t.Progress), one("final", &t.Final), four("reply", &t.Reply),
+		four("assist", &t.Assist), one("consult", &t.Consult),
 	}
 }
 
-// ScaleTerms multiplies every duration by num/den, and makes it one second where it would be shorter; a line test that is off
+// ScaleTerms multiplies every duration by num/den, and makes it one second where it would be shorter; a clock that is off
 // stays off. It is for drills and demonstrations. num and den are 1 to 1,000,000.
 func ScaleTerms(t *hotline.Terms, num, den int64) error {
 	const most = 1_000_000
@@ -150,11 +167,19 @@ func SetTerm(t *hotline.Terms, setting string) error {
 			return nil
 		}
 	}
+	if name == "threshold" {
+		v, err := strconv.ParseUint(value, 10, 64)
+		if err != nil {
+			return hotline.Refuse(hotline.CodeDocument, "threshold is a number of answers, not %q", value)
+		}
+		t.Threshold = v
+		return nil
+	}
 	name, precedence, single := strings.Cut(name, ".")
 	all := clocks(t)
 	i := slices.IndexFunc(all, func(c clock) bool { return c.name == name })
 	if i < 0 || single && len(all[i].lanes) == 1 {
-		return hotline.Refuse(hotline.CodeDocument, "there is no term %q; known are %s, one_officer_flash, automatic_alert", setting, clockNames(all))
+		return hotline.Refuse(hotline.CodeDocument, "there is no term %q; known are %s, one_officer_flash, automatic_alert, threshold", setting, clockNames(all))
 	}
 	v, err := ParseDuration(value)
 	if err != nil {
