@@ -200,8 +200,15 @@ func TestEveryChannelIsTestedDaily(t *testing.T) {
 		p := fakes(a, b)
 		begun := time.Now()
 		last := map[string]time.Time{"a": begun.Add(-23 * time.Hour), "b": {}}
-		var results []string
-		var told []string
+		var mu sync.Mutex
+		var results, told []string
+		locked := func(f func(Attempt)) func(Attempt) {
+			return func(a Attempt) {
+				mu.Lock()
+				defer mu.Unlock()
+				f(a)
+			}
+		}
 		ctx, stop := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() {
@@ -210,18 +217,20 @@ func TestEveryChannelIsTestedDaily(t *testing.T) {
 					return Notice{Key: "test-" + channel, Event: e, Party: "XA", Node: "XA-1", Status: hotline.Test, Precedence: hotline.Routine, Channel: channel}
 				},
 				Last:   func(name string) time.Time { return last[name] },
-				Tested: func(x Attempt) { note(&results)(x) },
-				Tried:  note(&told),
+				Tested: locked(note(&results)),
+				Tried:  locked(note(&told)),
 			})
 		})
 		time.Sleep(90 * time.Minute) // in the bubble: until the second test of the sick channel has failed
 		synctest.Wait()
+		mu.Lock()
 		if got := strings.Join(results, ", "); got != "b refused, a taken, b refused" {
 			t.Errorf("tests: %s", got)
 		}
 		if got := strings.Join(told, ", "); got != "a taken, a taken" {
 			t.Errorf("faults were told: %s", got)
 		}
+		mu.Unlock()
 		faults := 0
 		for _, n := range a.got() {
 			if n.Event == Fault {
@@ -237,14 +246,14 @@ func TestEveryChannelIsTestedDaily(t *testing.T) {
 		sick = false
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		results = nil
+		locked(func(Attempt) { results = nil })(Attempt{})
 		time.Sleep(24 * time.Hour)
 		synctest.Wait()
+		stop()
+		wg.Wait()
 		if len(results) != 2 {
 			t.Errorf("in one day without a fault: %v", results)
 		}
-		stop()
-		wg.Wait()
 		p.Close()
 	})
 }

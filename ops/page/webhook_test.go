@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -44,6 +45,7 @@ func receiver(t *testing.T, id identity, status int) (url string, got chan recei
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // what it says of clients that do not believe it
 	s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
 	s.StartTLS()
 	t.Cleanup(s.Close)
