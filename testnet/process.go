@@ -288,6 +288,7 @@ func RunNode(path string) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	node.TuneMemory()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	n, err := node.Open(cfg, node.Options{Passphrase: pass, Logger: log, Fatal: func(err error) {

@@ -151,6 +151,7 @@ func run(path string) error {
 		return err
 	}
 	log := logger(cfg.Log)
+	node.TuneMemory()
 	n, err := node.Open(cfg, node.Options{Passphrase: pass, Logger: log, Fatal: func(err error) {
 		// Without cleaning up: whatever made this necessary (a stalled disk) could
 		// hold a clean stop for ever, and the group waits for this node to go.

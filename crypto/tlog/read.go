@@ -2,6 +2,7 @@ package tlog
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,10 @@ import (
 // and the tile up to the root in memory. A mismatch is ErrCorrupt and names file
 // and index. An index outside the log fails this request only.
 func (s *Store) Entry(index uint64) ([]byte, error) {
+	v := s.view.Load()
+	if leaves, offsets := v.places(index / tileWidth); index < v.edge.size && leaves != nil {
+		return s.readOne(v, index, leaves[index%tileWidth], offsets[index%tileWidth:])
+	}
 	var found []byte
 	for entry, err := range s.Entries(index, index+1) {
 		if err != nil {
@@ -23,6 +28,46 @@ func (s *Store) Entry(index uint64) ([]byte, error) {
 		found = entry
 	}
 	return found, nil
+}
+
+// places gives the leaf hashes and record offsets of a bundle that memory holds:
+// the growing one, and the one before it.
+func (v *view) places(n uint64) (leaves []Hash, offsets []int64) {
+	switch {
+	case n == tilesAt(v.edge.size, 0):
+		return v.edge.tiles[0], v.offsets
+	case n == v.last.n:
+		return v.last.leaves, v.last.offsets
+	}
+	return nil, nil
+}
+
+// readOne reads the entry whose record begins at offsets[0] of its edge file and
+// ends at offsets[1], wherever it stands by now: without the hash that follows
+// each record the bundle is shorter.
+func (s *Store) readOne(v *view, index uint64, want Hash, offsets []int64) ([]byte, error) {
+	f, name, records, err := s.openBundle(v, index/tileWidth)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	start, end := offsets[0], offsets[1]
+	if !records {
+		start -= int64(index%tileWidth) * sha256.Size
+		end -= int64(index%tileWidth+1) * sha256.Size
+	}
+	b := make([]byte, end-start)
+	if _, err := f.ReadAt(b, start); err != nil {
+		return nil, readError(name, index, err)
+	}
+	entry, leaf := b[2:], want
+	if records {
+		entry, leaf = b[2:len(b)-sha256.Size], Hash(b[len(b)-sha256.Size:])
+	}
+	if int(binary.BigEndian.Uint16(b)) != len(entry) || leaf != want || LeafHash(entry) != want {
+		return nil, corrupt(name, "entry %d does not have the leaf hash of the tree", index)
+	}
+	return entry, nil
 }
 
 // Entries reads the entries from..to-1 in order, each checked as by Entry. Each

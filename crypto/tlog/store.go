@@ -56,6 +56,15 @@ type view struct {
 	edge     edge
 	frontier Frontier
 	offsets  []int64 // start of each record of the edge file, and the end of the last
+	last     bundle  // the one that was completed last, since the log was opened or cut
+}
+
+// bundle is what a completed bundle is read with: its leaf hashes, and the
+// offsets that its records had in the edge file.
+type bundle struct {
+	n       uint64
+	leaves  []Hash // nil: none
+	offsets []int64
 }
 
 // Size is the number of entries.
@@ -174,6 +183,7 @@ func (s *Store) writeTile(level int, n uint64, hashes []Hash) error {
 		if err := s.writeBundle(n); err != nil {
 			return err
 		}
+		s.next.last = bundle{n, hashes, s.next.offsets}
 	}
 	return s.replace(tilePath(level, n, tileWidth), edgeDir+"/tile.tmp", false, func(w io.Writer) error {
 		_, err := w.Write(appendHashes(make([]byte, 0, tileBytes), hashes))

@@ -123,7 +123,7 @@ type Result struct {
 	// Sequences of an own statement placed by this command.
 	Sequences []hotline.Sequence
 
-	Reject   hotline.Code
+	Reject hotline.Code
 
 	// Of a statement placed by this command: what tender or receipt need.
 	Root tlog.Hash

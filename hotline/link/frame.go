@@ -75,6 +75,8 @@ type Answer struct {
 	// Cosignature of a checkpoint: signature lines of a C2SP signed note, at
 	// most MaxCheckpoint.
 	Cosignature []byte `cbor:"7,keyasint,omitempty"`
+	// Leader names the answerer's node that deliveries reach soonest: a hint.
+	Leader string `cbor:"8,keyasint,omitempty"` // at most hotline.MaxRoleName, printable
 }
 
 // Need names the newest documents of the asker that the answerer holds. The
@@ -232,6 +234,8 @@ func (a *Answer) check() error {
 		return tooLarge("receipt", len(a.Receipt), hotline.MaxReceipt)
 	case len(a.Cosignature) > MaxCheckpoint:
 		return tooLarge("cosignature", len(a.Cosignature), MaxCheckpoint)
+	case len(a.Leader) > hotline.MaxRoleName || a.Leader != Sanitize(a.Leader):
+		return hotline.Refuse(hotline.CodeMalformed, "answer: leader is not up to %d printable bytes", hotline.MaxRoleName)
 	case (a.Need != nil) != (a.Code == hotline.CodeNeed):
 		return hotline.Refuse(hotline.CodeMalformed, "answer: need stands exactly with its code")
 	case a.Time < 0:

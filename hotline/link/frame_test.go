@@ -61,6 +61,7 @@ func drawAnswer(t *rapid.T) *Answer {
 	if rapid.Bool().Draw(t, "cosigned") {
 		a.Cosignature = bytesUpTo(MaxCheckpoint).Draw(t, "cosignature")
 	}
+	a.Leader = rapid.StringMatching(`[A-Z0-9-]{0,32}`).Draw(t, "leader")
 	return a
 }
 

@@ -117,7 +117,7 @@ type Outbox struct {
 	ordinary int // items that are not FLASH
 	nextPath hotline.Durations
 	avoid    []hotline.Time // per path: not used before this while another is there
-	first    int            // path for first tries: the last that bore a receipt
+	first    int            // path for first tries: see Prefer; else the last that bore a receipt
 	now      hotline.Time
 }
 
@@ -256,6 +256,15 @@ func (o *Outbox) Answered(a Attempt, outcome Outcome, now hotline.Time) {
 	default:
 		p.doubt = true
 		o.wait(p, o.atLatest(p, now, now+p.backoff(millis(RetryFirst), o.term(p))))
+	}
+}
+
+// Prefer makes a path that of first tries, unless it is avoided: the peer's
+// leader is there.
+func (o *Outbox) Prefer(path int, now hotline.Time) {
+	o.sync(now)
+	if path >= 0 && path < len(o.avoid) && o.avoid[path] <= now {
+		o.first = path
 	}
 }
 

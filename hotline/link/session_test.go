@@ -373,6 +373,38 @@ func TestWhatWorkedIsTriedFirst(t *testing.T) {
 	}
 }
 
+// Promise: first tries go to the node that leads, as the peer says, unless it
+// has just failed; nonsense changes nothing.
+func TestFirstTriesGoToTheLeader(t *testing.T) {
+	o := NewOutbox(crisis(t), 3)
+	now := hotline.Time(1_000)
+	try := func(sequence uint64) int {
+		t.Helper()
+		mustAdd(t, o, item(sequence, hotline.Flash))
+		got := o.Next(now)
+		if len(got) != 1 {
+			t.Fatalf("%+v", got)
+		}
+		o.Answered(got[0], Receipted, now)
+		o.Settle(got[0].ID)
+		return got[0].Path
+	}
+	o.Prefer(2, now)
+	if p := try(1); p != 2 {
+		t.Errorf("the leader is at path 2, tried was %d", p)
+	}
+	o.Prefer(7, now)
+	o.Prefer(-1, now)
+	if p := try(2); p != 2 {
+		t.Errorf("a path that is none was taken: tried was %d", p)
+	}
+	o.PathFailed(1, now)
+	o.Prefer(1, now)
+	if p := try(3); p == 1 {
+		t.Error("a path that has just failed was preferred")
+	}
+}
+
 // Promise: a clock that steps back delays nothing.
 func TestClockStepsBack(t *testing.T) {
 	terms := crisis(t)

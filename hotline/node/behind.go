@@ -20,8 +20,12 @@ import (
 // verified without.
 const behindBatch = 128
 
-// behindPause gathers what one commit after another brings into batches.
-const behindPause = 20 * time.Millisecond
+// The check gives way to live traffic: it waits until nothing was committed for
+// behindPause, but never longer than behindLatest.
+const (
+	behindPause  = 20 * time.Millisecond
+	behindLatest = 500 * time.Millisecond
+)
 
 // behindSave is how often the place is written down: a restart verifies again
 // what came since.
@@ -55,6 +59,7 @@ func (n *Node) keepChecking(ctx context.Context) {
 		return true
 	}
 	for n.machine.await(ctx, b.next.Load()) {
+		n.awaitQuiet(ctx)
 		if err := n.checkSome(ctx); err != nil {
 			// The process must stop: what stands in the log bears a signature that is
 			// none. Either the leader that committed it did not verify it, or one of the
@@ -65,16 +70,28 @@ func (n *Node) keepChecking(ctx context.Context) {
 		if time.Since(at) >= behindSave && !save() {
 			return
 		}
-		pause(ctx, behindPause)
 	}
 	save()
+}
+
+// awaitQuiet waits for a moment without commits.
+func (n *Node) awaitQuiet(ctx context.Context) {
+	size := n.machine.store.Size()
+	for limit := time.Now().Add(behindLatest); ctx.Err() == nil && time.Now().Before(limit); {
+		pause(ctx, behindPause)
+		now := n.machine.store.Size()
+		if now == size {
+			return
+		}
+		size = now
+	}
 }
 
 // checkSome verifies what comes next: what was applied just now as it was
 // committed, and what is older in a batch read from the files.
 func (n *Node) checkSome(ctx context.Context) error {
 	from := n.behind.next.Load()
-	if w := n.machine.recents.at(from); w != nil && w.first == from {
+	if w := n.machine.recents.at(from); w != nil && w.result.First == from {
 		return n.checkRecent(ctx, w)
 	}
 	return n.checkFiles(ctx, from)
@@ -85,7 +102,7 @@ func (n *Node) checkRecent(ctx context.Context, w *work) error {
 	for ; w != nil && ctx.Err() == nil; w = n.machine.recents.at(w.end()) {
 		if !w.verified {
 			if err := judge.Verify(w.command, n.machine.own); err != nil {
-				return fmt.Errorf("entry %d: %w", w.first, err)
+				return fmt.Errorf("entry %d: %w", w.result.First, err)
 			}
 		}
 		n.behind.next.Store(w.end())

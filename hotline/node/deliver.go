@@ -170,26 +170,34 @@ func (x *sender) run() {
 // attempt offers one statement by one path.
 func (x *sender) attempt(a link.Attempt) {
 	n := x.s.n
-	out := x.offer(a)
+	out, leader := x.offer(a)
 	x.mu.Lock()
 	x.outbox.Answered(a, out, n.now())
+	if leader != "" {
+		x.outbox.Prefer(n.pathOf(x.peer, leader), n.now())
+	}
 	x.mu.Unlock()
 	x.poke()
 }
 
-func (x *sender) offer(a link.Attempt) link.Outcome {
+// offer returns what came of an attempt, and which of its nodes the peer says
+// that leads.
+func (x *sender) offer(a link.Attempt) (out link.Outcome, leader string) {
 	n := x.s.n
 	p, err := n.tenderFor(a.Index)
 	if err != nil {
 		n.log.Error("cannot tender an own statement", "entry", a.Index, "why", err)
-		return link.Failed
+		return link.Failed, ""
 	}
 	q := &link.Question{Deliver: &link.Delivery{Statement: p.statement, Sender: p.sender, Tender: p.tender}}
 	answer, err := n.line.Ask(x.s.ctx, x.peer, a.Path, a.Precedence == hotline.Flash, q)
-	out := link.OutcomeOf(answer, err)
+	out = link.OutcomeOf(answer, err)
+	if answer != nil {
+		leader = answer.Leader
+	}
 	switch out {
 	case link.Receipted:
-		return x.receipted(a, p, answer.Receipt)
+		return x.receipted(a, p, answer.Receipt), leader
 	case link.Needed:
 		if !x.feed(x.s.ctx, a.Path, answer.Need) {
 			out = link.Busy // again when the documents have arrived
@@ -198,7 +206,7 @@ func (x *sender) offer(a link.Attempt) link.Outcome {
 		n.log.Warn("peer refuses a statement", "peer", x.peer, "id", a.ID.Short(), "code", answer.Code, "why", answer.Text)
 	}
 	n.metrics.attempts.WithLabelValues(string(x.peer), outcomeName(out)).Inc()
-	return out
+	return out, leader
 }
 
 // receipted verifies a receipt and commits it; a receipt that does not prove

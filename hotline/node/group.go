@@ -66,6 +66,10 @@ func (t *told) err() error {
 
 // askLeader hands an ask to the leader, wherever it is.
 func (n *Node) askLeader(ctx context.Context, a *ask) *told {
+	var t *told
+	if err := n.member.Here(ctx, func(ctx context.Context) { t = n.answerGroup(ctx, a) }); err == nil && t.Code != hotline.CodeNotLeader {
+		return t
+	}
 	b, err := hotline.Marshal(a)
 	if err != nil {
 		return refusal(err)

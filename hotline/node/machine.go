@@ -92,7 +92,7 @@ func (m *machine) apply(commands []replica.Command) (results []any, effects []le
 			m.judge.Store(nil)
 		}
 		if len(r.Entries) > 0 {
-			m.recents.add(&work{first: r.First, entries: r.Entries, command: c, verified: verified, rejected: r.Reject != ""})
+			m.recents.add(&work{command: c, result: r, verified: verified})
 		}
 		entries = append(entries, r.Entries...)
 		effects = append(effects, r.Effects...)
@@ -347,6 +347,14 @@ func (m *machine) own(i uint64) (*ledger.Own, error) {
 		return nil, err
 	}
 	return ledger.ReadOwn(raw)
+}
+
+// pathTo is the inclusion path of an entry in the tree that ends with it.
+func (m *machine) pathTo(i uint64) ([]tlog.Hash, error) {
+	if w := m.recents.at(i); w != nil && w.result.Placed && w.result.Index == i {
+		return w.result.Path, nil
+	}
+	return m.store.Inclusion(i, i+1)
 }
 
 // entry reads one own leaf from disk, checked against its hash.

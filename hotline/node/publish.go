@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"time"
 
 	"example.org/hotline/hotline"
@@ -184,6 +185,16 @@ func (n *Node) paths(p hotline.Party) int {
 		}
 	}
 	return 0
+}
+
+// pathOf is the path to a node of a peer; -1 if it has no such node.
+func (n *Node) pathOf(p hotline.Party, name string) int {
+	for _, peer := range n.roster.get().peers {
+		if peer.Party == p {
+			return slices.IndexFunc(peer.Nodes, func(n hotline.Node) bool { return n.Name == name })
+		}
+	}
+	return -1
 }
 
 // Hello answers a peer's greeting. Another convention is another network.

@@ -34,7 +34,7 @@ func (n *Node) proofOf(i uint64) (*proof, error) {
 	if p.entry, p.content, err = hotline.DecodeEntry(raw); err != nil {
 		return nil, err
 	}
-	if p.path, err = n.machine.store.Inclusion(i, i+1); err != nil {
+	if p.path, err = n.machine.pathTo(i); err != nil {
 		return nil, err
 	}
 	if p.root, err = tlog.RootFromInclusion(i+1, i, tlog.LeafHash(raw), p.path); err != nil {

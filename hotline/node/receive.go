@@ -34,6 +34,7 @@ func (n *Node) Deliver(ctx context.Context, from hotline.Party, _ string, d *lin
 		return n.turnAway(from, d.Statement, t.err())
 	}
 	a := &link.Answer{Code: t.Code, Text: forPeers(t), Receipt: t.Receipt, Time: n.now()}
+	a.Leader, _ = n.member.Leader()
 	if t.Code == hotline.CodeNeed {
 		a.Need = n.held(from, t)
 	}

@@ -15,17 +15,15 @@ import (
 // What is signed never comes from here (receipt.go).
 type recents struct {
 	mu    sync.Mutex
-	works []*work // by first, without a gap
+	works []*work // in the order of their entries, without a gap
 	bytes int
 }
 
 // work is one applied command that made entries.
 type work struct {
-	first    uint64
-	entries  [][]byte
 	command  *ledger.Command
+	result   *ledger.Result
 	verified bool // by this node, before it proposed it
-	rejected bool // a peer's statement that was logged with a code
 
 	once sync.Once // guards what follows
 	own  *ledger.Own
@@ -34,15 +32,15 @@ type work struct {
 
 // maxRecents and maxRecentBytes bound what is kept: a few seconds of a busy line.
 const (
-	maxRecents     = 2048
-	maxRecentBytes = 8 << 20
+	maxRecents     = 4096
+	maxRecentBytes = 16 << 20
 )
 
 // add keeps what one command made. A gap drops everything before it.
 func (x *recents) add(w *work) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if n := len(x.works); n > 0 && x.works[n-1].end() != w.first {
+	if n := len(x.works); n > 0 && x.works[n-1].end() != w.result.First {
 		x.works, x.bytes = nil, 0
 	}
 	x.works = append(x.works, w)
@@ -68,18 +66,18 @@ func (x *recents) at(index uint64) *work {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	i := sort.Search(len(x.works), func(i int) bool { return x.works[i].end() > index })
-	if i == len(x.works) || index < x.works[i].first {
+	if i == len(x.works) || index < x.works[i].result.First {
 		return nil
 	}
 	return x.works[i]
 }
 
-func (w *work) end() uint64 { return w.first + uint64(len(w.entries)) }
+func (w *work) end() uint64 { return w.result.First + uint64(len(w.result.Entries)) }
 
 func (w *work) size() int {
 	c := w.command
 	n := len(c.Statement) + len(c.Sender) + len(c.Tender) + len(c.Receipt)
-	for _, e := range w.entries {
+	for _, e := range w.result.Entries {
 		n += len(e)
 	}
 	return n
@@ -88,10 +86,10 @@ func (w *work) size() int {
 // readOwn returns the own statement at an entry of this work.
 func (w *work) readOwn(index uint64) (*ledger.Own, error) {
 	if w.command.Type != ledger.Submit {
-		return ledger.ReadOwn(w.entries[index-w.first])
+		return ledger.ReadOwn(w.result.Entries[index-w.result.First])
 	}
 	w.once.Do(func() { // a submission makes one statement; all who ask, ask for that one
-		for _, e := range w.entries {
+		for _, e := range w.result.Entries {
 			if w.own, w.err = ledger.ReadOwn(e); w.err == nil {
 				return
 			}

@@ -148,6 +148,28 @@ func (m *Member) askOne(ctx context.Context, member string, kind byte, request [
 	return m.exchange(ctx, member, addr, kind, request)
 }
 
+// Here runs f where a request of this member to the leader would be served, if it
+// leads itself: in a place among those requests, and without bytes in between.
+// ErrNotLeader, ErrBusy, ErrStopped or ctx's error: f did not run.
+func (m *Member) Here(ctx context.Context, f func(ctx context.Context)) error {
+	if m.stopped() {
+		return ErrStopped
+	}
+	g := m.serveGates.of(m.cfg.ID)
+	if err := g.enter(ctx); err != nil {
+		return err
+	}
+	defer g.leave()
+	if !m.IsLeader() {
+		return ErrNotLeader
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(m.ctx, cancel)()
+	f(ctx)
+	return nil
+}
+
 func notDelivered(err error) error {
 	if errors.Is(err, ErrBusy) || errors.Is(err, ErrStopped) {
 		return err

@@ -35,6 +35,34 @@ func TestAskReachesLeaderAndMembers(t *testing.T) {
 	}
 }
 
+// Promise: a leader serves itself without bytes in between, in a place among its
+// own requests; a member that does not lead, or has no place, runs nothing.
+func TestHereRunsOnTheLeaderAlone(t *testing.T) {
+	ctx := within(t)
+	g := startGroup(t, 3)
+	l := g.leader(ctx)
+	ran := false
+	if err := l.Here(ctx, func(context.Context) { ran = true }); err != nil || !ran {
+		t.Fatalf("on the leader: %v, ran: %t", err, ran)
+	}
+	never := func(context.Context) { t.Error("ran") }
+	if err := without(g.nodes, l)[0].Here(ctx, never); !errors.Is(err, ErrNotLeader) {
+		t.Errorf("on a follower: %v", err)
+	}
+	l.serveGates.mu.Lock()
+	l.serveGates.byMember = map[string]*gate{l.cfg.ID: newGate(0, 0)}
+	l.serveGates.mu.Unlock()
+	if err := l.Here(ctx, never); !errors.Is(err, ErrBusy) {
+		t.Errorf("without a place: %v", err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Here(ctx, never); !errors.Is(err, ErrStopped) {
+		t.Errorf("on a closed member: %v", err)
+	}
+}
+
 // Sizes up to the bound pass both ways, and beyond it are refused before anything is
 // delivered.
 func TestRequestSizes(t *testing.T) {
