@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -189,10 +190,11 @@ func TestDoneThingIsPagedNoMore(t *testing.T) {
 // tested again every hour until it is well.
 func TestEveryChannelIsTestedDaily(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		sick := true
+		var sick atomic.Bool
+		sick.Store(true)
 		a := &fake{send: takes}
 		b := &fake{send: func(context.Context, *Notice) error {
-			if sick {
+			if sick.Load() {
 				return errors.New("no")
 			}
 			return nil
@@ -243,7 +245,7 @@ func TestEveryChannelIsTestedDaily(t *testing.T) {
 		if faults != 2 {
 			t.Errorf("%d faults were told of", faults)
 		}
-		sick = false
+		sick.Store(false)
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		locked(func(Attempt) { results = nil })(Attempt{})
