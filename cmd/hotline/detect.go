@@ -98,22 +98,22 @@ func (s *seat) feed(ctx context.Context, path string, opt sensor.Options, all bo
 	view := map[string]any{"lines": report.Lines, "alerts": report.Events, "merged": report.Merged, "skipped": report.Skipped,
 		"broken": report.Broken, "refused": report.Refused, "hits": plain(report.Hits), "queued": taken, "left_out": len(report.Hits) - len(list),
 		"problems": plain(report.Problems)}
-	err = s.show(view, func(w io.Writer) { writeFeed(w, &report, list, taken) })
+	err = s.show(view, func(w io.Writer) { writeFeed(s.sheet(w), &report, list, taken) })
 	return errors.Join(sendErr, err)
 }
 
-func writeFeed(w io.Writer, r *sensor.Report, list []hotline.Hit, taken int) {
+func writeFeed(p *sheet, r *sensor.Report, list []hotline.Hit, taken int) {
 	for i := range list {
 		mark := "queued"
 		if i >= taken {
 			mark = "NOT QUEUED"
 		}
-		fmt.Fprintf(w, "%s  %s  %s\n", list[i].Key[:12], mark, hitLine(&list[i]))
+		p.line(list[i].Key[:12], mark, p.hit(&list[i]))
 	}
-	for _, p := range r.Problems {
-		fmt.Fprintf(w, "line %d: %s\n", p.Line, p.Text)
+	for _, broken := range r.Problems {
+		fmt.Fprintf(p.w, "line %d: %s\n", broken.Line, broken.Text)
 	}
-	fmt.Fprintf(w, "%d lines: %d alerts, %d of them merged, %d skipped, %d broken; %d hits, %d queued, %d left out\n",
+	fmt.Fprintf(p.w, "%d lines: %d alerts, %d of them merged, %d skipped, %d broken; %d hits, %d queued, %d left out\n",
 		r.Lines, r.Events, r.Merged, r.Skipped, r.Broken, len(r.Hits), taken, len(r.Hits)-len(list))
 }
 

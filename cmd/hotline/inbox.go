@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -32,12 +33,14 @@ func newInboxCmd(a *app) *cobra.Command {
 			return err
 		}
 		return s.show(plain(view), func(w io.Writer) {
+			p := s.sheet(w)
 			for i := range view.Items {
-				fmt.Fprintln(w, itemLine(&view.Items[i]))
+				p.line(p.item(&view.Items[i]))
 			}
 			if n := len(view.Items); view.More && n > 0 {
-				fmt.Fprintf(w, "there are older ones: --before %d\n", view.Items[n-1].Index)
+				p.line(p.Say("older", "flag", "--before", "index", strconv.FormatUint(view.Items[n-1].Index, 10)))
 			}
+			p.notice()
 		})
 	})
 	return cmd

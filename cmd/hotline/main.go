@@ -7,6 +7,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"example.org/hotline/crypto/keys"
+	"example.org/hotline/hotline/codebook"
 )
 
 // app is what every verb needs from its surroundings. Tests replace its fields; verbs read no clock and no terminal otherwise.
@@ -29,6 +31,7 @@ type app struct {
 	secret     func(label string) ([]byte, error) // asks for a passphrase without showing it
 	json       bool                               // --json
 	home       string                             // --home
+	lang       string                             // --lang
 	passphrase string                             // --passphrase
 }
 
@@ -81,6 +84,9 @@ func newRoot() *cobra.Command {
 	flags.BoolVar(&a.json, "json", false, "print one JSON value instead of text")
 	flags.StringVar(&a.home, "home", defaultHome(), "directory of this officer's settings and documents")
 	flags.Lookup("home").DefValue = "$HOTLINE_HOME, or hotline in the user's configuration directory" // one help text on every machine
+	flags.StringVar(&a.lang, "lang", cmp.Or(os.Getenv(languageVariable), string(codebook.English)), "language in which codes are shown: "+languageList())
+	flags.Lookup("lang").DefValue = "$" + languageVariable + ", or en" // one help text on every machine
+	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.checkLanguage() }
 	flags.StringVar(&a.passphrase, "passphrase", "prompt", "where the passphrase comes from: prompt, file:PATH or credential:NAME")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%v", err) })
 	root.AddCommand(ceremonyVerbs(a)...)

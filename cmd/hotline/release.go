@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"example.org/hotline/crypto/keys"
 	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/codebook"
 	"example.org/hotline/hotline/desk"
 )
 
@@ -92,32 +94,35 @@ func (s *seat) verify(st *hotline.Statement) error {
 }
 
 // author names the officer of a key, by the newest directory that holds it.
-func (s *seat) author(from hotline.Party, id keys.ID) string {
+func (s *seat) author(b *codebook.Book, from hotline.Party, id keys.ID) string {
 	pages := s.docs.Directories[from]
 	for i := len(pages) - 1; i >= 0; i-- {
 		if pages[i].Service.ID() == id {
-			return string(from) + " (the group itself)"
+			return b.Say("group", "party", string(from))
 		}
 		if o := pages[i].Officer(id); o != nil {
-			return o.Name
+			return b.Isolate(o.Name)
 		}
 	}
-	return "key " + id.String()[:16]
+	return b.Say("key", "key", id.String()[:16])
 }
 
 func (s *seat) listDrafts(list []waiting) error {
-	view := []any{}
+	view, english := []any{}, codebook.Open(codebook.English)
 	for _, d := range list {
 		view = append(view, map[string]any{"id": d.st.ID.String(), "since": int64(d.since), "header": plain(d.st.Header),
-			"waits_for": s.author(s.party(), d.st.Header.Authors[d.st.Signed])})
+			"waits_for": s.author(english, s.party(), d.st.Header.Authors[d.st.Signed])})
 	}
 	return s.show(view, func(w io.Writer) {
+		p := s.sheet(w)
 		for _, d := range list {
 			h := &d.st.Header
-			fmt.Fprintf(w, "%s  %s  %-9s %-8s %-12s to %s, waits for %s\n", d.st.ID.Short(), clock(d.since), h.Precedence, h.Status, h.Kind,
-				joinParties(h.To), s.author(s.party(), h.Authors[d.st.Signed]))
+			p.line(p.sign(h.Status)+" "+p.Isolate(d.st.ID.Short()), p.Isolate(clock(d.since)),
+				p.column("precedence", p.Precedence(h.Precedence))+" "+p.column("status", p.Status(h.Status))+" "+p.column("kind", p.Kind(h.Kind))+" → "+
+					p.parties(h.To), p.Say("draft-waits", "officer", s.author(english, s.party(), h.Authors[d.st.Signed])))
 		}
-		fmt.Fprintf(w, "%d drafts wait\n", len(list))
+		p.line(p.Say("drafts", "count", strconv.Itoa(len(list))))
+		p.notice()
 	})
 }
 
@@ -144,14 +149,16 @@ func pickDraft(cmd *cobra.Command, list []waiting, id string) (*waiting, error) 
 // release shows, asks, signs and submits.
 func (s *seat) release(ctx context.Context, d *waiting, yes bool) error {
 	if next := d.st.Header.Authors[d.st.Signed]; next != s.self.Key.ID() {
-		return refused(hotline.CodeMissingAuthor, "have that officer release it", "the draft waits for %s", s.author(s.party(), next))
+		return refused(hotline.CodeMissingAuthor, "have that officer release it", "the draft waits for %s", s.author(codebook.Open(codebook.English), s.party(), next))
 	}
 	if d.says == nil {
 		return refused(hotline.CodeUnreadable, "tell a technician", "the group cannot show what draft %s says: nobody signs what they cannot read", d.st.ID.Short())
 	}
-	s.writeStatement(s.err, d.st, d.says)
+	p := s.sheet(s.err)
+	s.statement(p, d.st, d.says)
+	p.notice()
 	if !yes {
-		if err := s.ask(fmt.Sprintf("sign and send this %s as %s? [y/N] ", d.st.Header.Kind, s.self.Name)); err != nil {
+		if err := s.ask(p.Say("confirm", "kind", p.Kind(d.st.Header.Kind), "officer", s.self.Name) + " "); err != nil {
 			return err
 		}
 	}
@@ -173,53 +180,4 @@ func (s *seat) ask(question string) error {
 		return refused(codeStopped, "nothing was signed", "not confirmed")
 	}
 	return nil
-}
-
-// writeStatement prints the header and the body of a statement for a person.
-func (s *seat) writeStatement(w io.Writer, st *hotline.Statement, says hotline.Body) {
-	h := &st.Header
-	fmt.Fprintf(w, "%s  %s  %s  %s  %s\n", strings.ToUpper(h.Kind.String()), h.Status, h.Precedence, h.TLP, st.ID)
-	writeField(w, "from", string(h.From))
-	if len(h.To) > 0 {
-		writeField(w, "to", joinParties(h.To))
-	}
-	for i, id := range h.Authors {
-		word := "signed by"
-		if i >= st.Signed {
-			word = "waits for"
-		}
-		writeField(w, word, s.author(h.From, id))
-	}
-	if h.Case != nil {
-		writeField(w, "case", h.Case.Key())
-	}
-	if h.Re != nil {
-		writeField(w, "re", h.Re.String())
-	}
-	if h.Verdict != 0 {
-		writeField(w, "verdict", h.Verdict.String()+" "+joinParties(h.Notify))
-	}
-	if len(h.Answers) > 0 {
-		writeField(w, "answers", yesNo(h.Answers))
-	}
-	if h.Always != 0 {
-		writeField(w, "always", s.itemOf(h))
-	}
-	if h.Disposition != 0 {
-		writeField(w, "disposition", h.Disposition.String())
-	}
-	if h.Reason != "" {
-		writeField(w, "reason", string(h.Reason))
-	}
-	for _, t := range []struct {
-		name string
-		at   hotline.Time
-	}{{"detected", h.Detected}, {"assessed", h.Assessed}, {"issued", h.Issued}} {
-		if t.at != 0 {
-			writeField(w, t.name, clock(t.at))
-		}
-	}
-	if says != nil {
-		writeBody(w, says)
-	}
 }

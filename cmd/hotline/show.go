@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/codebook"
 	"example.org/hotline/hotline/desk"
 	"example.org/hotline/ops/ceremony"
 )
@@ -73,51 +75,70 @@ func (s *seat) showStatement(v *desk.ShowView, st *hotline.Statement) error {
 	if err != nil {
 		return err
 	}
-	proof := "verified"
+	proof := verified
 	if err := s.verify(st); err != nil {
 		proof = err.Error()
 	}
 	view := map[string]any{"item": plain(v.Item), "header": plain(st.Header), "signatures": proof, "scope": plain(v.Scope), "marks": uint64(v.Marks),
 		"tender": plain(v.Tender), "receipts": plain(v.Receipts), "body": plainBody(says), "unreadable": v.Unreadable, "raw": plain(st.Raw)}
 	return s.show(view, func(w io.Writer) {
-		s.writeStatement(w, st, says)
+		p := s.sheet(w)
+		s.statement(p, st, says)
 		if says == nil {
-			writeField(w, "body", "not shown: "+printable(v.Unreadable))
+			p.field("body", p.Say("hidden", "why", printable(v.Unreadable)))
 		}
-		writeField(w, "signatures", printable(proof))
-		writePlaces(w, v)
+		p.proof(proof)
+		p.places(v)
+		p.notice()
 	})
 }
 
-// writePlaces prints where a statement stands, here and elsewhere.
-func writePlaces(w io.Writer, v *desk.ShowView) {
-	writeField(w, "here", fmt.Sprintf("entry %d, %s, %s", v.Item.Index, clock(v.Item.Time), v.Item.Direction))
-	if v.Marks&hotline.MarkTimeUnproven != 0 {
-		writeField(w, "mark", "time unproven: no majority of clocks backed it")
+// verified is what stands in --json where every signature is good.
+const verified = "verified"
+
+func (p *sheet) proof(proof string) {
+	if proof == verified {
+		p.field("signatures", p.Say("verified"))
+		return
 	}
-	if v.Marks&hotline.MarkSkewed != 0 {
-		writeField(w, "mark", "issued far from the time at which it was logged")
+	p.given("signatures", printable(proof))
+}
+
+// places prints where a statement stands, here and elsewhere, and what that means.
+func (p *sheet) places(v *desk.ShowView) {
+	number := func(n uint64) string { return strconv.FormatUint(n, 10) }
+	p.field("here", p.Say("here", "index", number(v.Item.Index), "time", clock(v.Item.Time), "direction", p.Word(codebook.Directions, string(v.Item.Direction))))
+	for _, m := range []struct {
+		mark hotline.Marks
+		code string
+	}{{hotline.MarkTimeUnproven, "time-unproven"}, {hotline.MarkSkewed, "skewed"}, {hotline.MarkRevokedSince, "revoked-since"}} {
+		if v.Marks&m.mark != 0 {
+			p.field("mark", p.Word(codebook.Marks, m.code))
+		}
 	}
-	if v.Marks&hotline.MarkRevokedSince != 0 {
-		writeField(w, "mark", "the author's key is known to be revoked since")
+	place := func(what string, c *hotline.Claims) {
+		p.field(what, p.Say(what, "index", number(c.Index), "log", fmt.Sprintf("%s/%d", c.Party, c.Generation), "time", clock(c.Time), "voters", number(c.Voters)))
 	}
-	if t := v.Tender; t != nil {
-		writeField(w, "tender", fmt.Sprintf("entry %d of the log of %s/%d, %s", t.Index, t.Party, t.Generation, clock(t.Time)))
+	if v.Tender != nil {
+		place("tender", v.Tender)
 	}
-	for _, r := range v.Receipts {
-		writeField(w, "receipt", fmt.Sprintf("entry %d of the log of %s/%d, %s, on a majority of %d", r.Index, r.Party, r.Generation, clock(r.Time), r.Voters))
+	for i := range v.Receipts {
+		place("receipt", &v.Receipts[i])
 	}
 	for _, a := range v.Item.Addressees {
-		writeField(w, string(a.Party), fmt.Sprintf("%s, number %d", a.Stage, a.Sequence))
+		p.named(p.Isolate(string(a.Party)), p.Say("addressee", "stage", p.Word(codebook.Stages, string(a.Stage)), "sequence", number(a.Sequence)))
 	}
 	switch a := v.Item.Ack; {
 	case a == nil:
 	case a.Acknowledged:
-		writeField(w, "acknowledged", "yes")
+		p.field("acknowledged", p.Say("yes"))
 	case a.Overdue:
-		writeField(w, "acknowledge", "OVERDUE since "+clock(a.Deadline))
+		p.field("acknowledge", p.Say("overdue-since", "time", clock(a.Deadline)))
 	default:
-		writeField(w, "acknowledge", "by "+clock(a.Deadline))
+		p.field("acknowledge", p.Say("by", "time", clock(a.Deadline)))
+	}
+	if len(v.Receipts) > 0 {
+		p.fixed("receipt")
 	}
 }
 
@@ -127,11 +148,8 @@ func plainBody(b hotline.Body) any {
 	if !ok {
 		return nil
 	}
-	switch b := b.(type) {
-	case *hotline.Alert:
-		m["facts"] = factWords(&b.Facts)
-	case *hotline.Assessment:
-		m["facts"] = factWords(&b.Facts)
+	if facts := factsOf(b); facts != nil {
+		m["facts"] = factWords(facts)
 	}
 	return m
 }
@@ -188,12 +206,18 @@ func (a *app) checkDisclosure(path, documents string) error {
 		if err := s.verify(st); err != nil {
 			return err
 		}
-		proof = "verified"
+		proof = verified
 	}
 	view := map[string]any{"header": plain(st.Header), "id": st.ID.String(), "body": plainBody(says), "signatures": proof, "commitment": "verified"}
 	return a.show(view, func(w io.Writer) {
-		s.writeStatement(w, st, says)
-		writeField(w, "commitment", "verified: this is the body that the header commits to")
-		writeField(w, "signatures", proof)
+		p := a.sheet(w)
+		s.statement(p, st, says)
+		p.field("commitment", p.Say("committed"))
+		if documents == "" {
+			p.field("signatures", p.Say("unchecked", "documents", "--documents"))
+		} else {
+			p.proof(proof)
+		}
+		p.notice()
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -24,10 +25,12 @@ func newTriageCmd(a *app) *cobra.Command {
 				return err
 			}
 			return s.show(map[string]any{"hits": plain(hits), "lost": lost}, func(w io.Writer) {
+				p := s.sheet(w)
 				for i := range hits {
-					fmt.Fprintf(w, "%s  %s  %s\n", hits[i].Key[:12], clock(hotline.Time(hits[i].Last)), hitLine(&hits[i]))
+					p.line(p.Isolate(hits[i].Key[:12]), p.Isolate(clock(hotline.Time(hits[i].Last))), p.hit(&hits[i]))
 				}
-				fmt.Fprintf(w, "%d hits wait; %d were lost because the queue was full\n", len(hits), lost)
+				p.line(p.Say("hits", "count", strconv.Itoa(len(hits)), "lost", strconv.FormatUint(lost, 10)))
+				p.notice()
 			})
 		}),
 	}

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
+	"strconv"
 	"sync"
 	"time"
 
@@ -71,6 +71,9 @@ func (w *watch) run(ctx context.Context) error {
 	defer wg.Wait()
 	defer cancel()
 	wg.Go(func() { w.listen(ctx, events, broken) })
+	if !w.json {
+		w.sheet(w.out).notice()
+	}
 	for {
 		select {
 		case e := <-events:
@@ -82,7 +85,7 @@ func (w *watch) run(ctx context.Context) error {
 			}
 			if !w.gone {
 				w.gone = true
-				w.line("%s  LINE LOST  %s", clock(w.time()), printable(err.Error()))
+				w.told("line-lost", err)
 				w.bell()
 			}
 		case <-w.tick:
@@ -133,7 +136,7 @@ func (w *watch) event(ctx context.Context, e *desk.Event) {
 			w.line("%v", err)
 		}
 	} else {
-		w.line("%s", eventLine(e))
+		w.line("%s", w.sheet(w.out).event(e))
 	}
 	if e.Type == desk.EventPage || e.Type == desk.EventWake {
 		w.bell()
@@ -148,7 +151,7 @@ func (w *watch) event(ctx context.Context, e *desk.Event) {
 func (w *watch) look(ctx context.Context) {
 	v, err := w.status(ctx)
 	if err != nil {
-		w.line("%s  status is not to be had: %s", clock(w.time()), printable(err.Error()))
+		w.told("no-status", err)
 		return
 	}
 	w.open = nil
@@ -176,12 +179,13 @@ func (w *watch) remind() {
 func (w *watch) countdown() string {
 	d := &w.open[0]
 	left := time.Duration(d.Deadline-w.time()) * time.Millisecond
-	when := "in " + span(left)
+	b := w.book()
+	when := b.Say("in", "span", span(left))
 	if left < 0 {
-		when = "OVERDUE by " + span(-left)
+		when = b.Say("overdue-by", "span", span(-left))
 	}
-	return fmt.Sprintf("%s  %d open: acknowledge %s %s from %s %s  (hotline ack %s)", clock(w.time()), len(w.open), d.Precedence, d.Subject.Short(),
-		d.Peer, when, d.Subject.Short())
+	return b.Isolate(clock(w.time())) + "  " + b.Say("countdown", "count", strconv.Itoa(len(w.open)), "precedence", b.Precedence(d.Precedence),
+		"id", d.Subject.Short(), "party", string(d.Peer), "when", when, "command", "hotline ack")
 }
 
 func (w *watch) bell() {
@@ -207,12 +211,18 @@ func (w *watch) line(format string, args ...any) {
 	fmt.Fprintf(to, format+"\n", args...)
 }
 
+// told says what went wrong with the watch itself.
+func (w *watch) told(what string, err error) {
+	b := w.book()
+	w.line("%s  %s", b.Isolate(clock(w.time())), b.Say(what, "why", printable(err.Error())))
+}
+
 func (w *watch) redraw(text string) {
 	if !w.live {
 		return
 	}
-	if n := w.width() - 1; n > 0 && len(text) > n {
-		text = text[:n] // of ASCII alone
+	if n := w.width() - 1; n > 0 {
+		text = cut(text, n)
 	}
 	fmt.Fprint(w.out, eraseLine+text)
 }
@@ -221,44 +231,4 @@ func (w *watch) endLine() {
 	if w.live {
 		fmt.Fprintln(w.out)
 	}
-}
-
-// eventLine is one event in one line.
-func eventLine(e *desk.Event) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %-9s", clock(e.Time), strings.ToUpper(string(e.Type)))
-	if e.Precedence != 0 {
-		fmt.Fprintf(&b, " %s %s", e.Precedence, e.Status)
-	}
-	if e.Kind != 0 {
-		fmt.Fprintf(&b, " %s", e.Kind)
-	}
-	if !e.ID.IsZero() {
-		fmt.Fprintf(&b, " %s", e.ID.Short())
-	}
-	if e.From != "" {
-		fmt.Fprintf(&b, " from %s", e.From)
-	}
-	if e.Peer != "" && e.Peer != e.From {
-		fmt.Fprintf(&b, " %s", e.Peer)
-	}
-	if e.Duty != 0 {
-		fmt.Fprintf(&b, " duty %s", e.Duty)
-	}
-	if e.Overdue {
-		b.WriteString(" OVERDUE")
-	}
-	if e.Office != "" {
-		fmt.Fprintf(&b, " %s (%s)", printable(e.Office), printable(strings.Join(e.Targets, " ")))
-	}
-	if e.Text != "" {
-		fmt.Fprintf(&b, " %s", printable(e.Text))
-	}
-	switch e.Type {
-	case desk.EventBegin:
-		fmt.Fprintf(&b, " at entry %d", e.Index)
-	case desk.EventLost:
-		fmt.Fprintf(&b, " %d events were missed: see hotline status and inbox", e.Index)
-	}
-	return b.String()
 }

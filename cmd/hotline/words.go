@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -10,15 +9,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"example.org/hotline/hotline"
-	"example.org/hotline/hotline/desk"
 )
 
-// clock is how people read a time of the protocol.
+// clock is how people read a time of the protocol: ISO 8601, UTC, the same in every language.
 func clock(t hotline.Time) string {
 	if t == 0 {
 		return "-"
 	}
-	return time.UnixMilli(int64(t)).UTC().Format("2006-01-02 15:04:05Z")
+	return time.UnixMilli(int64(t)).UTC().Format("2006-01-02T15:04:05Z")
 }
 
 // span is how people read a duration: 1:02:03, with a minus where it is over.
@@ -115,7 +113,7 @@ func joinParties(list []hotline.Party) string {
 	return strings.Join(s, ",")
 }
 
-// factWords returns the coded facts by their words, for people and for --json.
+// factWords returns the coded facts by their words, as commands take them and --json prints them.
 func factWords(f *hotline.Facts) map[string]any {
 	pick := func(set string, n int) string {
 		if words := hotline.FactCodes[set]; n >= 1 && n <= len(words) {
@@ -142,66 +140,6 @@ func factWords(f *hotline.Facts) map[string]any {
 	return out
 }
 
-// writeFacts prints facts, one a line, in the order of the specification.
-func writeFacts(w io.Writer, f *hotline.Facts) {
-	words := factWords(f)
-	for _, name := range []string{"nature", "category", "relation", "sectors", "actor", "state", "indicators", "networks", "measures", "help"} {
-		switch v := words[name].(type) {
-		case string:
-			writeField(w, name, v)
-		case []string:
-			writeField(w, name, strings.Join(v, ", "))
-		}
-	}
-}
-
-// writeField prints one named value; further lines of it are set in.
-func writeField(w io.Writer, name, value string) {
-	fmt.Fprintf(w, "  %-13s %s\n", name, strings.ReplaceAll(value, "\n", "\n                "))
-}
-
-// writeBody prints what a statement says.
-func writeBody(w io.Writer, b hotline.Body) {
-	switch b := b.(type) {
-	case *hotline.Alert:
-		writeFacts(w, &b.Facts)
-		writeText(w, b.Language, b.Text)
-	case *hotline.Assessment:
-		writeFacts(w, &b.Facts)
-		writeText(w, "", b.Note)
-	case *hotline.Note:
-		writeText(w, b.Language, b.Text)
-	case *hotline.Detection:
-		if b.Hit != nil {
-			writeField(w, "sensor hit", hitLine(b.Hit))
-			writeField(w, "notes", strings.Join(b.Hit.Notes, "\n"))
-		}
-		writeText(w, "", b.Text)
-	case *hotline.AutomaticAlert:
-		if st, err := b.Open(); err == nil {
-			writeField(w, "assessment", st.ID.String())
-		}
-		writeField(w, "note", "sent by the group itself; no officer released it")
-	default:
-		if m, ok := plain(b).(map[string]any); ok {
-			for _, k := range sortedKeys(m) {
-				writeField(w, k, fmt.Sprint(m[k]))
-			}
-		}
-	}
-}
-
-func writeText(w io.Writer, language, text string) {
-	if text == "" {
-		return
-	}
-	name := "text"
-	if language != "" {
-		name += " (" + language + ")"
-	}
-	writeField(w, name, text)
-}
-
 // itemOf is the always-notifiable item that an assessment names, by the convention version that its header names.
 func (s *seat) itemOf(h *hotline.Header) string {
 	for _, c := range s.docs.Conventions {
@@ -210,69 +148,4 @@ func (s *seat) itemOf(h *hotline.Header) string {
 		}
 	}
 	return fmt.Sprintf("item %d of convention version %d", h.Always, h.ConventionVersion)
-}
-
-func yesNo(answers []bool) string {
-	var s []string
-	for _, a := range answers {
-		s = append(s, map[bool]string{true: "yes", false: "no"}[a])
-	}
-	return strings.Join(s, ",")
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	list := make([]string, 0, len(m))
-	for k := range m {
-		list = append(list, k)
-	}
-	slices.Sort(list)
-	return list
-}
-
-// hitLine is one sensor hit in one line.
-func hitLine(h *hotline.Hit) string {
-	more := func(list []string, total uint) string {
-		if total > 1 {
-			return fmt.Sprintf("%s (+%d)", list[0], total-1)
-		}
-		return list[0]
-	}
-	port := ""
-	if h.Port != 0 {
-		port = fmt.Sprintf(" port %d", h.Port)
-	}
-	roles := ""
-	if !h.RolesConfirmed {
-		roles = ", direction unconfirmed"
-	}
-	return fmt.Sprintf("%s %s%s %s → %s%s ×%d %s: %s", h.Direction, h.Evidence, roles, more(h.From, h.FromTotal), more(h.To, h.ToTotal), port,
-		h.Count, h.Protocol, h.Signatures[0])
-}
-
-// itemLine is one statement of the inbox in one line.
-func itemLine(it *desk.InboxItem) string {
-	who := string(it.From)
-	if len(it.To) > 0 {
-		who += "→" + joinParties(it.To)
-	}
-	line := fmt.Sprintf("%s  %s  %-8s %-9s %-8s %-15s %s", it.ID.Short(), clock(it.Time), it.Direction, it.Precedence, it.Status, it.Kind, who)
-	if it.Verdict != 0 {
-		line += "  " + it.Verdict.String()
-	}
-	if it.Code != "" {
-		line += "  REJECTED " + string(it.Code)
-	}
-	for _, a := range it.Addressees {
-		line += fmt.Sprintf("  %s:%s", a.Party, a.Stage)
-	}
-	switch a := it.Ack; {
-	case a == nil:
-	case a.Acknowledged:
-		line += "  acknowledged"
-	case a.Overdue:
-		line += "  ACKNOWLEDGEMENT OVERDUE since " + clock(a.Deadline)
-	default:
-		line += "  acknowledge by " + clock(a.Deadline)
-	}
-	return line
 }
