@@ -1,103 +1,185 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/desk"
 	"example.org/hotline/ops/ceremony"
+	"example.org/hotline/ops/ladder"
 )
-
-// maxLadderFile bounds a ladder's file, in bytes.
-const maxLadderFile = 64 << 10
-
-// ladderFile is a ladder as people write it.
-type ladderFile struct {
-	Number    uint64     `toml:"number"` // 0: the one after the ladder in force
-	Owing     []rungFile `toml:"owing"`
-	Receiving []rungFile `toml:"receiving"`
-}
-
-type rungFile struct {
-	Permille uint64   `toml:"permille"` // of the term; 1000 is the deadline itself
-	Office   string   `toml:"office"`
-	Targets  []string `toml:"targets"` // officers by role name
-}
 
 // newLadderCmd shows and changes what climbs when a duty is not done.
 func newLadderCmd(a *app) *cobra.Command {
-	show := &cobra.Command{
-		Use: "show", Short: "Show the ladder in force", Args: cobra.NoArgs,
-		RunE: a.atDesk(func(ctx context.Context, s *seat, _ []string) error {
-			r, err := s.do(ctx, &desk.Request{Ladder: &desk.LadderRequest{}})
-			if err != nil {
-				return err
-			}
-			if r.Ladder == nil {
-				return fmt.Errorf("%w: no ladder", desk.ErrAnswer)
-			}
-			return s.show(plain(r.Ladder), func(w io.Writer) { writeLadder(w, r.Ladder) })
-		}),
-	}
-	cmd := newGroupCmd("ladder", "Show, check and set what climbs when a duty is not done", show, newLadderCheckCmd(a), newLadderSetCmd(a))
-	cmd.Long = `Shows, checks and sets the party's own ladder: who is woken when a duty is not done.
+	cmd := newGroupCmd("ladder", "Show, check and submit what climbs when a duty is not done", newLadderShowCmd(a), newLadderCheckCmd(a), newLadderSubmitCmd(a))
+	cmd.Long = `Shows, checks and submits the party's own ladder: who is woken when a duty is not done, on both sides.
 
-A ladder's file is TOML. A rung stands at a part of the duty's term in permille: 1000 is the deadline itself, at which either side
-must have a rung. Every rung has somebody on it, or it is refused here and not discovered at night:
+A ladder's file is TOML; ops/deploy/ladder.example.toml is one. It names
+  channels   ways to reach people, by name and type; the daemon's own configuration holds their addresses
+  officer    everybody who stands anywhere in it, with their channels, the first one first
+  rota       shifts in the local time of a zone, with handovers, that begin again after one or more weeks, and covers for leave
+  owing      the rungs for a detection not assessed, an alert not released
+  receiving  the rungs for a statement not acknowledged
 
-  [[owing]]            # a detection not assessed, an alert not released
-  permille = 500
-  office = "desk"
-  targets = ["XA-O1", "XA-O2"]
+A rung stands at a part of the duty's term: in permille, where 1000 is the deadline itself, or by a delay after the rung before,
+measured against one term that the file names. So one ladder serves every precedence. It may repeat until the next rung.
 
-  [[receiving]]        # a received statement not acknowledged
-  permille = 1000
-  office = "director"
-  targets = ["XA-A1"]`
+What would wake nobody, or the wrong one, is refused here with its line and not discovered at night. Local time is turned into
+minutes in UTC for so many days as the file says: these an authority signs. When they have passed, everybody in a rota is woken;
+hotline status warns two weeks before.`
 	return cmd
 }
 
-func newLadderCheckCmd(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use: "check FILE", Short: "Check a ladder's file, and its officers if there are documents", Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			var page *hotline.Directory
-			if p, err := loadProfile(a.home); err == nil {
-				docs, err := ceremony.LoadDocuments(p.Documents, p.pin)
-				if err != nil {
-					return err
-				}
-				if d := docs.Directory(hotline.Party(p.Party)); d != nil {
-					page = &d.Directory
-				}
-			}
-			l, err := loadLadder(args[0], page, hotline.Time(a.now().UnixMilli()))
-			if err != nil {
-				return err
-			}
-			return a.show(plain(l), func(w io.Writer) {
-				writeLadder(w, l)
-				if page == nil {
-					fmt.Fprintln(w, "officers were not checked: there are no settings here")
-				}
-			})
-		},
+// papers are what a file is judged by: the own directory and the terms in force. Without settings there are none.
+func (a *app) papers(t hotline.Time) (in ladder.Setting, err error) {
+	in.Now = t
+	p, err := loadProfile(a.home)
+	if errors.Is(err, fs.ErrNotExist) {
+		return in, nil // a file may be checked anywhere
 	}
+	if err != nil {
+		return in, err
+	}
+	docs, err := ceremony.LoadDocuments(p.Documents, p.pin)
+	if err != nil {
+		return in, err
+	}
+	if d := docs.Directory(hotline.Party(p.Party)); d != nil {
+		in.Directory = &d.Directory
+	}
+	in.Terms = &docs.Conventions[0].Terms
+	for _, c := range docs.Conventions {
+		if c.ValidFrom <= t {
+			in.Terms = &c.Terms
+		}
+	}
+	return in, nil
 }
 
-func newLadderSetCmd(a *app) *cobra.Command {
+// loadLadder reads a ladder's file. Its error names the file and each line.
+func loadLadder(path string, in ladder.Setting) (*hotline.Ladder, error) {
+	text, err := ceremony.ReadFile(path, ladder.MaxFile)
+	if err != nil {
+		return nil, err
+	}
+	l, err := ladder.Compile(text, in)
+	if err != nil {
+		return nil, refused(hotline.CodeLadder, "correct the ladder", "%s: %v", path, err)
+	}
+	return l, nil
+}
+
+func newLadderCheckCmd(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "check FILE", Short: "Check a ladder's file, and its officers and terms if there are documents", Args: cobra.ExactArgs(1),
+		Long: "Refuses a rung with nobody on it, somebody without a channel, a hole or an overlap in a rota, delays longer than the term that\n" +
+			"they serve, and more, each with its line. Shows what an authority would sign.",
+	}
+	watches := watchesFlag(cmd)
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		in, err := a.papers(hotline.Time(a.now().UnixMilli()))
+		if err != nil {
+			return err
+		}
+		l, err := loadLadder(args[0], in)
+		if err != nil {
+			return err
+		}
+		return a.show(plain(l), func(w io.Writer) {
+			writeLadder(w, l, *watches)
+			if in.Directory == nil {
+				fmt.Fprintln(w, "officers and terms were not checked: there are no settings here")
+			}
+		})
+	}
+	return cmd
+}
+
+func watchesFlag(cmd *cobra.Command) *bool {
+	return cmd.Flags().Bool("watches", false, "list every watch of every rota, in UTC")
+}
+
+func newLadderShowCmd(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "show [FILE]", Short: "Show the ladder in force, or that of a file, and who would be woken when", Args: cobra.MaximumNArgs(1),
+		Long: "Shows the ladder in force, or the one that a file means. With --at it tells who would be woken when, and by which channels, for\n" +
+			"each duty and precedence on both sides, if the duty opened at that time and nobody did it. A statement without a receipt wakes\n" +
+			"the operators of the directory, whatever the ladder says.",
+	}
+	watches := watchesFlag(cmd)
+	at := cmd.Flags().String("at", "", "the time at which the duties open, as 2026-12-24T22:00:00Z, or now")
+	desked := a.atDesk(func(ctx context.Context, s *seat, _ []string) error {
+		r, err := s.do(ctx, &desk.Request{Ladder: &desk.LadderRequest{}})
+		if err != nil {
+			return err
+		}
+		if r.Ladder == nil {
+			return fmt.Errorf("%w: no ladder", desk.ErrAnswer)
+		}
+		return s.showLadder(r.Ladder, &s.convention(s.time()).Terms, *at, *watches)
+	})
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if _, err := a.moment(*at); err != nil {
+			return usage(cmd, "--at %q is no time as 2026-12-24T22:00:00Z", *at)
+		}
+		if len(args) == 0 {
+			return desked(cmd, args)
+		}
+		in, err := a.papers(hotline.Time(a.now().UnixMilli()))
+		if err != nil {
+			return err
+		}
+		if *at != "" && in.Terms == nil {
+			return refused(hotline.CodeNeed, "give the settings of an officer with --home", "what would be due when stands in the convention, and there are no settings here")
+		}
+		l, err := loadLadder(args[0], in)
+		if err != nil {
+			return err
+		}
+		return a.showLadder(l, in.Terms, *at, *watches)
+	}
+	return cmd
+}
+
+// moment reads a time that was given; now for now.
+func (a *app) moment(text string) (hotline.Time, error) {
+	if text == "" || text == "now" {
+		return hotline.Time(a.now().UnixMilli()), nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	return hotline.Time(t.UnixMilli()), err
+}
+
+func (a *app) showLadder(l *hotline.Ladder, terms *hotline.Terms, at string, watches bool) error {
+	if at == "" {
+		return a.show(plain(l), func(w io.Writer) { writeLadder(w, l, watches) })
+	}
+	t, err := a.moment(at)
+	if err != nil {
+		return err
+	}
+	climbs := ladder.Preview(l, terms, t)
+	return a.show(plain(climbs), func(w io.Writer) {
+		fmt.Fprintf(w, "what opens at %s and is not done\n", clock(t))
+		for i := range climbs {
+			writeClimb(w, &climbs[i])
+		}
+	})
+}
+
+func newLadderSubmitCmd(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "set FILE", Short: "Sign a ladder, as an authority, and put it in force", Args: cobra.ExactArgs(1),
+		Use: "submit FILE", Aliases: []string{"set"}, Short: "Sign a ladder, as an authority, and put it in force", Args: cobra.ExactArgs(1),
 		RunE: a.atDesk(func(ctx context.Context, s *seat, args []string) error {
-			l, err := loadLadder(args[0], &s.page().Directory, s.time())
+			l, err := loadLadder(args[0], ladder.Setting{Now: s.time(), Directory: &s.page().Directory, Terms: &s.convention(s.time()).Terms})
 			if err != nil {
 				return err
 			}
@@ -117,112 +199,83 @@ func newLadderSetCmd(a *app) *cobra.Command {
 	}
 }
 
-// loadLadder reads a ladder's file. Its error names the file and the line. page, if there is one, says who is an officer at t.
-func loadLadder(path string, page *hotline.Directory, t hotline.Time) (*hotline.Ladder, error) {
-	text, err := ceremony.ReadFile(path, maxLadderFile)
-	if err != nil {
-		return nil, err
-	}
-	l, err := parseLadder(text, page, t)
-	if err != nil {
-		return nil, refused(hotline.CodeLadder, "correct the ladder", "%s: %v", path, err)
-	}
-	return l, nil
-}
-
-func parseLadder(text []byte, page *hotline.Directory, t hotline.Time) (*hotline.Ladder, error) {
-	var f ladderFile
-	if err := strictTOML(text, &f); err != nil {
-		return nil, err
-	}
-	l := &hotline.Ladder{Number: f.Number}
-	for _, side := range []struct {
-		name string
-		in   []rungFile
-		out  *[]hotline.Rung
-	}{{"owing", f.Owing, &l.Owing}, {"receiving", f.Receiving, &l.Receiving}} {
-		lines := linesOf(text, side.name)
-		for i, r := range side.in {
-			if err := checkRung(side.in[:i], &r, page, t); err != nil {
-				return nil, fmt.Errorf("line %d: %s rung %d: %w", lineAt(lines, i), side.name, i+1, err)
-			}
-			*side.out = append(*side.out, hotline.Rung{Permille: r.Permille, Office: r.Office, Targets: r.Targets})
-		}
-	}
-	whole := *l
-	whole.Number = max(1, whole.Number) // 0 is replaced when the ladder is set
-	var r *hotline.Refusal
-	if err := whole.Validate(); errors.As(err, &r) {
-		return nil, errors.New(r.Text)
-	} else if err != nil {
-		return nil, err
-	}
-	return l, nil
-}
-
-// checkRung says what is wrong with one rung in words that fit its line.
-func checkRung(before []rungFile, r *rungFile, page *hotline.Directory, t hotline.Time) error {
-	switch {
-	case r.Office == "":
-		return fmt.Errorf("office is missing: what stands on this rung, as desk or director")
-	case len(r.Targets) == 0:
-		return fmt.Errorf("nobody stands on it: give targets, officers by role name")
-	case r.Permille > hotline.MaxPermille:
-		return fmt.Errorf("permille is %d, at most %d", r.Permille, hotline.MaxPermille)
-	case len(before) > 0 && before[len(before)-1].Permille >= r.Permille:
-		return fmt.Errorf("permille is %d, not above the %d of the rung before", r.Permille, before[len(before)-1].Permille)
-	}
-	for _, name := range r.Targets {
-		if page == nil {
-			continue
-		}
-		o := page.OfficerByName(name)
-		switch {
-		case o == nil:
-			return fmt.Errorf("%s is no officer of directory %d of %s", name, page.Number, page.Party)
-		case o.Revoked != 0 || t < o.From || t >= o.Until:
-			return fmt.Errorf("the key of %s is not in force", name)
-		}
-	}
-	return nil
-}
-
-// linesOf returns the numbers of the lines on which the rungs of one side begin.
-func linesOf(text []byte, side string) []int {
-	var lines []int
-	in := bufio.NewScanner(bytes.NewReader(text))
-	for n := 1; in.Scan(); n++ {
-		line, _, _ := strings.Cut(in.Text(), "#")
-		if strings.Join(strings.Fields(line), "") == "[["+side+"]]" {
-			lines = append(lines, n)
-		}
-	}
-	return lines
-}
-
-// lineAt is the line of the i-th rung; rungs written in another way of TOML all stand on line 1.
-func lineAt(lines []int, i int) int {
-	if i < len(lines) {
-		return lines[i]
-	}
-	return 1
-}
-
-func writeLadder(w io.Writer, l *hotline.Ladder) {
+func writeLadder(w io.Writer, l *hotline.Ladder, watches bool) {
 	if l.Number > 0 {
 		fmt.Fprintf(w, "ladder %d\n", l.Number)
 	}
 	for _, side := range []struct {
 		name  string
+		duty  []hotline.Duty
 		rungs []hotline.Rung
-	}{{"owing: assess, alert, ratify", l.Owing}, {"receiving: acknowledge", l.Receiving}} {
-		fmt.Fprintln(w, side.name)
-		for _, r := range side.rungs {
-			mark := ""
-			if r.Permille == hotline.Deadline {
-				mark = "  OVERDUE"
-			}
-			fmt.Fprintf(w, "  %5.1f %%  %-12s %s%s\n", float64(r.Permille)/10, printable(r.Office), strings.Join(r.Targets, " "), mark)
+	}{{"owing", ladder.Owing(), l.Owing}, {"receiving", ladder.Receiving(), l.Receiving}} {
+		var names []string
+		for _, d := range side.duty {
+			names = append(names, d.String())
 		}
+		fmt.Fprintf(w, "%s: %s\n", side.name, joinWords(names))
+		for _, r := range side.rungs {
+			fmt.Fprintf(w, "  %5.1f %%  %-12s %s", float64(r.Permille)/10, printable(r.Office), printable(strings.Join(r.Targets, " ")))
+			if r.Repeat > 0 {
+				fmt.Fprintf(w, "  again after %.1f %%", float64(r.Repeat)/10)
+			}
+			if r.Permille == hotline.Deadline {
+				fmt.Fprint(w, "  OVERDUE")
+			}
+			fmt.Fprintln(w)
+		}
+	}
+	if len(l.Rotas) > 0 {
+		fmt.Fprintf(w, "rotas from %s until %s; after that everybody in them is woken\n", clock(l.From), clock(l.Until))
+	}
+	for i := range l.Rotas {
+		writeRota(w, l, &l.Rotas[i], watches)
+	}
+	if len(l.Contacts) > 0 {
+		fmt.Fprintln(w, "channels")
+	}
+	for _, c := range l.Contacts {
+		fmt.Fprintf(w, "  %-12s %s\n", c.Officer, strings.Join(c.Channels, " "))
+	}
+}
+
+func writeRota(w io.Writer, l *hotline.Ladder, r *hotline.Rota, watches bool) {
+	fmt.Fprintf(w, "  %-12s %s, %d watches: %s\n", printable(r.Name), printable(r.Zone), len(r.Watches), strings.Join(r.People, " "))
+	if !watches {
+		return
+	}
+	t := l.From
+	for _, x := range r.Watches {
+		until := t + hotline.Time(x.Minutes)*60_000
+		fmt.Fprintf(w, "    %s  %s  %s\n", clock(t), clock(until), strings.Join(l.OnCall([]string{r.Name}, t), " "))
+		t = until
+	}
+}
+
+func writeClimb(w io.Writer, c *ladder.Climb) {
+	side, of := "owing", "any precedence"
+	if c.Receiving {
+		side = "receiving"
+	}
+	if c.Precedence != 0 {
+		of = c.Precedence.String()
+	}
+	fmt.Fprintf(w, "%s: %s, %s, within %s\n", side, c.Duty, of, span(time.Duration(c.Term)*time.Millisecond))
+	for _, s := range c.Steps {
+		var who []string
+		for _, x := range s.Wakes {
+			name := x.Officer
+			if len(x.Channels) > 0 {
+				name += " (" + strings.Join(x.Channels, ", ") + ")"
+			}
+			who = append(who, name)
+		}
+		fmt.Fprintf(w, "  %s  %-12s %s", clock(s.Due), printable(s.Office), joinWords(who))
+		if s.Again > 0 {
+			fmt.Fprintf(w, "  again every %s", span(time.Duration(s.Again)*time.Millisecond))
+		}
+		if s.Overdue {
+			fmt.Fprint(w, "  OVERDUE")
+		}
+		fmt.Fprintln(w)
 	}
 }

@@ -69,61 +69,6 @@ func TestProfilePaths(t *testing.T) {
 	}
 }
 
-const goodLadder = `number = 4
-
-[[owing]]
-permille = 500
-office = "desk"
-targets = ["XA-O1", "XA-O2"]
-
-[[ owing ]]   # the deadline
-permille = 1000
-office = "director"
-targets = ["XA-A1"]
-
-[[receiving]]
-permille = 1000
-office = "director"
-targets = ["XA-A1"]
-`
-
-// TestLadderFileIsRefusedWithItsLine: what is wrong with a ladder is found when it is loaded, rung by rung, not at night.
-func TestLadderFileIsRefusedWithItsLine(t *testing.T) {
-	party := hotlinetest.NewParty("XA", "ladder")
-	page := party.Page(1)
-	page.Officers[4].Revoked = hotlinetest.Epoch // XA-O2
-	now := hotlinetest.Epoch + 1
-	change := func(old, with string) string { return strings.Replace(goodLadder, old, with, 1) }
-	for name, c := range map[string]struct{ text, want string }{
-		"revoked":            {goodLadder, "line 3: owing rung 1: the key of XA-O2 is not in force"},
-		"no such officer":    {change(`"XA-O2"`, `"XA-O9"`), "line 3: owing rung 1: XA-O9 is no officer of directory 1 of XA"},
-		"nobody":             {change(`["XA-A1"]`, `[]`), "line 8: owing rung 2: nobody stands on it"},
-		"nobody, left out":   {change("targets = [\"XA-A1\"]\n\n[[rec", "\n[[rec"), "line 8: owing rung 2: nobody stands on it"},
-		"no office":          {change(`office = "director"`, ``), "line 8: owing rung 2: office is missing"},
-		"out of order":       {change("permille = 1000", "permille = 500"), "line 8: owing rung 2: permille is 500, not above the 500 of the rung before"},
-		"too far":            {change("permille = 1000", "permille = 10001"), "line 8: owing rung 2: permille is 10001, at most 10000"},
-		"unknown key":        {change("office = \"desk\"", "ofice = \"desk\""), `line 5: unknown key "owing.ofice"`},
-		"unknown side":       {change("[[receiving]]", "[[recieving]]"), `unknown key "recieving`},
-		"negative":           {change("permille = 500", "permille = -1"), "line 4"},
-		"no deadline":        {change("permille = 1000", "permille = 999"), "owing has no rung at the deadline"},
-		"nobody receives":    {goodLadder[:strings.Index(goodLadder, "[[receiving]]")], "receiving: 0 rungs"},
-		"office over length": {change(`"desk"`, `"`+strings.Repeat("x", 33)+`"`), "owing rung 1 names no office"},
-	} {
-		text := c.text
-		if name != "revoked" {
-			text = strings.Replace(text, `, "XA-O2"`, "", 1)
-		}
-		_, err := parseLadder([]byte(text), page, now)
-		if err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: %v, want %q", name, err, c.want)
-		}
-	}
-	l, err := parseLadder([]byte(goodLadder), nil, now)
-	if err != nil || l.Number != 4 || len(l.Owing) != 2 || l.Receiving[0].Targets[0] != "XA-A1" {
-		t.Errorf("the good one without documents: %+v, %v", l, err)
-	}
-}
-
 // TestPlainNamesWhatIsCoded: what --json prints can be read without this program: ids as digits, codes as words.
 func TestPlainNamesWhatIsCoded(t *testing.T) {
 	party := hotlinetest.NewParty("XA", "plain")
@@ -160,7 +105,7 @@ func TestVerbsRefuseBadCommandLinesBeforeTheyAskAnybody(t *testing.T) {
 		"assess 01234567 --below --verdict notifiable":         "contradicts",
 		"assess 01234567 --verdict notifiable --nature attack": "--category, --relation, --state, --notify",
 		"ack XYZ": "is no id", "show": "give either an id", "show 01234567 --disclosed f": "give either an id", "inbox --limit 101": "1 to 100",
-		"send alert 012": "is no id", "send ratification 0123456G": "is no id", "release 01": "is no id", "watch now": "unknown command", "ladder check": "accepts 1 arg",
+		"send alert 012": "is no id", "send ratification 0123456G": "is no id", "release 01": "is no id", "watch now": "unknown command", "ladder check": "accepts 1 arg", "ladder show --at noon": "is no time", "ladder submit": "accepts 1 arg",
 		"documents import": "requires at least 1 arg", "export": "accepts 1 arg", "backup": "accepts 1 arg", "drill --bogus": "unknown flag",
 	} {
 		root := newRoot()
