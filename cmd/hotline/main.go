@@ -91,7 +91,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%v", err) })
 	root.AddCommand(ceremonyVerbs(a)...)
 	root.AddCommand(deskVerbs(a)...)
-	root.AddCommand(newManCmd(a))
+	root.AddCommand(newCodebookCmd(a), newManCmd(a))
 	checkArguments(root)
 	return root
 }

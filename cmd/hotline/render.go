@@ -11,7 +11,7 @@ import (
 )
 
 // statement prints the header and the body of a statement for a person: coded facts in the reader's language, free text as it was
-// written, and beside both what they do not mean.
+// written. Whoever prints it ends the sheet with its meaning.
 func (s *seat) statement(p *sheet, st *hotline.Statement, says hotline.Body) {
 	h := &st.Header
 	p.line(p.sign(h.Status)+" "+strings.ToUpper(p.Kind(h.Kind)), p.Status(h.Status), p.Precedence(h.Precedence), p.Isolate(h.TLP.String()),
@@ -44,7 +44,6 @@ func (s *seat) statement(p *sheet, st *hotline.Statement, says hotline.Body) {
 	if says != nil {
 		p.body(says)
 	}
-	p.meaning(h, says)
 }
 
 // references are the statements that a header names.
@@ -106,8 +105,8 @@ func (s *seat) alwaysNotifiable(h *hotline.Header) string {
 	return strconv.FormatUint(h.Always, 10)
 }
 
-// meaning says what the statement does not mean.
-func (p *sheet) meaning(h *hotline.Header, says hotline.Body) {
+// meaning ends a sheet: what the statement does not mean, and whether anybody has confirmed the rendering.
+func (p *sheet) meaning(h *hotline.Header, says hotline.Body, receipted bool) {
 	switch h.Status {
 	case hotline.Exercise:
 		p.fixed("exercise")
@@ -120,9 +119,16 @@ func (p *sheet) meaning(h *hotline.Header, says hotline.Body) {
 	case hotline.KindAutomaticAlert:
 		p.fixed("automatic")
 	}
+	if receipted {
+		p.fixed("receipt")
+	}
 	if says != nil && factsOf(says) != nil {
 		p.fixed("territory")
 	}
+	if p.Language() != codebook.English {
+		p.fixed("codes")
+	}
+	p.notice()
 }
 
 // factsOf returns the coded facts of a body, or nil if it has none.
@@ -192,6 +198,10 @@ func (p *sheet) bodyField(name, language string, value any) {
 		p.field(name, p.codedList(name, v))
 	case []hotline.Rung:
 		p.field(name, p.rungs(v))
+	case []hotline.Rota:
+		p.given(name, rotas(v))
+	case []hotline.Reach:
+		p.given(name, contacts(v))
 	case []string:
 		p.given(name, joinStrings(name, v))
 	case string:
@@ -203,6 +213,23 @@ func (p *sheet) bodyField(name, language string, value any) {
 	default:
 		p.given(name, fmt.Sprint(plain(v)))
 	}
+}
+
+// rotas names those who take turns; who stands when is for hotline ladder.
+func rotas(list []hotline.Rota) string {
+	var lines []string
+	for _, r := range list {
+		lines = append(lines, fmt.Sprintf("%s (%s): %s", r.Name, r.Zone, strings.Join(r.People, " ")))
+	}
+	return strings.Join(lines, "\n")
+}
+
+func contacts(list []hotline.Reach) string {
+	var lines []string
+	for _, c := range list {
+		lines = append(lines, c.Officer+": "+strings.Join(c.Channels, " "))
+	}
+	return strings.Join(lines, "\n")
 }
 
 // joinStrings puts sentences on a line each, and identifiers on one line.
@@ -230,7 +257,7 @@ func (p *sheet) codedList(name string, list []uint16) string {
 		}
 		words = append(words, p.Fact(strings.TrimSuffix(name, "s"), int(n)))
 	}
-	return strings.Join(words, ", ")
+	return p.List(words)
 }
 
 func (p *sheet) rungs(list []hotline.Rung) string {

@@ -127,7 +127,7 @@ func (p *sheet) sign(s hotline.Status) string {
 	return sgr[m.Colour] + p.Isolate(m.Sign) + "\x1b[0m"
 }
 
-// party, parties and names are identifiers, which are the same in every language.
+// parties are codes, which are the same in every language.
 func (p *sheet) parties(list []hotline.Party) string { return p.Isolate(joinParties(list)) }
 
 func (p *sheet) yesNo(answers []bool) string {
@@ -135,7 +135,7 @@ func (p *sheet) yesNo(answers []bool) string {
 	for _, a := range answers {
 		s = append(s, p.Say(map[bool]string{true: "yes", false: "no"}[a]))
 	}
-	return strings.Join(s, ",")
+	return p.List(s)
 }
 
 // pad fills a text up with blanks to n columns of a terminal.

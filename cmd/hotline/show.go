@@ -89,7 +89,7 @@ func (s *seat) showStatement(v *desk.ShowView, st *hotline.Statement) error {
 		}
 		p.proof(proof)
 		p.places(v)
-		p.notice()
+		p.meaning(&st.Header, says, len(v.Receipts) > 0)
 	})
 }
 
@@ -104,7 +104,7 @@ func (p *sheet) proof(proof string) {
 	p.given("signatures", printable(proof))
 }
 
-// places prints where a statement stands, here and elsewhere, and what that means.
+// places prints where a statement stands, here and elsewhere.
 func (p *sheet) places(v *desk.ShowView) {
 	number := func(n uint64) string { return strconv.FormatUint(n, 10) }
 	p.field("here", p.Say("here", "index", number(v.Item.Index), "time", clock(v.Item.Time), "direction", p.Word(codebook.Directions, string(v.Item.Direction))))
@@ -136,9 +136,6 @@ func (p *sheet) places(v *desk.ShowView) {
 		p.field("acknowledge", p.Say("overdue-since", "time", clock(a.Deadline)))
 	default:
 		p.field("acknowledge", p.Say("by", "time", clock(a.Deadline)))
-	}
-	if len(v.Receipts) > 0 {
-		p.fixed("receipt")
 	}
 }
 
@@ -218,6 +215,6 @@ func (a *app) checkDisclosure(path, documents string) error {
 		} else {
 			p.proof(proof)
 		}
-		p.notice()
+		p.meaning(&st.Header, says, false)
 	})
 }

@@ -4,7 +4,7 @@
 // party's alert in their own language with no step of translation between.
 //
 // The texts stand in text/LANGUAGE.toml, one line for each code. A code that
-// lacks one in some language fails this package's test, as do placeholders
+// lacks one in some language fails this package's test, as do slots
 // that differ between languages. Nothing here reads a clock, the network or a
 // file: the texts are part of the program.
 package codebook
@@ -151,10 +151,10 @@ func (b *Book) Notice() []string {
 	return lines
 }
 
-// Text renders one text. args are the names of its placeholders and their
+// Text renders one text. args are the names of its slots and their
 // values by turns, as Text("say.by", "time", "2026-01-31"). Each value is
 // isolated as Isolate says. A key that is not there is rendered as itself, and
-// a placeholder without a value as it stands: a desk at night shows what it has.
+// a slot without a value as it stands: a desk at night shows what it has.
 func (b *Book) Text(k Key, args ...string) string {
 	text, ok := b.texts[k]
 	if !ok {
@@ -201,6 +201,17 @@ func (b *Book) Isolate(s string) string {
 		return s
 	}
 	return isolate + strings.ReplaceAll(s, "\n", endIsolate+"\n"+isolate) + endIsolate
+}
+
+// List joins rendered texts as the language does.
+func (b *Book) List(texts []string) string {
+	switch b.language {
+	case Arabic:
+		return strings.Join(texts, "، ")
+	case Chinese:
+		return strings.Join(texts, "、")
+	}
+	return strings.Join(texts, ", ")
 }
 
 // rightToLeft reports whether r is in a block of a script that runs from right

@@ -182,9 +182,9 @@ func fields(typ reflect.Type) []string {
 	return list
 }
 
-var placeholder = regexp.MustCompile(`\{[a-z]+\}`)
+var slot = regexp.MustCompile(`\{[a-z]+\}`)
 
-// TestTextsAgree: every language has the same placeholders, is written in its own script, and holds nothing that could rewrite a
+// TestTextsAgree: every language has the same slots, is written in its own script, and holds nothing that could rewrite a
 // terminal.
 func TestTextsAgree(t *testing.T) {
 	english := Open(English)
@@ -192,8 +192,8 @@ func TestTextsAgree(t *testing.T) {
 		b := Open(l)
 		for _, k := range b.Keys() {
 			text := b.texts[k]
-			if got, want := placeholders(text), placeholders(english.texts[k]); !slices.Equal(got, want) {
-				t.Errorf("%s %s: placeholders %v, in English %v", l, k, got, want)
+			if got, want := slots(text), slots(english.texts[k]); !slices.Equal(got, want) {
+				t.Errorf("%s %s: slots %v, in English %v", l, k, got, want)
 			}
 			if text != strings.TrimSpace(text) || text == "" {
 				t.Errorf("%s %s: empty, or blank at an end", l, k)
@@ -208,16 +208,16 @@ func TestTextsAgree(t *testing.T) {
 	}
 }
 
-func placeholders(text string) []string {
-	list := placeholder.FindAllString(text, -1)
+func slots(text string) []string {
+	list := slot.FindAllString(text, -1)
 	slices.Sort(list)
 	return list
 }
 
 // unsafeRune finds control and format characters, bidirectional controls among them, digits other than Western ones, and braces
-// that open no placeholder.
+// that open no slot.
 func unsafeRune(text string) rune {
-	for _, r := range placeholder.ReplaceAllString(text, "") {
+	for _, r := range slot.ReplaceAllString(text, "") {
 		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co) || unicode.IsDigit(r) && r > '9' || r == '{' || r == '}' || r == unicode.ReplacementChar {
 			return r
 		}
@@ -234,7 +234,7 @@ var same = map[Language][]Key{
 var scripts = map[Language]*unicode.RangeTable{Arabic: unicode.Arabic, Chinese: unicode.Han, Russian: unicode.Cyrillic}
 
 func inScript(l Language, k Key, text string) bool {
-	bare := placeholder.ReplaceAllString(text, "")
+	bare := slot.ReplaceAllString(text, "")
 	if table := scripts[l]; table != nil {
 		return strings.ContainsFunc(bare, func(r rune) bool { return unicode.Is(table, r) })
 	}
@@ -273,8 +273,8 @@ func TestLabelsFitATerminal(t *testing.T) {
 	}
 }
 
-// TestTextFillsPlaceholders: values come where the language wants them, and what is missing shows.
-func TestTextFillsPlaceholders(t *testing.T) {
+// TestTextFillsSlots: values come where the language wants them, and what is missing shows.
+func TestTextFillsSlots(t *testing.T) {
 	if got := Open(English).Say("overdue-since", "time", "T{x}"); got != "OVERDUE since T{x}" {
 		t.Errorf("%q", got)
 	}
@@ -309,6 +309,15 @@ func TestValuesAreIsolated(t *testing.T) {
 	}
 	if got, want := Open(Arabic).Say("by", "time", "T"), "قبل \u2068T\u2069"; got != want {
 		t.Errorf("%+q, want %+q", got, want)
+	}
+}
+
+// TestListsReadAsTheLanguageDoes: commas are those of the script.
+func TestListsReadAsTheLanguageDoes(t *testing.T) {
+	for l, want := range map[Language]string{Arabic: "a، b", Chinese: "a、b", Spanish: "a, b"} {
+		if got := Open(l).List([]string{"a", "b"}); got != want {
+			t.Errorf("%s: %q", l, got)
+		}
 	}
 }
 

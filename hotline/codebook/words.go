@@ -94,7 +94,7 @@ func (b *Book) Label(name string) string { return b.Text(key("label", name)) }
 // acknowledgement mean, and what they do not.
 func (b *Book) Fixed(name string) string { return b.Text(key("fixed", name)) }
 
-// Say renders a sentence with its placeholders, as Text does.
+// Say renders a sentence with its slots, as Text does.
 func (b *Book) Say(name string, args ...string) string { return b.Text(key("say", name), args...) }
 
 // Mark sets a status apart where words are overlooked: a sign of three ASCII
