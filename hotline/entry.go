@@ -242,6 +242,8 @@ func contents(t EntryType) content {
 		return new(RulesVersion)
 	case EntryDocument:
 		return new(Document)
+	case EntryPage:
+		return new(Page)
 	}
 	return nil
 }

@@ -56,6 +56,10 @@ func (s *story) act(m *member, verb string, a args) {
 		s.do(m, a, &ledger.Command{Type: ledger.Document, Document: s.document(a.word(0))})
 	case "page":
 		s.page(m, a)
+	case "intend":
+		s.intend(m, a)
+	case "woke":
+		s.woke(m, a)
 	case "amend":
 		s.amend(a)
 	default:
@@ -100,6 +104,8 @@ func (s *story) show(m *member, verb string, a args) {
 			fmt.Fprintf(&s.b, "%s at %s", m.Code, clock(pages[i].Time))
 			s.w.tellEffect(&s.b, &pages[i])
 		}
+	case "pagings":
+		s.tellPagings(m)
 	case "asks":
 		for _, k := range m.state.Asks() {
 			fmt.Fprintf(&s.b, "%s asks for %s about %s to %v because of %d\n", m.Code, k.Kind, s.w.called(k.Re), k.To, k.Cause)

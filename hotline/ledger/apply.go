@@ -19,6 +19,8 @@ type run struct {
 	unproven bool         // the leader's time was not backed: t is the last permitted one
 	clock    bool         // the first entry is preceded by a clock entry
 	res      *Result
+	newest   hotline.Entry      // the last entry made, without its content
+	content  any                // and that
 	zeroSalt bool               // a replay takes salts as given
 	given    []hotline.Sequence // of a replayed entry, for parties outside the projection
 }
@@ -77,6 +79,8 @@ func (r *run) do() error {
 		return r.rules()
 	case Document:
 		return r.document()
+	case Paged:
+		return r.paged()
 	case Hit, Dismiss, Draft:
 		return r.work()
 	}
@@ -149,7 +153,8 @@ func (r *run) add(t hotline.EntryType, scope hotline.Scope, cause hotline.Cause,
 
 func (r *run) append(t hotline.EntryType, scope hotline.Scope, cause hotline.Cause, content any) uint64 {
 	index := r.s.size
-	b, err := hotline.EncodeEntry(t, r.t, r.salt(index), scope, cause, content)
+	r.newest, r.content = hotline.Entry{Type: t, Time: r.t, Salt: r.salt(index), Scope: scope, Cause: cause}, content
+	b, err := hotline.EncodeEntry(t, r.t, r.newest.Salt, scope, cause, content)
 	if err != nil {
 		// Every content is bounded before it comes here (room checks it for
 		// statements): an entry that cannot be encoded is a fault of this
@@ -179,10 +184,12 @@ func (r *run) salt(index uint64) (salt [16]byte) {
 	return salt
 }
 
-// placed notes where the command's statement stands and keeps what tender or
-// receipt need: the tree of exactly this size.
+// placed notes that the newest entry holds the command's statement, and keeps
+// what tender or receipt need: the tree of exactly this size.
 func (r *run) placed(id hotline.ID, index uint64) {
+	entry := r.newest
 	r.res.ID, r.res.Index, r.res.Placed = id, index, true
+	r.res.Entry, r.res.Content = &entry, r.content
 	if r.s.tree != nil {
 		r.res.Root, r.res.Path = r.s.tree.Root(), r.s.tree.LastProof()
 	}

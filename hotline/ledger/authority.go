@@ -127,11 +127,11 @@ func (s *State) verifyReceive(c *Command) error {
 	if err != nil {
 		return err
 	}
-	sender, err := c.parseSender()
+	sender, err := c.ParseSender()
 	if err != nil {
 		return err
 	}
-	tender, err := c.parseTender()
+	tender, err := c.ParseTender()
 	if err != nil {
 		return err
 	}
@@ -170,7 +170,12 @@ func ReadOwn(raw []byte) (*Own, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Own{st, hotline.MustMarshal(hotline.SenderEntryOf(e, sent))}, nil
+	return OwnOf(st, e, sent), nil
+}
+
+// OwnOf puts together an own statement and its entry.
+func OwnOf(st *hotline.Statement, e *hotline.Entry, sent *hotline.Sent) *Own {
+	return &Own{st, hotline.MustMarshal(hotline.SenderEntryOf(e, sent))}
 }
 
 // OwnFrom reads own statements from the leaves that entry fetches.

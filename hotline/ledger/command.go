@@ -19,6 +19,7 @@ const (
 	Members  CommandType = 6 // the voters after a change of configuration
 	Rules    CommandType = 7 // a new version of the rules
 	Document CommandType = 8 // a convention version or a directory
+	Paged    CommandType = 9 // that a page is intended, or what came of it
 
 	Hit     CommandType = 16 // a sensor hit for the triage queue
 	Dismiss CommandType = 17 // takes a hit out of the queue
@@ -43,6 +44,7 @@ type Command struct {
 	Document  []byte           `cbor:"12,keyasint,omitempty"`
 	Hit       *hotline.Hit     `cbor:"13,keyasint,omitempty"`
 	Key       string           `cbor:"14,keyasint,omitempty"` // of a hit: dismissed, or adopted by the submitted detection
+	Page      *hotline.Page    `cbor:"15,keyasint,omitempty"`
 
 	parts parts
 }
@@ -65,11 +67,13 @@ func (c *Command) ParseStatement() (*hotline.Statement, error) {
 	return parsed(&c.parts.statement, c.Statement, hotline.Parse)
 }
 
-func (c *Command) parseSender() (*hotline.SenderEntry, error) {
+// ParseSender returns the sender's entry that the command carries.
+func (c *Command) ParseSender() (*hotline.SenderEntry, error) {
 	return parsed(&c.parts.sender, c.Sender, hotline.ParseSenderEntry)
 }
 
-func (c *Command) parseTender() (*hotline.Receipt, error) {
+// ParseTender returns the tender that the command carries.
+func (c *Command) ParseTender() (*hotline.Receipt, error) {
 	return parsed(&c.parts.tender, c.Tender, hotline.ParseReceipt)
 }
 
@@ -120,14 +124,14 @@ type Result struct {
 	Placed   bool
 	Existing bool
 
-	// Sequences of an own statement placed by this command.
-	Sequences []hotline.Sequence
-
 	Reject hotline.Code
 
-	// Of a statement placed by this command: what tender or receipt need.
-	Root tlog.Hash
-	Path []tlog.Hash
+	// Of a statement placed by this command: what tender or receipt need. The
+	// entry is without its content, which is a *hotline.Sent or *hotline.Received.
+	Entry   *hotline.Entry
+	Content any
+	Root    tlog.Hash
+	Path    []tlog.Hash
 
 	// Need says which documents the receiver lacks (CodeNeed).
 	NeedDirectory  uint64

@@ -21,7 +21,8 @@ type Duty struct {
 	Deadline   hotline.Time
 	Overdue    bool
 	Clocks     []Rung
-	Next       int // the first clock that has not fired
+	Next       int    // the first clock that has not fired
+	Paged      uint64 // 1 + index of the due entry of the newest page; 0: none is open
 	done       bool
 }
 
@@ -129,6 +130,9 @@ func (s *State) open(d *Duty, rungs []hotline.Rung) {
 
 // watch puts a duty's clocks into the heap.
 func (s *State) watch(d *Duty, key string) {
+	if p := s.pagings[d.Paged-1]; d.Paged > 0 && p != nil { // restored
+		p.duty = d
+	}
 	for _, c := range d.Clocks[d.Next:] {
 		heap.Push(&s.heap, clockRef{due: c.Due, owner: key, number: c.Number, duty: d})
 	}
@@ -137,6 +141,7 @@ func (s *State) watch(d *Duty, key string) {
 // close ends a duty: nothing of it fires any more.
 func (s *State) close(d *Duty) {
 	d.done = true
+	s.endPages(d)
 	o := s.ownerOf(d)
 	*o.duties = slices.DeleteFunc(*o.duties, func(x *Duty) bool { return x == d })
 }
@@ -215,6 +220,7 @@ func (r *run) fired(d *Duty, pages map[*Duty]int) {
 			pages[d] = len(r.res.Effects)
 			r.effect(page)
 		}
+		r.s.page(d, scope, page)
 	}
 	if d.Class == hotline.DutyLineTest || overdue {
 		r.lapse(d, c, index)

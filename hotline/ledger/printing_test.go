@@ -99,6 +99,8 @@ func (w *world) tellEntry(b *strings.Builder, index uint64, raw []byte) {
 		fmt.Fprintf(b, "rules %d", x.Version)
 	case *hotline.Document:
 		b.WriteString("document " + w.documentName(x.Raw))
+	case *hotline.Page:
+		b.WriteString(tellPage(x))
 	}
 	fmt.Fprintf(b, " %s\n", w.scope(&e.Scope))
 }

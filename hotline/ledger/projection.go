@@ -68,6 +68,7 @@ func (r *Replay) projectDue(index uint64, e *hotline.Entry, due *hotline.Due) er
 			break
 		}
 		if r.owedToHidden(e, due) {
+			r.pageHidden(index, e, due)
 			r.s.size++
 			r.s.time = run.t
 			return nil

@@ -16,7 +16,7 @@ func (r *run) receive() error {
 	if err != nil {
 		return err
 	}
-	sender, err := r.c.parseSender()
+	sender, err := r.c.ParseSender()
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (r *run) receive() error {
 		Statement: st.Raw, Sender: r.c.Sender, Tender: r.c.Tender, Code: code, Marks: marks, Voters: uint64(len(s.voters))})
 	r.placed(st.ID, index)
 	pair.In.take(generation, n)
-	if t, err := r.c.parseTender(); err == nil { // what cannot be read was never verified, and Apply does not verify
+	if t, err := r.c.ParseTender(); err == nil { // what cannot be read was never verified, and Apply does not verify
 		pair.Head.saw(&t.Claims, index)
 	}
 	if reject != nil {

@@ -210,6 +210,8 @@ func recall(e *hotline.Entry, content any) (*Command, []hotline.Sequence) {
 		c.Type, c.Rules = Rules, x.Version
 	case *hotline.Document:
 		c.Type, c.Document = Document, x.Raw
+	case *hotline.Page:
+		c.Type, c.Page = Paged, x
 	default:
 		c.Type = Tick
 	}

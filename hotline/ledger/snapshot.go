@@ -32,6 +32,7 @@ type snapshot struct {
 	Recent      []recent
 	Asks        []*Ask
 	Settling    []settling
+	Pagings     []*paging
 	Working     Working
 }
 
@@ -87,6 +88,9 @@ func (s *State) Snapshot() ([]byte, error) {
 		}
 		return int(a.Kind) - int(b.Kind)
 	})
+	for _, i := range sortedKeys(s.pagings) {
+		im.Pagings = append(im.Pagings, s.pagings[i])
+	}
 	return snapEncoder.Marshal(im)
 }
 
@@ -127,6 +131,9 @@ func RestoreState(b []byte) (*State, error) {
 	s.self, s.generation, s.convention, s.rules = im.Self, im.Generation, im.Convention, im.Rules
 	s.tree, s.size, s.time, s.backed = &im.Tree, im.Tree.Size, im.Time, im.Backed
 	s.voters, s.ladder, s.settling, s.working = im.Voters, im.Ladder, im.Settling, im.Working
+	for _, p := range im.Pagings {
+		s.pagings[p.Page.Index] = p
+	}
 	for _, e := range im.Recent {
 		s.recent.add(e.ID, e.Index, e.Until)
 	}

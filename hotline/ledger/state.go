@@ -42,6 +42,7 @@ type State struct {
 	recent      recents
 	asks        map[askKey]*Ask
 	settling    []settling
+	pagings     map[uint64]*paging // by due entry
 
 	heap  clockHeap // derived from the open duties
 	keyof map[keys.ID]hotline.KeyUse
@@ -59,6 +60,7 @@ func New() *State {
 		cases:       map[string]*Case{},
 		recent:      newRecents(),
 		asks:        map[askKey]*Ask{},
+		pagings:     map[uint64]*paging{},
 		keyof:       map[keys.ID]hotline.KeyUse{},
 		working:     newWorking(),
 	}

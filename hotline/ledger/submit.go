@@ -31,7 +31,6 @@ func (r *run) submit() error {
 	// is signed is never derived.
 	index := r.add(hotline.EntrySent, s.ownScope(st), hotline.Outside, sent)
 	r.placed(st.ID, index)
-	r.res.Sequences = sent.Sequences
 	s.recent.add(st.ID, index, max(r.t, st.Header.Issued)+window)
 	s.dropDraft(st.ID)
 	s.dropHit(r.c.Key)

@@ -19,6 +19,8 @@ type ask struct {
 	From    hotline.Party   `cbor:"3,keyasint,omitempty"` // of Deliver: the peer whose line it came by
 	Clock   []byte          `cbor:"4,keyasint,omitempty"` // nonce
 	History *span           `cbor:"5,keyasint,omitempty"`
+
+	parsed *ledger.Command // of Deliver, with what is parsed of it; on this node alone
 }
 
 type span struct {
@@ -166,7 +168,11 @@ func (n *Node) answerGroup(ctx context.Context, a *ask) *told {
 	case a.Command != nil:
 		return n.lead(ctx, a.Command)
 	case a.Deliver != nil:
-		return n.receive(ctx, a.From, a.Deliver)
+		c := a.parsed
+		if c == nil {
+			c = received(a.Deliver)
+		}
+		return n.receive(ctx, a.From, c)
 	case len(a.Clock) > 0:
 		return &told{Nonce: a.Clock, Time: n.now()}
 	case a.History != nil:
@@ -182,7 +188,10 @@ func (n *Node) lead(ctx context.Context, c *ledger.Command) *told {
 		return refusal(err)
 	}
 	t := &told{Code: r.Code, Text: r.Text, Index: r.Index, Existing: r.Existing, Placed: r.Placed,
-		NeedDirectory: r.NeedDirectory, NeedConvention: r.NeedConvention, Time: r.Time, Sequences: r.Sequences}
+		NeedDirectory: r.NeedDirectory, NeedConvention: r.NeedConvention, Time: r.Time}
+	if sent, ok := r.Content.(*hotline.Sent); ok {
+		t.Sequences = sent.Sequences
+	}
 	if r.Existing {
 		n.whereItStands(t)
 	}

@@ -351,7 +351,7 @@ func (m *machine) own(i uint64) (*ledger.Own, error) {
 
 // pathTo is the inclusion path of an entry in the tree that ends with it.
 func (m *machine) pathTo(i uint64) ([]tlog.Hash, error) {
-	if w := m.recents.at(i); w != nil && w.result.Placed && w.result.Index == i {
+	if w := m.recents.at(i); w != nil && w.placed(i) {
 		return w.result.Path, nil
 	}
 	return m.store.Inclusion(i, i+1)

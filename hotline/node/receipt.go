@@ -1,6 +1,8 @@
 package node
 
 import (
+	"bytes"
+
 	"example.org/hotline/crypto/tlog"
 	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/ledger"
@@ -9,9 +11,9 @@ import (
 // proof is what a tender or receipt rests on, read back from disk: what is
 // signed is first read, and its root recomputed from what was read.
 type proof struct {
-	raw        []byte
 	entry      *hotline.Entry
 	content    any
+	carried    *ledger.Command // what the entry carries
 	root       tlog.Hash
 	path       []tlog.Hash
 	generation uint64
@@ -30,8 +32,8 @@ func (n *Node) proofOf(i uint64) (*proof, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &proof{raw: raw}
-	if p.entry, p.content, err = hotline.DecodeEntry(raw); err != nil {
+	p, err := n.machine.decoded(i, raw)
+	if err != nil {
 		return nil, err
 	}
 	if p.path, err = n.machine.pathTo(i); err != nil {
@@ -46,6 +48,25 @@ func (n *Node) proofOf(i uint64) (*proof, error) {
 	return p, nil
 }
 
+// decoded reads what a leaf says: from what made it, if these are still the same
+// bytes, and from the leaf itself else.
+func (m *machine) decoded(i uint64, raw []byte) (p *proof, err error) {
+	if w := m.recents.at(i); w != nil && w.placed(i) && bytes.Equal(raw, w.entry(i)) {
+		return &proof{entry: w.result.Entry, content: w.result.Content, carried: w.command}, nil
+	}
+	p = &proof{carried: new(ledger.Command)}
+	if p.entry, p.content, err = hotline.DecodeEntry(raw); err != nil {
+		return nil, err
+	}
+	switch c := p.content.(type) {
+	case *hotline.Sent:
+		p.carried.Statement = c.Statement
+	case *hotline.Received:
+		p.carried.Statement, p.carried.Sender, p.carried.Tender = c.Statement, c.Sender, c.Tender
+	}
+	return p, nil
+}
+
 // tenderFor signs that an own statement stands at entry i. The same bytes come
 // whenever it is asked for.
 func (n *Node) tenderFor(i uint64) (d *parcel, err error) {
@@ -57,7 +78,7 @@ func (n *Node) tenderFor(i uint64) (d *parcel, err error) {
 	if !ok {
 		return nil, hotline.Refuse(hotline.CodeNotFound, "entry %d is no own statement", i)
 	}
-	st, err := hotline.Parse(sent.Statement)
+	st, err := p.carried.ParseStatement()
 	if err != nil {
 		return nil, err
 	}
@@ -81,15 +102,15 @@ func (n *Node) receiptFor(i uint64) ([]byte, error) {
 	if !ok || rec.Code != "" {
 		return nil, hotline.Refuse(hotline.CodeNotFound, "entry %d is no accepted statement of a peer", i)
 	}
-	st, err := hotline.Parse(rec.Statement)
+	st, err := p.carried.ParseStatement()
 	if err != nil {
 		return nil, err
 	}
-	sender, err := hotline.ParseSenderEntry(rec.Sender)
+	sender, err := p.carried.ParseSender()
 	if err != nil {
 		return nil, err
 	}
-	tender, err := hotline.ParseReceipt(rec.Tender)
+	tender, err := p.carried.ParseTender()
 	if err != nil {
 		return nil, err
 	}

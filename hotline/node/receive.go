@@ -16,7 +16,8 @@ import (
 // Deliver takes a statement from a peer's stream and hands it to the leader.
 // It makes Node a link.Host.
 func (n *Node) Deliver(ctx context.Context, from hotline.Party, _ string, d *link.Delivery) *link.Answer {
-	st, err := hotline.Parse(d.Statement)
+	c := received(d)
+	st, err := c.ParseStatement()
 	if err != nil {
 		return n.turnAway(from, d.Statement, err)
 	}
@@ -25,7 +26,7 @@ func (n *Node) Deliver(ctx context.Context, from hotline.Party, _ string, d *lin
 	}
 	t := n.known(st.ID, d)
 	if t == nil {
-		t = n.askLeader(ctx, &ask{Deliver: d, From: from})
+		t = n.askLeader(ctx, &ask{Deliver: d, From: from, parsed: c})
 	}
 	if t.Code == hotline.CodeBehind { // the peer keeps it and asks again
 		t = &told{Code: hotline.CodeBusy, Text: "nothing is written here at present: ask again"}
@@ -80,27 +81,32 @@ func (n *Node) held(from hotline.Party, t *told) *link.Need {
 
 // needs says which document is missing, also one that was skipped below the
 // newest: the sender would otherwise send what follows the newest, for ever.
-func (n *Node) needs(from hotline.Party, d *link.Delivery, err error) *told {
+func (n *Node) needs(from hotline.Party, c *ledger.Command, err error) *told {
 	t := refusal(err)
-	if sender, err := hotline.ParseSenderEntry(d.Sender); err == nil {
+	if sender, err := c.ParseSender(); err == nil {
 		n.machine.view(func(s *ledger.State) { t.NeedDirectory, t.NeedConvention = s.Missing(from, sender) })
 	}
 	return t
 }
 
+// received is the command by which a delivery is taken in.
+func received(d *link.Delivery) *ledger.Command {
+	return &ledger.Command{Type: ledger.Receive, Statement: d.Statement, Sender: d.Sender, Tender: d.Tender}
+}
+
 // receive runs on the leader: the statement becomes an entry, or is answered
 // again with the receipt that it has.
-func (n *Node) receive(ctx context.Context, from hotline.Party, d *link.Delivery) *told {
-	r, err := n.propose(ctx, &ledger.Command{Type: ledger.Receive, Statement: d.Statement, Sender: d.Sender, Tender: d.Tender})
+func (n *Node) receive(ctx context.Context, from hotline.Party, c *ledger.Command) *told {
+	r, err := n.propose(ctx, c)
 	if hotline.CodeOf(err) == hotline.CodeNeed {
-		return n.needs(from, d, err)
+		return n.needs(from, c, err)
 	}
 	if err != nil {
 		return refusal(err)
 	}
 	switch {
 	case r.Code == hotline.CodeDuplicate:
-		return n.again(d)
+		return n.again(c)
 	case r.Code != "":
 		return &told{Code: r.Code, Text: r.Text, NeedDirectory: r.NeedDirectory, NeedConvention: r.NeedConvention}
 	case r.Reject != "":
@@ -138,8 +144,8 @@ func (n *Node) known(id hotline.ID, d *link.Delivery) *told {
 
 // again answers a statement that stands in the log already: the same receipt,
 // to the byte. The same sequence with another id is never receipted.
-func (n *Node) again(d *link.Delivery) *told {
-	st, err := hotline.Parse(d.Statement)
+func (n *Node) again(c *ledger.Command) *told {
+	st, err := c.ParseStatement()
 	if err != nil {
 		return refusal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"sort"
 	"sync"
 
+	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/ledger"
 )
 
@@ -83,16 +84,22 @@ func (w *work) size() int {
 	return n
 }
 
+// placed says whether the command put its statement at this entry.
+func (w *work) placed(index uint64) bool { return w.result.Placed && w.result.Index == index }
+
+// entry is the leaf of one of the entries.
+func (w *work) entry(index uint64) []byte { return w.result.Entries[index-w.result.First] }
+
 // readOwn returns the own statement at an entry of this work.
 func (w *work) readOwn(index uint64) (*ledger.Own, error) {
-	if w.command.Type != ledger.Submit {
-		return ledger.ReadOwn(w.result.Entries[index-w.result.First])
+	sent, ok := w.result.Content.(*hotline.Sent)
+	if !ok || !w.placed(index) {
+		return ledger.ReadOwn(w.entry(index)) // says what else it is
 	}
-	w.once.Do(func() { // a submission makes one statement; all who ask, ask for that one
-		for _, e := range w.result.Entries {
-			if w.own, w.err = ledger.ReadOwn(e); w.err == nil {
-				return
-			}
+	w.once.Do(func() {
+		var st *hotline.Statement
+		if st, w.err = w.command.ParseStatement(); w.err == nil { // Apply has parsed it
+			w.own = ledger.OwnOf(st, w.result.Entry, sent)
 		}
 	})
 	return w.own, w.err

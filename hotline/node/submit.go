@@ -83,11 +83,12 @@ func (n *Node) command(ctx context.Context, c *ledger.Command, send func(*desk.R
 const ownReadWait = 2 * time.Second
 
 func (n *Node) submit(ctx context.Context, r *desk.SubmitRequest, send func(*desk.Reply) error) error {
-	st, err := hotline.Parse(r.Statement)
+	c := &ledger.Command{Type: ledger.Submit, Statement: r.Statement, Key: r.Adopts}
+	st, err := c.ParseStatement()
 	if err != nil {
 		return err
 	}
-	t := n.askLeader(ctx, &ask{Command: &ledger.Command{Type: ledger.Submit, Statement: r.Statement, Key: r.Adopts}})
+	t := n.askLeader(ctx, &ask{Command: c})
 	if err := t.err(); err != nil {
 		n.refusals.note(hotline.Party(n.cfg.Party), r.Statement, t.Code, n.now())
 		n.metrics.refused.WithLabelValues("desk", string(t.Code)).Inc()
