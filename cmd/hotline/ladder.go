@@ -149,7 +149,7 @@ func newLadderShowCmd(a *app) *cobra.Command {
 	return cmd
 }
 
-// moment reads a time that was given; now for now.
+// moment reads a time that was given in words or digits; nothing means this moment.
 func (a *app) moment(text string) (hotline.Time, error) {
 	if text == "" || text == "now" {
 		return hotline.Time(a.now().UnixMilli()), nil

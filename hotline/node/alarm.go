@@ -41,6 +41,9 @@ func (n *Node) alarms() []string {
 	if n.leading.Load() && n.clocks.unproven.Load() {
 		list = append(list, "time is not proven: no majority of the group's clocks backs this node's, and deadlines wait")
 	}
+	if text := n.expiry(); text != "" {
+		list = append(list, text)
+	}
 	n.machine.view(func(s *ledger.State) {
 		if s.Size() > 0 && len(s.Peers()) < len(conventionPeers(s)) {
 			list = append(list, "the directory of a party of the convention is not known yet")

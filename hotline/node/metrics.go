@@ -29,7 +29,7 @@ func newMetrics(n *Node) *metrics {
 	m.events = counter("link_events_total", "Events on lines and at the edge, by name and peer.", "event", "peer")
 	m.refused = counter("refused_total", "Statements and documents refused, by where they came from and code.", "from", "code")
 	m.attempts = counter("delivery_attempts_total", "Attempts to deliver, by peer and outcome.", "peer", "outcome")
-	m.pages = counter("pages_total", "Rungs that woke people, by office and status.", "office", "status")
+	m.pages = counter("pages_total", "Pages, repeated ones too, by office and status.", "office", "status")
 	m.unproven = prometheus.NewCounter(prometheus.CounterOpts{Namespace: "hotline", Name: "time_unproven_total",
 		Help: "Commands whose time no majority of the group's clocks backed."})
 	m.registry.MustRegister(m.unproven)
@@ -69,6 +69,9 @@ func newMetrics(n *Node) *metrics {
 			}
 		})
 		return v
+	})
+	gauge("ladder_until_seconds", "When the rotas of the ladder in force end, in seconds since 1970; 0 if it has none.", func() float64 {
+		return float64(n.rotasUntil()) / 1000
 	})
 	gauge("leader", "1 while this node leads its group.", func() float64 {
 		if n.member != nil && n.member.IsLeader() {

@@ -130,14 +130,17 @@ func (w *network) configure(p *party, nd hotline.Node) *config.Config {
 	return c
 }
 
-func (w *network) start(c *config.Config) *node.Node {
+func (w *network) start(c *config.Config) *node.Node { return w.startAt(c, nil) }
+
+// startAt starts a node with a clock of its own.
+func (w *network) startAt(c *config.Config, clock func() time.Time) *node.Node {
 	w.t.Helper()
 	level := slog.LevelError
 	if os.Getenv("HOTLINE_TEST_LOG") != "" {
 		level = slog.LevelDebug
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
-	n, err := node.Open(c, node.Options{Passphrase: testPassphrase, Logger: log, Fatal: func(err error) { w.t.Errorf("%s: %v", c.Node, err) }})
+	n, err := node.Open(c, node.Options{Passphrase: testPassphrase, Logger: log, Now: clock, Fatal: func(err error) { w.t.Errorf("%s: %v", c.Node, err) }})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -157,6 +157,7 @@ func (n *Node) open() (err error) {
 	n.spawn(n.keepHistory)
 	n.spawn(n.keepChecking)
 	n.spawn(n.keepScrubbing)
+	n.spawn(n.keepRepeating)
 	return nil
 }
 
