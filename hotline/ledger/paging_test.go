@@ -162,3 +162,23 @@ func TestPageEntriesReplay(t *testing.T) {
 		}
 	}
 }
+
+// wake does what a leader with channels does, at times wrongly.
+func (g *game) wake(m *member) {
+	for _, p := range m.state.Pagings(g.w.now) {
+		x := &hotline.Page{Due: p.Page.Index, Key: slices.Clone(p.Key[:]), Repeat: p.Repeat}
+		if g.chance(10, "wrong") {
+			x.Repeat++
+		}
+		switch p.Stage {
+		case ledger.PageIntend:
+			x.Routes = []hotline.PageRoute{{Targets: p.Page.Targets, Channels: []string{"mail", "hook"}}}
+		default:
+			x.End, x.Node = hotline.PageEnd(1+g.pick(4, "end")), m.Name("1")
+			x.Attempts = []hotline.PageAttempt{{Channel: "mail", Tries: 1, First: g.w.now, Last: g.w.now, Result: hotline.PageResult(1 + g.pick(6, "result"))}}
+		}
+		if g.chance(60, "woken") {
+			g.propose(m, &ledger.Command{Type: ledger.Paged, Page: x})
+		}
+	}
+}

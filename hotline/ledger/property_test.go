@@ -116,7 +116,7 @@ func (g *game) step() {
 	}
 	m := g.party()
 	steps := []func(*member){g.detect, g.assess, g.alert, g.alert, g.text, g.acknowledge, g.acknowledge, g.deliver, g.deliver, g.deliver,
-		g.receipt, g.receipt, g.compose, g.compose, g.tick, g.again, g.anything, g.page, g.working}
+		g.receipt, g.receipt, g.compose, g.compose, g.tick, g.again, g.anything, g.page, g.wake, g.wake, g.wake, g.working}
 	steps[g.pick(len(steps), "step")](m)
 }
 
