@@ -58,6 +58,7 @@ const (
 	MaxAwaiting     = 65536 // statements per peer that wait for a receipt or an acknowledgement
 	FlashReserve    = 1024
 	MaxOpenCases    = 16384
+	MaxLate         = 4096                // overdue duties of one case or line that may still be explained
 	SettledMemory   = 30 * 24 * time.Hour // a case with nothing open is remembered this long
 	MaxOwnCommand   = MaxStatement + MaxReceipt + 8<<10
 	MaxCommandBatch = 256

@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"slices"
+
 	"example.org/hotline/crypto/keys"
 	"example.org/hotline/hotline"
 )
@@ -48,6 +50,11 @@ func mayOfficers(h *hotline.Header, rules *hotline.Rules, d *hotline.SignedDirec
 			}
 		}
 		people = append(people, o)
+	}
+	if rules.SameRole && !slices.ContainsFunc(rules.Authors[0], func(role hotline.Role) bool {
+		return !slices.ContainsFunc(people, func(o *hotline.Officer) bool { return !o.Has(role) })
+	}) {
+		return hotline.Refuse(hotline.CodeRole, "the authors of %s have none of %v in common", rules.Name, rules.Authors[0])
 	}
 	return nil
 }

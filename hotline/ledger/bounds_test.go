@@ -169,7 +169,7 @@ func TestDirectoryMemoryIsBounded(t *testing.T) {
 // Promise: nothing is forgotten because of a command that made no entry, since
 // a replay never sees it; and what is settled is forgotten in the end.
 func TestForgettingFollowsTheEntries(t *testing.T) {
-	w, a, b := pairWorld(t, func(c *hotline.Convention) { c.Terms.LineTest = 0 })
+	w, a, b := pairWorld(t, func(c *hotline.Convention) { c.Terms.LineTest = 0; withoutReports(&c.Terms) })
 	d := b.Detection(w.now)
 	as := b.Assessment(w.now, d, []hotline.Party{"XA"})
 	alert := b.Alert(w.now, as, []hotline.Party{"XA"})
@@ -198,7 +198,7 @@ func TestForgettingFollowsTheEntries(t *testing.T) {
 	}
 	w.check()
 
-	w, a, b = pairWorld(t, func(c *hotline.Convention) { c.Terms.LineTest = 0 })
+	w, a, b = pairWorld(t, func(c *hotline.Convention) { c.Terms.LineTest = 0; withoutReports(&c.Terms) })
 	for _, st := range []*hotline.Statement{d, as, alert} {
 		w.submit(b, st)
 	}

@@ -222,6 +222,12 @@ func (r *run) fired(d *Duty, pages map[*Duty]int) {
 		}
 		r.s.page(d, scope, page)
 	}
+	if overdue {
+		r.s.late(d, c.Due, index)
+	}
+	if d.inVain() {
+		r.s.settle(r.s.caseOf(d.Case), r.t)
+	}
 	if d.Class == hotline.DutyLineTest || overdue {
 		r.lapse(d, c, index)
 	}

@@ -113,6 +113,9 @@ func (r *run) answered(a *Ask, st *hotline.Statement, index uint64) {
 	case hotline.KindAutomaticAlert:
 		if k := s.caseOf(a.Case); k != nil {
 			r.told(k, a.To)
+			for _, p := range a.To {
+				r.alerted(s.tells(k, p), st)
+			}
 		}
 	case hotline.KindLineTest:
 		peer := a.To[0]

@@ -72,6 +72,7 @@ func (s *State) forget(t hotline.Time) {
 	for _, p := range s.pairs {
 		p.Seen.forget(t)
 		p.Done.forget(t)
+		p.forgetLate(t)
 	}
 	for k, a := range s.asks {
 		if a.Answered != 0 && a.Until < t {
@@ -81,7 +82,7 @@ func (s *State) forget(t hotline.Time) {
 	n := 0
 	for n < len(s.settling) && s.settling[n].Until < t {
 		c := s.cases[s.settling[n].Key]
-		if c != nil && s.only == nil && len(c.Duties) == 0 && c.Touched+hotline.Time(hotline.SettledMemory.Milliseconds()) < t && !s.waits(c) {
+		if c != nil && s.only == nil && !c.holds() && c.Touched+hotline.Time(hotline.SettledMemory.Milliseconds()) < t && !s.waits(c) {
 			delete(s.cases, s.settling[n].Key)
 		}
 		n++
@@ -89,6 +90,19 @@ func (s *State) forget(t hotline.Time) {
 	if n > 0 {
 		s.settling = slices.Delete(s.settling, 0, n)
 	}
+}
+
+// holds reports whether a duty keeps the case in memory. Waiting for what the
+// peer owes does so until its last rung: a peer that never ends a case shall
+// not fill the memory.
+func (c *Case) holds() bool {
+	return slices.ContainsFunc(c.Duties, func(d *Duty) bool { return !d.inVain() })
+}
+
+// inVain reports whether the duty waits for a report or an answer of the peer
+// and has no clock left.
+func (d *Duty) inVain() bool {
+	return d.Class >= hotline.DutyAwaitSupplement && d.Next == len(d.Clocks)
 }
 
 // waits reports whether a statement of the case is still on its way.

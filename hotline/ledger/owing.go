@@ -18,12 +18,15 @@ func (r *run) own(st *hotline.Statement) (func(index uint64), error) {
 			return nil, err
 		}
 	}
+	if h.Case == nil && h.Kind.Rules().Opens && len(r.s.cases) >= hotline.MaxOpenCases {
+		return nil, hotline.Refuse(hotline.CodeBusy, "%d cases are open", len(r.s.cases))
+	}
 	if h.Kind.Rules().Class == hotline.ByGroup {
 		return r.ownGroup(st)
 	}
 	switch h.Kind {
 	case hotline.KindDetection:
-		return r.detection(st)
+		return r.detection(st), nil
 	case hotline.KindAssessment:
 		return r.assessment(st, k)
 	case hotline.KindAlert:
@@ -34,24 +37,33 @@ func (r *run) own(st *hotline.Statement) (func(index uint64), error) {
 		return r.acknowledgement(st)
 	case hotline.KindLadder:
 		return r.setLadder(st)
+	case hotline.KindSupplement, hotline.KindProgress, hotline.KindFinal:
+		return r.report(st, k)
+	case hotline.KindRetract:
+		return r.retract(st, k)
+	case hotline.KindReply, hotline.KindAssistanceResponse:
+		return r.answers(st, k)
+	case hotline.KindAssistanceDelivered:
+		return r.assisted(st, k)
+	case hotline.KindHandover:
+		return r.handover(st), nil
+	case hotline.KindLateReason:
+		return r.lateReason(st)
+	case hotline.KindDispute:
+		return r.dispute(st, k)
+	case hotline.KindSuspension:
+		return r.suspension(st, k)
 	}
 	return nil, nil
 }
 
 // detection opens a case: T0 is fixed and the duty to assess is open.
-func (r *run) detection(st *hotline.Statement) (func(uint64), error) {
+func (r *run) detection(st *hotline.Statement) func(uint64) {
 	s, h := r.s, &st.Header
-	if len(s.cases) >= hotline.MaxOpenCases {
-		return nil, hotline.Refuse(hotline.CodeBusy, "%d cases are open", len(s.cases))
-	}
-	return func(index uint64) {
-		id := hotline.CaseID{Party: s.self, ID: st.ID}
-		k := &Case{ID: id, Status: h.Status, Precedence: h.Precedence, Stage: Detected, Opened: r.t, Parties: []hotline.Party{s.self}}
-		k.note(st, index, r.t)
-		s.cases[id.Key()] = k
-		s.open(&Duty{Class: hotline.DutyAssess, Subject: st.ID, Case: &id, Status: h.Status, Precedence: h.Precedence,
+	return func(uint64) {
+		s.open(&Duty{Class: hotline.DutyAssess, Subject: st.ID, Case: st.InCase(), Status: h.Status, Precedence: h.Precedence,
 			Opened: r.t, Deadline: r.t + hotline.Time(s.Convention(r.t).Terms.Assess)}, s.Ladder().Owing)
-	}, nil
+	}
 }
 
 // assessment closes the duty to assess. NOTIFIABLE opens the duty to alert,
@@ -64,16 +76,19 @@ func (r *run) assessment(st *hotline.Statement, k *Case) (func(uint64), error) {
 		return nil, hotline.Refuse(hotline.CodeCase, "the case was opened by %s, who assesses it", k.ID.Party)
 	case *h.Re != k.ID.ID:
 		return nil, hotline.Refuse(hotline.CodeReference, "an assessment refers to the detection that opened its case")
-	case k.Stage != Detected && k.Stage != BelowThreshold:
+	case k.Stage != Detected && k.Stage != BelowThreshold && k.Stage != Retracted:
 		return nil, hotline.Refuse(hotline.CodeNotOwed, "the case is %s; a further assessment changes nothing", k.Stage)
 	case (h.Verdict == hotline.Notifiable) != (len(h.Notify) > 0):
 		return nil, hotline.Refuse(hotline.CodeHeader, "NOTIFIABLE names whom to notify, BELOW-THRESHOLD nobody")
 	case h.Verdict > hotline.BelowThreshold:
 		return nil, hotline.Refuse(hotline.CodeHeader, "verdict %d", h.Verdict)
 	}
+	if err := s.followsAnswers(h); err != nil {
+		return nil, err
+	}
 	return func(index uint64) {
 		r.discharge(hotline.DutyAssess, k.Duties, k.ID.ID, "")
-		k.Assessment, k.AssessedAt, k.Precedence = st.ID, index, h.Precedence
+		k.Assessment, k.AssessedAt, k.Assessed, k.Precedence = st.ID, index, r.t, h.Precedence
 		if h.Verdict == hotline.BelowThreshold {
 			k.Stage = BelowThreshold
 			s.settle(k, r.t)
@@ -86,6 +101,32 @@ func (r *run) assessment(st *hotline.Statement, k *Case) (func(uint64), error) {
 		s.open(&Duty{Class: hotline.DutyAlert, Subject: st.ID, Case: &id, Status: h.Status, Precedence: h.Precedence,
 			Opened: r.t, Deadline: deadline}, s.Ladder().Owing)
 	}, nil
+}
+
+// followsAnswers holds a verdict to the decision instrument of the convention
+// version that the officer answered (SPEC §6.11). The rule demands no more than
+// it says: an officer may call NOTIFIABLE what it leaves open, never the other
+// way round. It refuses, rather than to note, because a refusal costs nobody
+// anything: the officer answers anew, and the clock of the duty goes on.
+func (s *State) followsAnswers(h *hotline.Header) error {
+	c := s.conventions[h.ConventionVersion-1]
+	yes := uint64(0)
+	for _, a := range h.Answers {
+		if a {
+			yes++
+		}
+	}
+	switch t := c.Terms.Threshold; {
+	case len(h.Answers) != len(c.Questions) && (t != 0 || len(h.Answers) > 0):
+		return hotline.Refuse(hotline.CodeAnswers, "%d answers to %d questions of convention version %d", len(h.Answers), len(c.Questions), c.Version)
+	case h.Always > uint64(len(c.Always)):
+		return hotline.Refuse(hotline.CodeAnswers, "item %d of %d that are always notifiable by convention version %d", h.Always, len(c.Always), c.Version)
+	case h.Verdict == hotline.BelowThreshold && h.Always != 0:
+		return hotline.Refuse(hotline.CodeAnswers, "%q is always notifiable", c.Always[h.Always-1])
+	case h.Verdict == hotline.BelowThreshold && t != 0 && yes >= t:
+		return hotline.Refuse(hotline.CodeAnswers, "%d answers of yes; %d make a case notifiable", yes, t)
+	}
+	return nil
 }
 
 // alert closes the duty to alert once everybody named has been told.
@@ -101,6 +142,9 @@ func (r *run) alert(st *hotline.Statement, k *Case) (func(uint64), error) {
 	}
 	return func(uint64) {
 		r.told(k, h.To)
+		for _, p := range h.To {
+			r.alerted(s.tells(k, p), st)
+		}
 		if alone {
 			id := k.ID
 			s.open(&Duty{Class: hotline.DutyRatify, Subject: st.ID, Case: &id, Status: h.Status, Precedence: h.Precedence,
@@ -175,12 +219,16 @@ func (r *run) acknowledgement(st *hotline.Statement) (func(uint64), error) {
 // discharge closes a duty, if it is open, and stops what is pending for it.
 // That it was overdue stays in the log for ever.
 func (r *run) discharge(class hotline.Duty, duties []*Duty, subject hotline.ID, peer hotline.Party) {
-	d := find(duties, class, subject, peer)
-	if d == nil {
-		return
+	if d := find(duties, class, subject, peer); d != nil {
+		r.dischargeDuty(d)
 	}
-	r.s.close(d)
-	r.effect(Effect{Type: Stop, ID: subject, Peer: peer, Duty: class, Overdue: d.Overdue, Case: d.Case, Time: r.t})
+}
+
+func (r *run) dischargeDuty(d *Duty) {
+	if r.s.close(d); d.Overdue {
+		r.s.lately(d, r.t)
+	}
+	r.effect(Effect{Type: Stop, ID: d.Subject, Peer: d.Peer, Duty: d.Class, Overdue: d.Overdue, Case: d.Case, Time: r.t})
 }
 
 func (r *run) setLadder(st *hotline.Statement) (func(uint64), error) {

@@ -69,6 +69,9 @@ func (r *Replay) projectDue(index uint64, e *hotline.Entry, due *hotline.Due) er
 		}
 		if r.owedToHidden(e, due) {
 			r.pageHidden(index, e, due)
+			if k := r.s.caseOf(e.Scope.Case); k != nil && due.Overdue {
+				r.s.late(&Duty{Class: due.Duty, Subject: due.Subject, Case: e.Scope.Case}, due.Due, index)
+			}
 			r.s.size++
 			r.s.time = run.t
 			return nil
@@ -167,7 +170,7 @@ func (r *Replay) assumeSent(e *hotline.Entry, st *hotline.Statement) {
 	if k == nil {
 		return
 	}
-	if h.Kind == hotline.KindAlert && (k.Stage == Detected || k.Stage == BelowThreshold) {
+	if h.Kind == hotline.KindAlert && (k.Stage == Detected || k.Stage == BelowThreshold || k.Stage == Retracted) {
 		if d := find(k.Duties, hotline.DutyAssess, k.ID.ID, ""); d != nil {
 			s.close(d)
 		}
@@ -200,8 +203,15 @@ func (r *Replay) assumeCase(e *hotline.Entry, st *hotline.Statement, code hotlin
 		}
 		return
 	}
+	if h.Case.Party == s.self && h.From == s.self && code == "" {
+		// Shown from a detection on; so a request to third parties alone has
+		// opened it, and nothing that follows a detection is accepted in it.
+		s.cases[h.Case.Key()] = &Case{ID: *h.Case, Status: h.Status, Precedence: h.Precedence, Stage: Opened, Opened: e.Time,
+			Touched: e.Time, Parties: []hotline.Party{s.self}}
+		return
+	}
 	if h.Case.Party == s.self || (h.Case.Party == h.From && code == "") {
-		return // an own case is shown from its detection on; its opener opens it
+		return // its opener opens it
 	}
 	status := h.Status
 	if code == hotline.CodeStatus {

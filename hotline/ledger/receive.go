@@ -52,12 +52,13 @@ func (r *run) receive() error {
 		r.rejected(st, n, index, code, reject)
 		return nil
 	}
-	if st.Header.Case == nil {
+	in := st.InCase()
+	if in == nil {
 		pair.Seen.add(st.ID, index, r.t+window)
 	}
 	then(index)
 	r.effect(Effect{Type: Received, Peer: from, ID: st.ID, Kind: st.Header.Kind, Index: index, Sequence: n,
-		Precedence: st.Header.Precedence, Status: st.Header.Status, Time: r.t, Case: st.Header.Case})
+		Precedence: st.Header.Precedence, Status: st.Header.Status, Time: r.t, Case: in})
 	return nil
 }
 
@@ -153,7 +154,7 @@ func (r *run) accept(st *hotline.Statement, sender *hotline.SenderEntry) (func(u
 		!s.conventions[sender.Sent.Convention-1].Terms.OneOfficer {
 		return nil, hotline.Refuse(hotline.CodeMissingAuthor, "the terms demand two officers for an ACTUAL alert")
 	}
-	if h.Case == nil && len(h.To) != 1 {
+	if h.Case == nil && len(h.To) != 1 && !h.Kind.Rules().Opens {
 		return nil, hotline.Refuse(hotline.CodeHeader, "without a case a statement has one addressee")
 	}
 	k, err := s.peerCase(h)
@@ -165,7 +166,7 @@ func (r *run) accept(st *hotline.Statement, sender *hotline.SenderEntry) (func(u
 		return nil, err
 	}
 	return func(index uint64) {
-		if h.Case != nil {
+		if st.InCase() != nil {
 			r.enter(st, k, index)
 		}
 		if h.Kind.Rules().OpensAck {
@@ -174,7 +175,7 @@ func (r *run) accept(st *hotline.Statement, sender *hotline.SenderEntry) (func(u
 		if then != nil {
 			then(index)
 		}
-		if k := s.caseOf(h.Case); k != nil {
+		if k := s.caseOf(st.InCase()); k != nil {
 			s.settle(k, r.t)
 		}
 	}, nil
@@ -183,10 +184,11 @@ func (r *run) accept(st *hotline.Statement, sender *hotline.SenderEntry) (func(u
 // peerCase finds the case of a peer's statement. The opener may open it here;
 // any other party must have been an addressee in it.
 func (s *State) peerCase(h *hotline.Header) (*Case, error) {
-	if h.Case == nil {
+	opens := h.Case == nil && h.Kind.Rules().Opens
+	if h.Case == nil && !opens {
 		return nil, nil
 	}
-	if s.cases[h.Case.Key()] == nil && h.Case.Party == h.From {
+	if opens || s.cases[h.Case.Key()] == nil && h.Case.Party == h.From {
 		if len(s.cases) >= hotline.MaxOpenCases {
 			return nil, hotline.Refuse(hotline.CodeBusy, "%d cases are open", len(s.cases))
 		}
@@ -199,8 +201,9 @@ func (s *State) peerCase(h *hotline.Header) (*Case, error) {
 func (r *run) enter(st *hotline.Statement, k *Case, index uint64) {
 	h := &st.Header
 	if k == nil {
-		k = &Case{ID: *h.Case, Status: h.Status, Precedence: h.Precedence, Stage: Concerned, Opened: r.t}
-		r.s.cases[h.Case.Key()] = k
+		in := st.InCase()
+		k = &Case{ID: *in, Status: h.Status, Precedence: h.Precedence, Stage: Concerned, Opened: r.t}
+		r.s.cases[in.Key()] = k
 	}
 	k.note(st, index, r.t)
 	k.admit(slices.Concat([]hotline.Party{h.From}, h.To)...)
@@ -211,7 +214,7 @@ func (r *run) enter(st *hotline.Statement, k *Case, index uint64) {
 func (r *run) owesAcknowledgement(st *hotline.Statement) {
 	s, h := r.s, &st.Header
 	term := hotline.Time(s.Convention(r.t).Terms.Acknowledge.At(h.Precedence))
-	s.open(&Duty{Class: hotline.DutyAcknowledge, Subject: st.ID, Peer: h.From, Case: h.Case, Status: h.Status,
+	s.open(&Duty{Class: hotline.DutyAcknowledge, Subject: st.ID, Peer: h.From, Case: st.InCase(), Status: h.Status,
 		Precedence: h.Precedence, Opened: r.t, Deadline: r.t + term}, s.Ladder().Receiving)
 }
 
@@ -226,8 +229,22 @@ func (r *run) peer(st *hotline.Statement, k *Case, d *hotline.SignedDirectory) (
 		if k == nil || k.known(*h.Re) == nil {
 			return nil, hotline.Refuse(hotline.CodeReference, "no alert of this id is known in the case")
 		}
+	case hotline.KindAlert:
+		return r.alertedHere(st), nil
 	case hotline.KindAutomaticAlert:
-		return nil, r.automaticFits(st, d)
+		return r.alertedHere(st), r.automaticFits(st, d)
+	case hotline.KindSupplement, hotline.KindProgress, hotline.KindFinal:
+		return r.reportedHere(st), nil
+	case hotline.KindRetract:
+		return r.retractedHere(st), nil
+	case hotline.KindInquiry, hotline.KindAssistanceRequest, hotline.KindConsult:
+		return r.askedHere(st), nil
+	case hotline.KindReply, hotline.KindAssistanceResponse:
+		return r.answeredHere(st, k)
+	case hotline.KindDispute:
+		return nil, r.disputedHere(st, k)
+	case hotline.KindSuspension:
+		return r.suspension(st, k)
 	case hotline.KindEscalation:
 		if !r.s.wasSentTo(h.From, *h.Re, k) {
 			return nil, hotline.Refuse(hotline.CodeReference, "nothing of this id was sent to %s", h.From)
@@ -408,6 +425,7 @@ func (r *run) receipt() error {
 		s.open(&Duty{Class: hotline.DutyAwait, Subject: o.ID, Peer: rc.Party, Case: o.Case, Status: o.Status, Precedence: o.Precedence,
 			Opened: r.t, Deadline: r.t + term}, from(s.Ladder().Receiving, hotline.Deadline))
 	}
+	r.awaitAnswer(o, rc.Party)
 	if k != nil {
 		s.settle(k, r.t)
 	}

@@ -33,6 +33,7 @@ type snapshot struct {
 	Asks        []*Ask
 	Settling    []settling
 	Pagings     []*paging
+	Posts       []Post
 	Working     Working
 }
 
@@ -46,7 +47,7 @@ type pairImage struct {
 
 type caseImage struct{ Case }
 
-const snapshotVersion = 1
+const snapshotVersion = 3
 
 var (
 	snapEncoder, _ = cbor.EncOptions{Sort: cbor.SortBytewiseLexical, NilContainers: cbor.NilContainerAsEmpty}.EncMode()
@@ -60,7 +61,7 @@ func (s *State) Snapshot() ([]byte, error) {
 	im := snapshot{
 		Version: snapshotVersion, Self: s.self, Generation: s.generation, Convention: s.convention, Rules: s.rules,
 		Time: s.time, Backed: s.backed, Voters: s.voters, Ladder: s.ladder, Recent: s.recent.queue,
-		Settling: s.settling, Working: s.working,
+		Settling: s.settling, Posts: s.posts, Working: s.working,
 	}
 	if s.tree != nil {
 		im.Tree = *s.tree
@@ -130,7 +131,7 @@ func RestoreState(b []byte) (*State, error) {
 	s := New()
 	s.self, s.generation, s.convention, s.rules = im.Self, im.Generation, im.Convention, im.Rules
 	s.tree, s.size, s.time, s.backed = &im.Tree, im.Tree.Size, im.Time, im.Backed
-	s.voters, s.ladder, s.settling, s.working = im.Voters, im.Ladder, im.Settling, im.Working
+	s.voters, s.ladder, s.settling, s.posts, s.working = im.Voters, im.Ladder, im.Settling, im.Posts, im.Working
 	for _, p := range im.Pagings {
 		s.pagings[p.Page.Index] = p
 	}

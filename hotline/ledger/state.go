@@ -43,6 +43,7 @@ type State struct {
 	asks        map[askKey]*Ask
 	settling    []settling
 	pagings     map[uint64]*paging // by due entry
+	posts       []Post
 
 	heap  clockHeap // derived from the open duties
 	keyof map[keys.ID]hotline.KeyUse
@@ -78,7 +79,10 @@ type Pair struct {
 	Duties    []*Duty
 	Missed    uint64 // line tests without reply, in a row
 	Tested    hotline.Time
-	Head      Head // newest head of the peer's log that is proven here
+	Late      []Late // duties without a case that were overdue
+
+	SuspendedHere, SuspendedThere bool // by this party, by the peer, for the whole line
+	Head                          Head // newest head of the peer's log that is proven here
 }
 
 // Sent is an own statement on its way to one addressee.
@@ -107,17 +111,20 @@ type Window struct {
 // Stage is how far a case is (SPEC §6.9).
 type Stage uint8
 
-// The stages, as far as the kinds of this version reach.
+// The stages of a case. How far it is towards each party that was told is its
+// Life.
 const (
 	Detected       Stage = 1
 	BelowThreshold Stage = 2
 	NotifiableCase Stage = 3
 	Tendered       Stage = 4
 	Concerned      Stage = 5 // opened by another party
+	Retracted      Stage = 6 // every own alert was retracted: it may be assessed again
+	Opened         Stage = 7 // opened here, by another statement than a detection
 )
 
 func (s Stage) String() string {
-	names := [...]string{"", "DETECTED", "BELOW-THRESHOLD", "NOTIFIABLE", "TENDERED", "RECEIVED"}
+	names := [...]string{"", "DETECTED", "BELOW-THRESHOLD", "NOTIFIABLE", "TENDERED", "RECEIVED", "RETRACTED", "OPENED"}
 	if int(s) < len(names) {
 		return names[s]
 	}
@@ -130,7 +137,9 @@ type Case struct {
 	Status     hotline.Status
 	Precedence hotline.Precedence
 	Stage      Stage
-	Opened     hotline.Time // committed time of the opening entry here
+	Detected   hotline.Time // T0, as the operator stated it; 0 where no own detection opened it
+	Opened     hotline.Time // committed time of the opening entry here: of an own detection, when it was adopted
+	Assessed   hotline.Time // committed time of the newest own assessment
 	Touched    hotline.Time
 	Parties    []hotline.Party // who may use it
 	Assessment hotline.ID
@@ -140,16 +149,20 @@ type Case struct {
 	Known      []Known
 	Told       []Told
 	Duties     []*Duty
+	Late       []Late // own duties that were overdue
 }
 
 // Known is a statement of a case.
 type Known struct {
-	ID    hotline.ID
-	Kind  hotline.Kind
-	From  hotline.Party
-	To    []hotline.Party
-	Index uint64
-	Time  hotline.Time
+	ID          hotline.ID
+	Kind        hotline.Kind
+	From        hotline.Party
+	To          []hotline.Party
+	Index       uint64
+	Time        hotline.Time
+	Re          hotline.ID // zero: it refers to nothing
+	Precedence  hotline.Precedence
+	Disposition hotline.Disposition
 }
 
 // Told is how far one addressee of a statement is.

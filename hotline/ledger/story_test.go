@@ -110,7 +110,8 @@ func (s *story) line(words []string) {
 }
 
 // setupOf reads: world parties=XA,XB rogue=XC voters=3 at=09:00 and switches
-// of the terms: line-test, two-officers, no-automatic, reserve=XA:line-test.
+// of the terms: line-test, two-officers, no-automatic, reports, instrument,
+// reserve=XA:line-test.
 func setupOf(t tester, a args) setup {
 	at, ok := when("09:00", 0)
 	if v := a.pairs["at"]; v != "" {
@@ -138,6 +139,12 @@ func changeTerms(c *hotline.Convention, a args) {
 	if a.has("line-test") {
 		c.Terms.LineTest = 60 * minute
 	}
+	if !a.has("reports") { // a convention from before these terms
+		withoutReports(&c.Terms)
+	}
+	if !a.has("instrument") {
+		c.Terms.Threshold = 0
+	}
 	c.Terms.OneOfficer = !a.has("two-officers")
 	c.Terms.Automatic = !a.has("no-automatic")
 	if n := a.number("cap"); n > 0 {
@@ -156,4 +163,10 @@ func changeTerms(c *hotline.Convention, a args) {
 			m.Reservations = []string{r}
 		}
 	}
+}
+
+// withoutReports makes terms those of a convention that knows no clock of
+// reports and requests.
+func withoutReports(t *hotline.Terms) {
+	t.Supplement, t.Progress, t.Final, t.Reply, t.Assist, t.Consult = 0, hotline.Durations{}, 0, hotline.Durations{}, hotline.Durations{}, 0
 }

@@ -34,7 +34,7 @@ func (r *run) submit() error {
 	s.recent.add(st.ID, index, max(r.t, st.Header.Issued)+window)
 	s.dropDraft(st.ID)
 	s.dropHit(r.c.Key)
-	r.effect(Effect{Type: Accepted, ID: st.ID, Kind: st.Header.Kind, Index: index, Precedence: st.Header.Precedence, Status: st.Header.Status, Case: s.caseIDOf(st), Time: r.t})
+	r.effect(Effect{Type: Accepted, ID: st.ID, Kind: st.Header.Kind, Index: index, Precedence: st.Header.Precedence, Status: st.Header.Status, Case: st.InCase(), Time: r.t})
 	r.track(st, index)
 	r.dispatch(st, sent, index)
 	if then != nil {
@@ -97,7 +97,7 @@ func (r *run) hasRoom(h *hotline.Header) error {
 			return hotline.Refuse(hotline.CodeBusy, "%d statements wait for a receipt or an acknowledgement of %s", n, p)
 		}
 	}
-	if len(h.To) > 1 && h.Case == nil {
+	if len(h.To) > 1 && h.Case == nil && !h.Kind.Rules().Opens {
 		return hotline.Refuse(hotline.CodeHeader, "without a case a statement has one addressee")
 	}
 	return nil
@@ -143,7 +143,7 @@ func (r *run) marks(issued, logged hotline.Time) (m hotline.Marks) {
 // dispatch puts the statement into each addressee's outbox and starts the
 // clock of non-delivery.
 func (r *run) dispatch(st *hotline.Statement, sent *hotline.Sent, index uint64) {
-	s, h := r.s, &st.Header
+	s, h, in := r.s, &st.Header, st.InCase()
 	terms := &s.Convention(r.t).Terms
 	for _, q := range sent.Sequences {
 		if s.only != nil && !s.only[q.To] {
@@ -151,18 +151,18 @@ func (r *run) dispatch(st *hotline.Statement, sent *hotline.Sent, index uint64) 
 		}
 		pair := s.pair(q.To)
 		pair.NextOut = q.N + 1
-		pair.Sent[st.ID] = &Sent{ID: st.ID, Kind: h.Kind, Status: h.Status, Precedence: h.Precedence, Case: h.Case,
+		pair.Sent[st.ID] = &Sent{ID: st.ID, Kind: h.Kind, Status: h.Status, Precedence: h.Precedence, Case: in,
 			Index: index, Sequence: q.N, Time: r.t}
 		if h.Kind.Rules().Undeliver {
-			r.s.open(&Duty{Class: hotline.DutyDeliver, Subject: st.ID, Peer: q.To, Case: h.Case, Status: h.Status,
+			r.s.open(&Duty{Class: hotline.DutyDeliver, Subject: st.ID, Peer: q.To, Case: in, Status: h.Status,
 				Precedence: h.Precedence, Opened: r.t, Deadline: r.t + hotline.Time(terms.NonDelivery.At(h.Precedence))},
 				single("operator", s.onDuty(hotline.Operator)))
 		}
-		if k := s.caseOf(h.Case); k != nil {
+		if k := s.caseOf(in); k != nil {
 			k.tell(q.To, st.ID, ToldTendered)
 		}
 		r.effect(Effect{Type: Deliver, Peer: q.To, ID: st.ID, Kind: h.Kind, Index: index, Sequence: q.N,
-			Precedence: h.Precedence, Status: h.Status, Time: r.t, Case: h.Case})
+			Precedence: h.Precedence, Status: h.Status, Time: r.t, Case: in})
 	}
 }
 
@@ -187,13 +187,6 @@ func (s *State) onDuty(role hotline.Role) []string {
 	return names
 }
 
-func (s *State) caseIDOf(st *hotline.Statement) *hotline.CaseID {
-	if st.Header.Kind.Rules().Opens {
-		return &hotline.CaseID{Party: st.Header.From, ID: st.ID}
-	}
-	return st.Header.Case
-}
-
 // ownScope says whom an own statement concerns.
 func (s *State) ownScope(st *hotline.Statement) hotline.Scope {
 	h := &st.Header
@@ -203,7 +196,12 @@ func (s *State) ownScope(st *hotline.Statement) hotline.Scope {
 			parties = append(parties, body.(*hotline.NonDelivery).To)
 		}
 	}
-	if c := s.caseIDOf(st); c != nil {
+	if h.Kind == hotline.KindLateReason {
+		if l := s.explained(h); l != nil && l.Peer != "" {
+			parties = append(parties, l.Peer)
+		}
+	}
+	if c := st.InCase(); c != nil {
 		return hotline.CaseScope(*c, parties...)
 	}
 	if len(parties) == 2 {
@@ -212,10 +210,18 @@ func (s *State) ownScope(st *hotline.Statement) hotline.Scope {
 	return hotline.Common()
 }
 
-// track notes the statement in its case.
+// track notes the statement in its case, which it may open.
 func (r *run) track(st *hotline.Statement, index uint64) {
-	h := &st.Header
-	if k := r.s.caseOf(h.Case); k != nil {
+	h, in := &st.Header, st.InCase()
+	k := r.s.caseOf(in)
+	if k == nil && in != nil {
+		k = &Case{ID: *in, Status: h.Status, Precedence: h.Precedence, Stage: Opened, Opened: r.t}
+		if h.Kind == hotline.KindDetection {
+			k.Stage, k.Detected = Detected, h.Detected
+		}
+		r.s.cases[in.Key()] = k
+	}
+	if k != nil {
 		k.note(st, index, r.t)
 		k.admit(slices.Concat([]hotline.Party{h.From}, h.To)...)
 		r.s.settle(k, r.t)
@@ -223,7 +229,12 @@ func (r *run) track(st *hotline.Statement, index uint64) {
 }
 
 func (c *Case) note(st *hotline.Statement, index uint64, t hotline.Time) {
-	c.Known = append(c.Known, Known{ID: st.ID, Kind: st.Header.Kind, From: st.Header.From, To: st.Header.To, Index: index, Time: t})
+	h := &st.Header
+	x := Known{ID: st.ID, Kind: h.Kind, From: h.From, To: h.To, Index: index, Time: t, Precedence: h.Precedence, Disposition: h.Disposition}
+	if h.Re != nil {
+		x.Re = *h.Re
+	}
+	c.Known = append(c.Known, x)
 	c.Touched = t
 }
 

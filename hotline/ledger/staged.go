@@ -1,0 +1,226 @@
+package ledger
+
+import (
+	"slices"
+
+	"example.org/hotline/hotline"
+)
+
+// This file holds the staged reports that follow an alert, and the retraction
+// (SPEC §6.9). Each addressee of an alert is owed a supplement, progress
+// reports and a final report by clocks of its own; the addressee keeps the same
+// clocks, provisionally.
+
+// side says which duties one side of the reports keeps, and on which rungs.
+type side struct {
+	supplement, progress, final hotline.Duty
+	rungs                       []hotline.Rung
+}
+
+func (s *State) owingSide() side {
+	return side{hotline.DutySupplement, hotline.DutyProgress, hotline.DutyFinal, s.Ladder().Owing}
+}
+
+func (s *State) waitingSide() side {
+	return side{hotline.DutyAwaitSupplement, hotline.DutyAwaitProgress, hotline.DutyAwaitFinal, from(s.Ladder().Receiving, hotline.Deadline)}
+}
+
+// between is what one party tells another in a case, from this ledger's side.
+type between struct {
+	k            *Case
+	teller, told hotline.Party
+	peer         hotline.Party // the one of the two that is not this party
+	side
+}
+
+func (s *State) tells(k *Case, told hotline.Party) between {
+	return between{k, s.self, told, told, s.owingSide()}
+}
+
+func (s *State) isTold(k *Case, teller hotline.Party) between {
+	return between{k, teller, s.self, teller, s.waitingSide()}
+}
+
+// alerted opens the clocks of the reports that follow an alert. Those that are
+// open stay as they are: a second alert moves no clock. A test is followed by
+// no report.
+func (r *run) alerted(b between, st *hotline.Statement) {
+	h := &st.Header
+	if h.Status == hotline.Test || b.k.retracted(b.teller, st.ID) || b.k.said(b.teller, b.told, hotline.KindFinal) {
+		return
+	}
+	terms := &r.s.Convention(r.t).Terms
+	if !b.k.said(b.teller, b.told, hotline.KindSupplement) {
+		r.startReport(b, b.supplement, st, terms.Supplement)
+	}
+	r.startReport(b, b.progress, st, terms.Progress.At(h.Precedence))
+	r.startReport(b, b.final, st, terms.Final)
+}
+
+func (r *run) startReport(b between, class hotline.Duty, by *hotline.Statement, term int64) {
+	if term == 0 || ofClass(b.k.Duties, class, b.peer) != nil {
+		return
+	}
+	id := b.k.ID
+	r.s.open(&Duty{Class: class, Subject: by.ID, Peer: b.peer, Case: &id, Status: b.k.Status, Precedence: by.Header.Precedence,
+		Opened: r.t, Deadline: r.t + hotline.Time(term)}, b.rungs)
+}
+
+// reported closes what a report discharges. A supplement or a progress report
+// begins the time to the next one anew, as long as no final report was given.
+func (r *run) reported(b between, st *hotline.Statement) {
+	switch st.Header.Kind {
+	case hotline.KindFinal:
+		r.endReports(b)
+		return
+	case hotline.KindSupplement:
+		r.dischargeClass(b, b.supplement)
+	}
+	alert := b.k.alert(b.teller, b.told)
+	if alert == nil || b.k.Status == hotline.Test || b.k.said(b.teller, b.told, hotline.KindFinal) {
+		return
+	}
+	r.dischargeClass(b, b.progress)
+	r.startReport(b, b.progress, st, r.s.Convention(r.t).Terms.Progress.At(alert.Precedence))
+}
+
+func (r *run) endReports(b between) {
+	for _, class := range []hotline.Duty{b.supplement, b.progress, b.final} {
+		r.dischargeClass(b, class)
+	}
+}
+
+func (r *run) dischargeClass(b between, class hotline.Duty) {
+	if d := ofClass(b.k.Duties, class, b.peer); d != nil {
+		r.dischargeDuty(d)
+	}
+}
+
+// ofClass returns the open duty of a class towards a peer, whatever opened it.
+func ofClass(duties []*Duty, class hotline.Duty, peer hotline.Party) *Duty {
+	for _, d := range duties {
+		if d.Class == class && d.Peer == peer {
+			return d
+		}
+	}
+	return nil
+}
+
+// report takes an own supplement, progress or final report: it goes to those
+// who were alerted.
+func (r *run) report(st *hotline.Statement, k *Case) (func(uint64), error) {
+	s := r.s
+	for _, p := range st.Header.To {
+		if s.concerns(p) && k.alert(s.self, p) == nil {
+			return nil, hotline.Refuse(hotline.CodeNotOwed, "%s holds no alert of this case that was not retracted", p)
+		}
+	}
+	return func(uint64) {
+		for _, p := range st.Header.To {
+			r.reported(s.tells(k, p), st)
+		}
+	}, nil
+}
+
+// concerns reports whether what is told to p stands in the part of the log that
+// is replayed.
+func (s *State) concerns(p hotline.Party) bool { return s.only == nil || s.only[p] }
+
+// alertedHere opens what this party waits for after a peer's alert.
+func (r *run) alertedHere(st *hotline.Statement) func(uint64) {
+	return func(uint64) { r.alerted(r.s.isTold(r.s.caseOf(st.InCase()), st.Header.From), st) }
+}
+
+// reportedHere takes a peer's report. It may overtake the alert.
+func (r *run) reportedHere(st *hotline.Statement) func(uint64) {
+	return func(uint64) { r.reported(r.s.isTold(r.s.caseOf(st.InCase()), st.Header.From), st) }
+}
+
+// retract takes back an own statement, towards all of its addressees.
+func (r *run) retract(st *hotline.Statement, k *Case) (func(uint64), error) {
+	s, h := r.s, &st.Header
+	what := k.known(*h.Re)
+	switch {
+	case what == nil || what.From != s.self || !what.Kind.Rules().OpensAck || what.Kind == hotline.KindRetract:
+		return nil, hotline.Refuse(hotline.CodeReference, "%s is no own statement of this case that can be retracted", h.Re.Short())
+	case k.retracted(s.self, *h.Re):
+		return nil, hotline.Refuse(hotline.CodeDuplicate, "%s is retracted already", h.Re.Short())
+	case !slices.Equal(what.To, h.To):
+		return nil, hotline.Refuse(hotline.CodeWrongAddressee, "a retraction goes to the addressees of what it retracts: %v", what.To)
+	}
+	kind := what.Kind
+	return func(uint64) {
+		for _, p := range h.To {
+			r.withdrawn(s.tells(k, p), kind, *h.Re)
+		}
+		if isAlert(kind) && k.Stage == Tendered && !slices.ContainsFunc(k.Known, func(x Known) bool {
+			return isAlert(x.Kind) && x.From == s.self && !k.retracted(s.self, x.ID)
+		}) {
+			k.Stage = Retracted
+		}
+	}, nil
+}
+
+// withdrawn ends what a retracted statement opened, on either side.
+func (r *run) withdrawn(b between, kind hotline.Kind, id hotline.ID) {
+	if isAlert(kind) && b.k.alert(b.teller, b.told) == nil {
+		r.endReports(b)
+	}
+	if a := answering[kind]; a != nil {
+		class := a.await
+		if b.told == r.s.self {
+			class = a.owe
+		}
+		if d := b.k.openAnswer(class, b.peer, id); d != nil {
+			r.dischargeDuty(d)
+		}
+	}
+}
+
+// retractedHere takes a peer's retraction. It may overtake what it retracts,
+// which then opens nothing but the duty to acknowledge.
+func (r *run) retractedHere(st *hotline.Statement) func(uint64) {
+	return func(uint64) {
+		k := r.s.caseOf(st.InCase())
+		if what := k.known(*st.Header.Re); what != nil && what.From == st.Header.From {
+			r.withdrawn(r.s.isTold(k, st.Header.From), what.Kind, what.ID)
+		}
+	}
+}
+
+func isAlert(k hotline.Kind) bool { return k == hotline.KindAlert || k == hotline.KindAutomaticAlert }
+
+// alert returns the most urgent alert of one party to another that was not
+// retracted, or nil.
+func (c *Case) alert(teller, told hotline.Party) *Known {
+	var found *Known
+	for i := range c.Known {
+		x := &c.Known[i]
+		if isAlert(x.Kind) && x.From == teller && slices.Contains(x.To, told) && !c.retracted(teller, x.ID) &&
+			(found == nil || x.Precedence < found.Precedence) { // FLASH is the lowest number
+			found = x
+		}
+	}
+	return found
+}
+
+// said reports whether a party told another a statement of a kind that was not
+// retracted.
+func (c *Case) said(teller, told hotline.Party, kind hotline.Kind) bool {
+	return c.newest(teller, told, kind) != nil
+}
+
+func (c *Case) newest(teller, told hotline.Party, kind hotline.Kind) *Known {
+	for i := len(c.Known) - 1; i >= 0; i-- {
+		x := &c.Known[i]
+		if x.Kind == kind && x.From == teller && slices.Contains(x.To, told) && !c.retracted(teller, x.ID) {
+			return x
+		}
+	}
+	return nil
+}
+
+// retracted reports whether a party has retracted its statement.
+func (c *Case) retracted(by hotline.Party, id hotline.ID) bool {
+	return slices.ContainsFunc(c.Known, func(x Known) bool { return x.Kind == hotline.KindRetract && x.From == by && x.Re == id })
+}
