@@ -57,7 +57,7 @@ func (p *sheet) duty(d *desk.DutyView, now hotline.Time) string {
 		line += ", " + p.Say("due", "time", clock(d.Deadline), "span", span(left))
 	}
 	if n := d.Next; n != nil && n.Office != "" {
-		line += "; " + p.Say("then", "office", p.Word(codebook.Offices, n.Office), "targets", strings.Join(n.Targets, " "), "time", clock(n.Due))
+		line += "; " + p.Say("then", "office", p.Word(codebook.Offices, printable(n.Office)), "targets", printable(strings.Join(n.Targets, " ")), "time", clock(n.Due))
 	}
 	return line
 }

@@ -156,7 +156,7 @@ func (s *seat) release(ctx context.Context, d *waiting, yes bool) error {
 	}
 	p := s.sheet(s.err)
 	s.statement(p, d.st, d.says)
-	p.meaning(&d.st.Header, d.says, false)
+	p.meaning(&d.st.Header, d.says, nil)
 	if !yes {
 		if err := s.ask(p.Say("confirm", "kind", p.Kind(d.st.Header.Kind), "officer", s.self.Name) + " "); err != nil {
 			return err

@@ -3,11 +3,13 @@ package main
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
 	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/codebook"
+	"example.org/hotline/hotline/desk"
 )
 
 // statement prints the header and the body of a statement for a person: coded facts in the reader's language, free text as it was
@@ -106,21 +108,22 @@ func (s *seat) alwaysNotifiable(h *hotline.Header) string {
 }
 
 // meaning ends a sheet: what the statement does not mean, and whether anybody has confirmed the rendering.
-func (p *sheet) meaning(h *hotline.Header, says hotline.Body, receipted bool) {
+// v is nil where nothing is known of its way.
+func (p *sheet) meaning(h *hotline.Header, says hotline.Body, v *desk.ShowView) {
 	switch h.Status {
 	case hotline.Exercise:
 		p.fixed("exercise")
 	case hotline.Test:
 		p.fixed("test")
 	}
-	switch h.Kind {
-	case hotline.KindAcknowledgement:
-		p.fixed("acknowledgement")
-	case hotline.KindAutomaticAlert:
+	if h.Kind == hotline.KindAutomaticAlert {
 		p.fixed("automatic")
 	}
-	if receipted {
+	if v != nil && len(v.Receipts) > 0 {
 		p.fixed("receipt")
+	}
+	if h.Kind == hotline.KindAcknowledgement || v != nil && hasAcknowledgement(&v.Item) {
+		p.fixed("acknowledgement")
 	}
 	if says != nil && factsOf(says) != nil {
 		p.fixed("territory")
@@ -129,6 +132,12 @@ func (p *sheet) meaning(h *hotline.Header, says hotline.Body, receipted bool) {
 		p.fixed("codes")
 	}
 	p.notice()
+}
+
+// hasAcknowledgement reports whether a person of any side has acknowledged the statement.
+func hasAcknowledgement(it *desk.InboxItem) bool {
+	return it.Ack != nil && it.Ack.Acknowledged ||
+		slices.ContainsFunc(it.Addressees, func(a desk.AddresseeView) bool { return a.Stage == desk.StageAcknowledged })
 }
 
 // factsOf returns the coded facts of a body, or nil if it has none.

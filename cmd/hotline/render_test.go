@@ -109,7 +109,7 @@ func TestEveryKindIsRendered(t *testing.T) {
 			h := a.Header(r.Kind, hotlinetest.Epoch, hotlinetest.Status(hotline.Exercise), hotlinetest.Reason(hotline.LateReasons[0]))
 			h.Verdict, h.Notify, h.Answers, h.Always, h.Disposition = hotline.Notifiable, []hotline.Party{"XB"}, []bool{true, false}, 1, hotline.Interim
 			s.statement(p, &hotline.Statement{Header: h}, body)
-			p.meaning(&h, body, true)
+			p.meaning(&h, body, &desk.ShowView{Receipts: []hotline.Claims{{Party: "XB"}}})
 			if text := out.String(); raw.MatchString(strings.ReplaceAll(text, "[~]", "")) || !strings.Contains(text, p.Fixed("exercise")) {
 				t.Errorf("header of %s in %s:\n%s", r.Name, l, text)
 			}

@@ -89,7 +89,7 @@ func (s *seat) showStatement(v *desk.ShowView, st *hotline.Statement) error {
 		}
 		p.proof(proof)
 		p.places(v)
-		p.meaning(&st.Header, says, len(v.Receipts) > 0)
+		p.meaning(&st.Header, says, v)
 	})
 }
 
@@ -215,6 +215,6 @@ func (a *app) checkDisclosure(path, documents string) error {
 		} else {
 			p.proof(proof)
 		}
-		p.meaning(&st.Header, says, false)
+		p.meaning(&st.Header, says, nil)
 	})
 }
