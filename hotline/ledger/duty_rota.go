@@ -29,8 +29,8 @@ var minRepeat = hotline.Time(hotline.MinRepeatPause.Milliseconds())
 
 // Repeats returns the pages that are due again after one time and up to
 // another: of each open duty the newest of the highest rung that it reached,
-// until ten times its term. They are effects only. They stand in no entry, and
-// so they follow the rotas of the ladder in force: whoever has taken over the
+// until ten times its term. They are effects only and make no due entry, and so
+// they follow the rotas of the ladder in force: whoever has taken over the
 // watch is woken. At most limit are returned, overdue ones and those of higher
 // precedence first, and the number of the others.
 func (s *State) Repeats(after, until hotline.Time, limit int) (pages []Effect, more int) {

@@ -10,8 +10,8 @@ import (
 )
 
 // A rung that its ladder has repeat pages again until the next one, or until
-// the duty is done (SPEC §6.5). Repeated pages are effects that nothing
-// records. Each node derives them from its own state and tells the desks that
+// the duty is done (SPEC §6.5). Repeated pages are effects: no clock fires, and
+// no due entry is made. Each node derives them from its own state and tells the desks that
 // watch it; the leader alone wakes anybody. So a new leader goes on where the
 // former one was, and an acknowledgement ends them as soon as it is committed.
 

@@ -142,7 +142,11 @@ func (r *reader) checkTerms(name string, t *termFile, terms *hotline.Terms) {
 	}
 	d, _ := duration(t.Is) // rungs has read it
 	for _, x := range duties {
-		if is := x.term(terms, precedence(t.Precedence)); x.duty.String() == t.Duty && is != d.Milliseconds() {
+		switch is := x.term(terms, precedence(t.Precedence)); {
+		case x.duty.String() != t.Duty || is == d.Milliseconds():
+		case is == 0:
+			r.fault("term."+name+".duty", "the convention in force gives %s no term for %s", t.Duty, t.Precedence)
+		default:
 			r.fault("term."+name+".is", "the convention in force gives %s %s for %s, not %s", t.Duty, span(millis(is)), t.Precedence, span(d))
 		}
 	}

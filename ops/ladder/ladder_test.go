@@ -225,13 +225,15 @@ func TestPreviewTellsWhoWouldBeWokenWhen(t *testing.T) {
 		"alert 15m0s +7m30s XA-O1:sms +15m0s XA-A1:sms\n",
 		"acknowledge 10m0s +0s again 1m0s XA-L1:sms,mail +3m0s XA-L1:sms,mail XA-L2:mail +10m0s XA-A1:sms\n",
 		"acknowledge 24h0m0s +0s again 2h24m0s XA-L1:sms,mail +7h12m0s",
+		"reply 4h0m0s +2h0m0s XA-O1:sms +4h0m0s XA-A1:sms\n",
 		"await-acknowledgement 10m0s +10m0s XA-A1:sms\n",
+		"await-final 720h0m0s +720h0m0s XA-A1:sms\n",
 	} {
 		if !strings.Contains(got.String(), want) {
 			t.Errorf("%q is missing in\n%s", want, got.String())
 		}
 	}
-	if n := strings.Count(got.String(), "\n"); n != 1+4+1+4+4 {
+	if n, owing := strings.Count(got.String(), "\n"), 1+4+1+1+1+1+4+4+1; n != owing+4+4+1+1+1+4+4+1 {
 		t.Errorf("%d duties and precedences:\n%s", n, got.String())
 	}
 }

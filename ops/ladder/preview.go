@@ -10,17 +10,37 @@ import (
 type climbing struct {
 	duty      hotline.Duty
 	receiving bool
-	late      bool // climbs from the deadline on
-	term      func(t *hotline.Terms, p hotline.Precedence) int64
+	late      bool                                               // climbs from the deadline on
+	term      func(t *hotline.Terms, p hotline.Precedence) int64 // 0: the convention has no such duty
 }
 
 var duties = []climbing{
 	{duty: hotline.DutyAssess, term: func(t *hotline.Terms, _ hotline.Precedence) int64 { return t.Assess }},
 	{duty: hotline.DutyAlert, term: func(t *hotline.Terms, p hotline.Precedence) int64 { return min(t.Alert.At(p), t.AlertCap) }},
 	{duty: hotline.DutyRatify, term: func(t *hotline.Terms, _ hotline.Precedence) int64 { return t.Ratify }},
-	{duty: hotline.DutyAcknowledge, receiving: true, term: func(t *hotline.Terms, p hotline.Precedence) int64 { return t.Acknowledge.At(p) }},
-	{duty: hotline.DutyAwait, receiving: true, late: true, term: func(t *hotline.Terms, p hotline.Precedence) int64 { return t.Acknowledge.At(p) }},
+	{duty: hotline.DutySupplement, term: supplement},
+	{duty: hotline.DutyProgress, term: progress},
+	{duty: hotline.DutyFinal, term: final},
+	{duty: hotline.DutyReply, term: reply},
+	{duty: hotline.DutyAssist, term: assist},
+	{duty: hotline.DutyConsult, term: consult},
+	{duty: hotline.DutyAcknowledge, receiving: true, term: acknowledge},
+	{duty: hotline.DutyAwait, receiving: true, late: true, term: acknowledge},
+	{duty: hotline.DutyAwaitSupplement, receiving: true, late: true, term: supplement},
+	{duty: hotline.DutyAwaitProgress, receiving: true, late: true, term: progress},
+	{duty: hotline.DutyAwaitFinal, receiving: true, late: true, term: final},
+	{duty: hotline.DutyAwaitReply, receiving: true, late: true, term: reply},
+	{duty: hotline.DutyAwaitAssist, receiving: true, late: true, term: assist},
+	{duty: hotline.DutyAwaitConsult, receiving: true, late: true, term: consult},
 }
+
+func acknowledge(t *hotline.Terms, p hotline.Precedence) int64 { return t.Acknowledge.At(p) }
+func supplement(t *hotline.Terms, _ hotline.Precedence) int64  { return t.Supplement }
+func progress(t *hotline.Terms, p hotline.Precedence) int64    { return t.Progress.At(p) }
+func final(t *hotline.Terms, _ hotline.Precedence) int64       { return t.Final }
+func reply(t *hotline.Terms, p hotline.Precedence) int64       { return t.Reply.At(p) }
+func assist(t *hotline.Terms, p hotline.Precedence) int64      { return t.Assist.At(p) }
+func consult(t *hotline.Terms, _ hotline.Precedence) int64     { return t.Consult }
 
 // Owing names the duties that climb the owing side.
 func Owing() []hotline.Duty { return sideOf(false) }
@@ -69,8 +89,10 @@ func Preview(l *hotline.Ladder, terms *hotline.Terms, at hotline.Time) []Climb {
 			if same {
 				x.Precedence = 0
 			}
-			x.Steps = steps(l, &c, x.Term, at)
-			list = append(list, x)
+			if x.Term > 0 {
+				x.Steps = steps(l, &c, x.Term, at)
+				list = append(list, x)
+			}
 			if same {
 				break
 			}
