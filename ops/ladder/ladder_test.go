@@ -237,3 +237,50 @@ func TestPreviewTellsWhoWouldBeWokenWhen(t *testing.T) {
 		t.Errorf("%d duties and precedences:\n%s", n, got.String())
 	}
 }
+
+// TestInlineTablesMeanTheSame: a rung written on one line is the same rung, with its repeat, and is refused with its line.
+func TestInlineTablesMeanTheSame(t *testing.T) {
+	const rungs = `[[receiving]]
+delay = "0s"
+office = "desk"
+targets = ["desk"]
+repeat = "60s"
+
+[[receiving]]
+delay = "3m"
+office = "deputy"
+targets = ["XA-L1", "XA-L2"]
+
+[[receiving]]
+delay = "7m"
+overdue = true
+office = "director"
+targets = ["XA-A1"]
+`
+	const inline = `receiving = [
+  {delay = "0s", office = "desk", targets = ["desk"], repeat = "60s"},
+  {delay = "3m", office = "deputy", targets = ["XA-L1", "XA-L2"]},
+  {delay = "7m", overdue = true, office = "director", targets = ["XA-A1"]},
+]
+`
+	text, err := os.ReadFile("testdata/good.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	short := inline + strings.Replace(string(text), rungs, "", 1)
+	a, err := ladder.Compile(text, setting())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := ladder.Compile([]byte(short), setting())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(hotline.MustMarshal(a), hotline.MustMarshal(b)) {
+		t.Errorf("%+v\n%+v", a, b)
+	}
+	_, err = ladder.Compile([]byte(strings.Replace(short, `"XA-L1", "XA-L2"`, `"XA-L1", "XA-Z9"`, 1)), setting())
+	if err == nil || err.Error() != "line 3: XA-Z9 has no channel: add an [[officer]]" {
+		t.Errorf("%v", err)
+	}
+}
