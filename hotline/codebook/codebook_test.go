@@ -65,8 +65,10 @@ func coded(t *testing.T) map[Key]string {
 		add(c.file, c.group, constants(t, c.file, c.name)...)
 	}
 	add("hotline.Marks", Marks, markNames(t)...)
-	add("ledger.Stage", Stages, wordsOf(t, "../ledger/state.go", "Stage")...)
-	add("ledger.TellStage", Stages, wordsOf(t, "../ledger/state.go", "TellStage")...)
+	add("ledger.Stage", Stages, wordsOf(t, "../ledger/state.go", "Stage", "String")...)
+	add("ledger.TellStage", Stages, wordsOf(t, "../ledger/state.go", "TellStage", "String")...)
+	add("ledger.LifeStage", Stages, wordsOf(t, "../ledger/life.go", "LifeStage", "String")...)
+	add("ledger.Life", Stages, wordsOf(t, "../ledger/life.go", "Life", "Marks")...)
 	add("desk.StatusView.Role", Members, "leader", "follower", "candidate", "learner")
 	add("the ladder that follows from the directory", Offices, officesOf(t, "../ledger/deadline.go")...)
 	add("hotline.Rung", Offices, "desk", "deputy", "second-site", "director", "voice", "authority")
@@ -123,16 +125,20 @@ func literal(e ast.Expr) string {
 	return ""
 }
 
-// wordsOf returns the words in the table of a type's method String.
-func wordsOf(t *testing.T, file, name string) []string {
+// wordsOf returns the words in the tables of a type's method.
+func wordsOf(t *testing.T, file, name, method string) []string {
 	t.Helper()
 	var list []string
 	source(t, file, func(n ast.Node) {
 		f, ok := n.(*ast.FuncDecl)
-		if !ok || f.Name.Name != "String" || f.Recv == nil {
+		if !ok || f.Name.Name != method || f.Recv == nil {
 			return
 		}
-		if typ, ok := f.Recv.List[0].Type.(*ast.Ident); !ok || typ.Name != name {
+		typ := f.Recv.List[0].Type
+		if pointer, ok := typ.(*ast.StarExpr); ok {
+			typ = pointer.X
+		}
+		if typ, ok := typ.(*ast.Ident); !ok || typ.Name != name {
 			return
 		}
 		ast.Inspect(f.Body, func(n ast.Node) bool {
