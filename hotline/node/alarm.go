@@ -9,9 +9,10 @@ import (
 
 // Step 8 of a notification: the ladder's rungs wake people. Every watching
 // desk of every node hears a page (watch.go); the leader writes it to the
-// daemon's log and counts it.
+// daemon's log, counts it, and carries it out of the house (page.go).
 
 func (n *Node) alarm(e *ledger.Effect) {
+	n.pages.changed()
 	n.metrics.pages.WithLabelValues(e.Office, e.Status.String()).Inc()
 	level := n.log.Warn
 	if e.Overdue {
@@ -38,6 +39,7 @@ func (n *Node) alarms() []string {
 	if _, ok := n.member.Leader(); !ok {
 		list = append(list, "the group has no leader")
 	}
+	list = append(list, n.pageAlarms()...)
 	if n.leading.Load() && n.clocks.unproven.Load() {
 		list = append(list, "time is not proven: no majority of the group's clocks backs this node's, and deadlines wait")
 	}

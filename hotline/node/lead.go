@@ -82,6 +82,7 @@ func (n *Node) leadTerm(ctx context.Context) {
 	// keeps a warning from being sent or a deadline from firing.
 	wg.Go(func() { n.keepTime(ctx, tick) })
 	wg.Go(func() { n.keepMembers(ctx) })
+	wg.Go(func() { n.keepPaging(ctx) })
 	asks := time.NewTicker(askPause)
 	defer asks.Stop()
 	for {
@@ -329,6 +330,8 @@ func (n *Node) act(s *senders, x *errands, list []ledger.Effect) {
 			s.published()
 		case ledger.Page:
 			n.alarm(e)
+		case ledger.Stop:
+			n.pages.changed()
 		}
 	}
 }

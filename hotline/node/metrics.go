@@ -17,6 +17,10 @@ type metrics struct {
 	attempts *prometheus.CounterVec
 	pages    *prometheus.CounterVec
 	unproven prometheus.Counter
+
+	pageAttempts *prometheus.CounterVec
+	pageEnds     *prometheus.CounterVec
+	pageFailing  *prometheus.GaugeVec
 }
 
 func newMetrics(n *Node) *metrics {
@@ -30,6 +34,11 @@ func newMetrics(n *Node) *metrics {
 	m.refused = counter("refused_total", "Statements and documents refused, by where they came from and code.", "from", "code")
 	m.attempts = counter("delivery_attempts_total", "Attempts to deliver, by peer and outcome.", "peer", "outcome")
 	m.pages = counter("pages_total", "Pages, repeated ones too, by office and status.", "office", "status")
+	m.pageAttempts = counter("page_attempts_total", "Attempts over page channels of this node, by channel and result.", "channel", "result")
+	m.pageEnds = counter("page_ends_total", "Pages whose end this node recorded, by end.", "end")
+	m.pageFailing = prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "hotline", Name: "page_channel_failing",
+		Help: "1 while a page channel of this node has failed its newest daily test."}, []string{"channel"})
+	m.registry.MustRegister(m.pageFailing)
 	m.unproven = prometheus.NewCounter(prometheus.CounterOpts{Namespace: "hotline", Name: "time_unproven_total",
 		Help: "Commands whose time no majority of the group's clocks backed."})
 	m.registry.MustRegister(m.unproven)

@@ -63,6 +63,7 @@ type Node struct {
 	behind   *behind
 	scrub    *scrub
 	heads    *heads
+	pages    pages
 
 	clocks clocks
 
@@ -120,6 +121,9 @@ func (n *Node) open() (err error) {
 	if err := n.checkSelf(); err != nil {
 		return err
 	}
+	if err := n.openPages(); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(n.cfg.Data, 0o700); err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
@@ -157,6 +161,7 @@ func (n *Node) open() (err error) {
 	n.spawn(n.keepHistory)
 	n.spawn(n.keepChecking)
 	n.spawn(n.keepScrubbing)
+	n.spawn(n.keepTestingChannels)
 	n.spawn(n.keepRepeating)
 	return nil
 }
@@ -339,6 +344,7 @@ func (n *Node) Close() error {
 			n.end.close()
 		}
 		n.wg.Wait()
+		n.pages.close()
 		if n.machine != nil {
 			errs = append(errs, n.machine.close())
 		}

@@ -12,9 +12,12 @@ import (
 	"example.org/hotline/ops/config"
 )
 
-// AlertLife is how long Alertmanager keeps a page open without hearing of it again. It is told again every Refresh, so that
-// it neither closes a page that is open nor keeps one for ever whose node is gone.
-const AlertLife = 10 * time.Minute
+// Alertmanager keeps a page open for alertLife without hearing of it, and hears of it every alertAgain: so it neither closes a
+// page that is open nor keeps one for ever whose node is gone.
+const (
+	alertLife  = 10 * time.Minute
+	alertAgain = 2 * time.Minute
+)
 
 // alertmanager posts to the API v2 of Prometheus Alertmanager. The key is a label: Alertmanager merges what has the same
 // labels, and closes it when its end has passed.
@@ -44,7 +47,7 @@ func newAlertmanager(c *config.Page, trust *x509.CertPool) (Channel, error) {
 	return a, nil
 }
 
-func (a *alertmanager) Lasting() bool { return true }
+func (a *alertmanager) Lasting() (bool, time.Duration) { return true, alertAgain }
 
 func (a *alertmanager) Send(ctx context.Context, n *Notice) error {
 	body, err := json.Marshal([]alert{alertOf(n)})
@@ -60,7 +63,7 @@ func (a *alertmanager) Send(ctx context.Context, n *Notice) error {
 
 // alertOf puts into labels what names the page and never changes under its key, and the rest into annotations.
 func alertOf(n *Notice) alert {
-	begins, ends := n.Due, n.At.Add(AlertLife)
+	begins, ends := n.Due, n.At.Add(alertLife)
 	if begins.IsZero() || begins.After(n.At) {
 		begins = n.At
 	}

@@ -65,7 +65,7 @@ func TestAlertmanagerMergesAndCloses(t *testing.T) {
 		a.Labels["office"] != "director" || a.Annotations["targets"] != "XB-A1 XB-A2" || !strings.HasPrefix(a.Annotations["summary"], "ACTUAL FLASH") {
 		t.Errorf("the alert is %+v", a)
 	}
-	if left := time.Until(a.EndsAt); left > AlertLife || left < AlertLife-patience {
+	if left := time.Until(a.EndsAt); left > alertLife || left < alertLife-patience {
 		t.Errorf("it lives for %v", left)
 	}
 	over := n

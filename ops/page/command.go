@@ -21,7 +21,7 @@ const killWait = time.Second
 // commandPath is all that the program gets as its environment: no secret of the daemon's is passed on.
 var commandPath = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
-func (c *command) Lasting() bool { return false }
+func (c *command) Lasting() (bool, time.Duration) { return false, 0 }
 
 func (c *command) Send(ctx context.Context, n *Notice) error {
 	cmd := exec.CommandContext(ctx, c.argv[0], c.argv[1:]...)

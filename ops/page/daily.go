@@ -13,7 +13,7 @@ const (
 	TestEvery   = 24 * time.Hour
 	retestAfter = time.Hour        // after a test that failed
 	testTries   = 3                // before a channel counts as failing
-	testPause   = 10 * time.Second // between them
+	testPause   = 5 * time.Second // between them
 )
 
 // Tests is what a node gives to the daily test of its channels.

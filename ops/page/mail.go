@@ -8,6 +8,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/wneessen/go-mail"
 
@@ -65,7 +66,7 @@ func newMail(c *config.Page, trust *x509.CertPool) (Channel, error) {
 	return m, err
 }
 
-func (m *mailer) Lasting() bool { return false }
+func (m *mailer) Lasting() (bool, time.Duration) { return false, 0 }
 
 func (m *mailer) Send(ctx context.Context, n *Notice) error {
 	msg, err := m.message(n)

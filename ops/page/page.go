@@ -174,8 +174,9 @@ func ascii(s string) string {
 // after ctx has ended, and may be called from several goroutines.
 type Channel interface {
 	Send(ctx context.Context, n *Notice) error
-	// Lasting reports whether the other side keeps a page open until it is told Over.
-	Lasting() bool
+	// Lasting reports whether the other side keeps a page open until it is told Over, and after how long it must be told again
+	// that it still is; 0 for never.
+	Lasting() (lasting bool, again time.Duration)
 }
 
 // Attempt is one try of one channel.

@@ -53,12 +53,12 @@ func (p *Pager) Names() []string {
 	return names
 }
 
-// Lasting names those of the channels that keep a page open until they are told that it is over.
-func (p *Pager) Lasting(names []string) []string {
-	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
-		l := p.lane(name)
-		return l == nil || !l.channel.Lasting()
-	})
+// Lasting reports of one channel what Channel.Lasting says.
+func (p *Pager) Lasting(name string) (lasting bool, again time.Duration) {
+	if l := p.lane(name); l != nil {
+		return l.channel.Lasting()
+	}
+	return false, 0
 }
 
 func (p *Pager) lane(name string) *lane {
@@ -104,17 +104,6 @@ func (p *Pager) Deliver(ctx context.Context, n Notice, order []string, tried fun
 			return ""
 		}
 		wait = min(2*wait, lastPause)
-	}
-}
-
-// Tell tries each of the channels once, side by side, and waits for all of them.
-func (p *Pager) Tell(ctx context.Context, n Notice, names []string, tried func(Attempt)) {
-	attempts := make(chan Attempt, len(names))
-	for _, name := range names {
-		p.wg.Go(func() { attempts <- p.Try(ctx, n, name) })
-	}
-	for range names {
-		tried(<-attempts)
 	}
 }
 

@@ -19,7 +19,6 @@ type fake struct {
 	mu      sync.Mutex
 	send    func(ctx context.Context, n *Notice) error
 	notices []Notice
-	lasting bool
 }
 
 func (f *fake) Send(ctx context.Context, n *Notice) error {
@@ -29,7 +28,7 @@ func (f *fake) Send(ctx context.Context, n *Notice) error {
 	return f.send(ctx, n)
 }
 
-func (f *fake) Lasting() bool { return f.lasting }
+func (f *fake) Lasting() (bool, time.Duration) { return false, 0 }
 
 func (f *fake) got() []Notice {
 	f.mu.Lock()

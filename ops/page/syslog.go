@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"time"
 
 	"example.org/hotline/hotline"
 	"example.org/hotline/ops/config"
@@ -34,7 +35,7 @@ func newSyslog(c *config.Page, trust *x509.CertPool) (Channel, error) {
 	return s, nil
 }
 
-func (s *syslog) Lasting() bool { return false }
+func (s *syslog) Lasting() (bool, time.Duration) { return false, 0 }
 
 func (s *syslog) Send(ctx context.Context, n *Notice) error {
 	conn, done, err := dial(ctx, s.server)

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"example.org/hotline/ops/config"
 )
@@ -82,7 +83,7 @@ func httpClient(trust *x509.CertPool) *http.Client {
 	}
 }
 
-func (w *webhook) Lasting() bool { return true }
+func (w *webhook) Lasting() (bool, time.Duration) { return true, 0 }
 
 func (w *webhook) Send(ctx context.Context, n *Notice) error {
 	body := n.JSON()
