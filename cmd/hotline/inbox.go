@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -38,7 +37,7 @@ func newInboxCmd(a *app) *cobra.Command {
 				p.line(p.item(&view.Items[i]))
 			}
 			if n := len(view.Items); view.More && n > 0 {
-				p.line(p.Say("older", "flag", "--before", "index", strconv.FormatUint(view.Items[n-1].Index, 10)))
+				p.line(p.Say("older", "flag", fmt.Sprintf("--before %d", view.Items[n-1].Index)))
 			}
 			p.notice()
 		})

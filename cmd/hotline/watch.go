@@ -185,7 +185,7 @@ func (w *watch) countdown() string {
 		when = b.Say("overdue-by", "span", span(-left))
 	}
 	return b.Isolate(clock(w.time())) + "  " + b.Say("countdown", "count", strconv.Itoa(len(w.open)), "precedence", b.Precedence(d.Precedence),
-		"id", d.Subject.Short(), "party", string(d.Peer), "when", when, "command", "hotline ack")
+		"id", d.Subject.Short(), "party", string(d.Peer), "when", when, "command", "hotline ack "+d.Subject.Short())
 }
 
 func (w *watch) bell() {

@@ -365,6 +365,29 @@ func TestTextFillsSlots(t *testing.T) {
 	}
 }
 
+// TestEverySlotOfEveryTextIsFilled: in no language does a value go missing, or an isolate stay open behind it.
+func TestEverySlotOfEveryTextIsFilled(t *testing.T) {
+	for _, l := range Languages {
+		b := Open(l)
+		for _, k := range b.Keys() {
+			var args []string
+			slots := slices.Compact(slots(b.texts[k]))
+			for i, s := range slots {
+				args = append(args, strings.Trim(s, "{}"), fmt.Sprintf("value-%d", i))
+			}
+			got := b.Text(k, args...)
+			for i := range slots {
+				if !strings.Contains(got, b.Isolate(fmt.Sprintf("value-%d", i))) {
+					t.Errorf("%s %s: value %d is missing in %q", l, k, i, got)
+				}
+			}
+			if strings.ContainsAny(got, "{}") || strings.Count(got, isolate) != strings.Count(got, endIsolate) {
+				t.Errorf("%s %s: %+q", l, k, got)
+			}
+		}
+	}
+}
+
 // TestValuesAreIsolated: an identifier in an Arabic line, and Arabic words in any other, turn nothing around that is not theirs.
 func TestValuesAreIsolated(t *testing.T) {
 	const arabic = "نص"
