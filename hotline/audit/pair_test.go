@@ -13,6 +13,7 @@ import (
 func three(t testing.TB) *world {
 	tm := hotlinetest.Terms("crisis") // with line tests
 	w := newWorld(t, tm, "XA", "XB", "XC")
+	w.wakes = true
 	a, b, c := w.at("XA"), w.at("XB"), w.at("XC")
 
 	// One alert to both, acknowledged by one in time and by the other not.

@@ -74,6 +74,8 @@ func (t *teller) tell(it *item) error {
 		t.receipted(&e, it)
 	case *hotline.Due:
 		t.due(&e, c)
+	case *hotline.Page:
+		t.page(&e, c)
 	}
 	if err := t.track(it); err != nil {
 		return err

@@ -24,6 +24,7 @@ type world struct {
 	t       testing.TB
 	now     hotline.Time
 	parties map[hotline.Party]*peer
+	wakes   bool // people are woken over channels, and that is recorded
 }
 
 // peer is one party's ledger with what it logged.
@@ -94,6 +95,9 @@ func (p *peer) do(c *ledger.Command) *ledger.Result {
 	r := p.apply(c)
 	if r.Code != "" {
 		p.w.t.Fatalf("%s: command %d refused: %s: %s", p.Code, c.Type, r.Code, r.Text)
+	}
+	if p.w.wakes && c.Type != ledger.Paged {
+		p.wake()
 	}
 	return r
 }
