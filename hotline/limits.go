@@ -85,6 +85,7 @@ const (
 	DeskHandshake      = 5 * time.Second
 	DeskIdle           = 20 * time.Second // a silent machine or node is noticed after this
 	DeskKeepAlive      = 5 * time.Second
+	DeskDeaf           = 2 * time.Second        // a node that has acknowledged no packet of a request by then is left for the next
 	DeskRetry          = 500 * time.Millisecond // between rounds while the group has no leader
 	MaxDeskConnections = 256
 	ExportChunk        = 128 << 10

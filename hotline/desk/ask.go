@@ -174,6 +174,7 @@ func ask(ctx context.Context, conn *quic.Conn, req *Request, fn func(*Reply) err
 	}
 	defer context.AfterFunc(ctx, func() { s.CancelWrite(StreamLate); s.CancelRead(StreamLate) })()
 	defer s.CancelRead(StreamDone) // also where fn gave up: the node's watch ends
+	defer endIfDeaf(conn)()
 	var cut *quic.StreamError
 	// A node that cut our writing has still sent its reason.
 	if _, err := s.Write(b); err != nil && !errors.As(err, &cut) {
@@ -199,6 +200,20 @@ func ask(ctx context.Context, conn *quic.Conn, req *Request, fn func(*Reply) err
 			return err
 		}
 	}
+}
+
+// endIfDeaf ends a connection on which nothing at all comes within
+// hotline.DeskDeaf: a live node acknowledges packets at once, however long its
+// answer takes. A node that died without a word would else be waited for until
+// the connection's idle time is over. stop ends the watch.
+func endIfDeaf(conn *quic.Conn) (stop func()) {
+	heard := conn.ConnectionStats().PacketsReceived
+	timer := time.AfterFunc(hotline.DeskDeaf, func() {
+		if conn.ConnectionStats().PacketsReceived == heard {
+			_ = conn.CloseWithError(CloseEnd, "")
+		}
+	})
+	return func() { timer.Stop() }
 }
 
 func withCause(ctx context.Context, err error) error {

@@ -9,7 +9,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/quic-go/quic-go"
 	"go.uber.org/goleak"
@@ -51,7 +53,31 @@ func (h *fakeHost) calls() []string {
 // node serves the officers of p on loopback until the test ends.
 type node struct {
 	Node
-	stop func() // ends the process, as it were; may be called twice
+	stop func()       // ends the process, as it were; may be called twice
+	deaf *atomic.Bool // true: it hears and says nothing more
+}
+
+// deafSocket drops what comes and goes once its node is deaf, as if the machine had
+// lost its power.
+type deafSocket struct {
+	net.PacketConn
+	deaf *atomic.Bool
+}
+
+func (s *deafSocket) ReadFrom(b []byte) (int, net.Addr, error) {
+	for {
+		n, from, err := s.PacketConn.ReadFrom(b)
+		if err != nil || !s.deaf.Load() {
+			return n, from, err
+		}
+	}
+}
+
+func (s *deafSocket) WriteTo(b []byte, to net.Addr) (int, error) {
+	if s.deaf.Load() {
+		return len(b), nil
+	}
+	return s.PacketConn.WriteTo(b, to)
 }
 
 func startNode(t *testing.T, p *hotlinetest.Party, name string, host Host) *node {
@@ -67,7 +93,12 @@ func startNode(t *testing.T, p *hotlinetest.Party, name string, host Host) *node
 		}
 		return nil
 	})
-	l, err := quic.ListenAddr("127.0.0.1:0", cfg, QUICConfig())
+	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	deaf := new(atomic.Bool)
+	l, err := quic.Listen(&deafSocket{udp, deaf}, cfg, QUICConfig())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,9 +123,10 @@ func startNode(t *testing.T, p *hotlinetest.Party, name string, host Host) *node
 		cancel()
 		wg.Wait()
 		_ = l.Close()
+		_ = udp.Close()
 	})
 	t.Cleanup(stop)
-	return &node{Node{Name: name, Addr: l.Addr().String(), Key: key.Public()}, stop}
+	return &node{Node{Name: name, Addr: l.Addr().String(), Key: key.Public()}, stop, deaf}
 }
 
 // reporterKey is that of C1, a response team of the party.
@@ -265,6 +297,41 @@ func TestClientGoesToTheNextNode(t *testing.T) {
 	}
 	if _, err := c.Do(t.Context(), &Request{Status: &StatusRequest{}}); !errors.Is(err, ErrUnreachable) {
 		t.Errorf("with every node gone: %v, want unreachable", err)
+	}
+}
+
+// Promise: a node that died without a word is left for the next one long before
+// its connection's idle time or the bound of one attempt is over.
+func TestClientLeavesADeafNode(t *testing.T) {
+	p := hotlinetest.NewParty("XA", "desk")
+	nodes := []*node{startNode(t, p, "XA-1", new(fakeHost)), startNode(t, p, "XA-2", new(fakeHost))}
+	c := dial(t, p.Officer("O1"), nodes...)
+	first := c.Node()
+	for _, n := range nodes {
+		n.deaf.Store(n.Name == first)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), attempt-time.Second)
+	defer cancel()
+	if _, err := c.Do(ctx, &Request{Status: &StatusRequest{}}); err != nil || c.Node() == first {
+		t.Errorf("%v, node %s; the deaf one is %s", err, c.Node(), first)
+	}
+}
+
+// Promise: a node that takes its time to answer is waited for.
+func TestSlowAnswerIsAwaited(t *testing.T) {
+	p := hotlinetest.NewParty("XA", "desk")
+	asked := make(chan struct{}, 8)
+	host := &fakeHost{handle: func(ctx context.Context, _ Officer, _ *Request, send func(*Reply) error) error {
+		asked <- struct{}{}
+		select {
+		case <-time.After(hotline.DeskDeaf + time.Second):
+		case <-ctx.Done():
+		}
+		return send(&Reply{})
+	}}
+	c := dial(t, p.Officer("O1"), startNode(t, p, "XA-1", host))
+	if _, err := c.Do(t.Context(), &Request{Status: &StatusRequest{}}); err != nil || len(asked) != 1 {
+		t.Errorf("%v after %d questions", err, len(asked))
 	}
 }
 

@@ -31,8 +31,9 @@ type heads struct {
 
 	mu       sync.Mutex
 	newest   map[hotline.Party]*provenHead
-	waiting  bool // a restored node that has not heard every peer
-	told     bool // the daemon's log says that nothing is signed
+	waiting  bool      // a restored node that has not heard every peer
+	since    time.Time // when it was first seen that nothing may be signed; zero: it may
+	told     bool      // the daemon's log says that nothing is signed
 	answered map[hotline.Party]bool
 }
 
@@ -175,22 +176,34 @@ func (n *Node) hear(from hotline.Party, hello *link.Hello) {
 	}
 	h.mu.Unlock()
 	n.endWaiting()
-	n.sayMaySign()
 }
 
-// sayMaySign tells the daemon's log when a node that is complete must not sign,
-// and when it may again.
+// behindPatience is how long a node must have been behind a head before its log
+// says so: after a start the peers say what they hold while the group's own log
+// is still being replayed.
+const behindPatience = 5 * time.Second
+
+// sayMaySign tells the daemon's log when a node has been complete and must not
+// sign for a while, and when it may again. It is called again and again.
 func (n *Node) sayMaySign() {
-	if n.machine.complete() != nil {
-		return
-	}
 	err := n.maySign()
-	n.heads.mu.Lock()
-	defer n.heads.mu.Unlock()
-	if (err != nil) == n.heads.told {
+	if n.machine.complete() != nil {
+		err = nil // nothing to say yet
+	}
+	h := n.heads
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case err == nil:
+		h.since = time.Time{}
+	case h.since.IsZero():
+		h.since = time.Now()
+	}
+	tell := err != nil && time.Since(h.since) >= behindPatience
+	if tell == h.told {
 		return
 	}
-	if n.heads.told = err != nil; err != nil {
+	if h.told = tell; tell {
 		n.log.Error("this node must not sign", "why", err)
 		return
 	}

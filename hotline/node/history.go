@@ -18,6 +18,7 @@ func (n *Node) keepHistory(ctx context.Context) {
 	defer tick.Stop()
 	for round := 1; ; round++ {
 		n.fetchHistory(ctx)
+		n.sayMaySign()
 		if round%flushRounds == 0 {
 			if err := n.machine.index.flush(); err != nil {
 				n.fatal(err) // the process must stop: its disk fails
