@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"example.org/hotline/hotline"
 )
@@ -39,6 +40,10 @@ func Compile(text []byte, in Setting) (*hotline.Ladder, error) {
 		return nil, err
 	}
 	r.writeOut(l, in)
+	if len(r.faults) == 0 {
+		r.climbs(l, "owing", l.Owing)
+		r.climbs(l, "receiving", l.Receiving)
+	}
 	if in.Directory != nil {
 		r.checkDirectory(l, in)
 	}
@@ -120,6 +125,44 @@ func (r *reader) mayAct(l *hotline.Ladder, d *hotline.Directory, side string, ru
 			return
 		}
 	}
+}
+
+// climbs demands that each rung up to the deadline wakes somebody whom the rung
+// before did not: to climb is to ask somebody else. After the deadline it may
+// be another way to the same people. During a handover two shifts stand
+// together and leave nobody else: that is no fault.
+func (r *reader) climbs(l *hotline.Ladder, side string, rungs []hotline.Rung) {
+	var handover time.Duration
+	for _, x := range r.Rotas {
+		d, _ := duration(x.Overlap) // check has read it
+		handover = max(handover, d)
+	}
+	times := append(changes(l), l.Until)
+	for i := 1; i < len(rungs) && rungs[i].Permille <= hotline.Deadline; i++ {
+		same := func(t hotline.Time) bool {
+			before := l.OnCall(rungs[i-1].Targets, t)
+			return !slices.ContainsFunc(l.OnCall(rungs[i].Targets, t), func(name string) bool { return !slices.Contains(before, name) })
+		}
+		var since hotline.Time
+		for j, t := range times[:len(times)-1] {
+			if j == 0 || !same(times[j-1]) {
+				since = t
+			}
+			if same(t) && (len(r.Rotas) == 0 || times[j+1]-since > hotline.Time(handover.Milliseconds())) {
+				r.fault(fmt.Sprintf("%s[%d].targets", side, i), "%s rung %d: %s wakes nobody but those of the rung before: name somebody else, or let that one repeat",
+					side, i+1, when(l, since))
+				break
+			}
+		}
+	}
+}
+
+// when says from when on something is so, if the ladder depends on time.
+func when(l *hotline.Ladder, t hotline.Time) string {
+	if len(l.Rotas) == 0 {
+		return "it"
+	}
+	return "at " + utc(t) + " it"
 }
 
 // changes are the times at which somebody's watch begins, and the ladder's own.

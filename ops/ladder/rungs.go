@@ -95,7 +95,7 @@ func (s *side) rung(i int, before []hotline.Rung) hotline.Rung {
 	case i > 0 && before[i-1].Permille >= place:
 		s.fault(i, s.key(i), "it stands at %d permille, not above the %d of the rung before", out.Permille, before[i-1].Permille)
 	}
-	s.checkTargets(i, before)
+	s.checkTargets(i)
 	out.Repeat = s.repeat(i)
 	return out
 }
@@ -144,7 +144,7 @@ func (s *side) measured(i int, key string) {
 	}
 }
 
-func (s *side) checkTargets(i int, before []hotline.Rung) {
+func (s *side) checkTargets(i int) {
 	in := &s.in[i]
 	if len(in.Targets) == 0 {
 		s.fault(i, "targets", "nobody stands on it: give targets, officers by role name and rotas by name")
@@ -170,24 +170,6 @@ func (s *side) checkTargets(i int, before []hotline.Rung) {
 	if n := len(slices.Compact(people)); n > hotline.MaxTargets {
 		s.fault(i, "targets", "with its rotas %d people stand on it, at most %d", n, hotline.MaxTargets)
 	}
-	if i > 0 && in.Permille != nil && *in.Permille > hotline.Deadline || i > 0 && s.late(i-1) {
-		return // what comes after the deadline may be another way to the same people
-	}
-	if i > 0 && sameNames(before[i-1].Targets, in.Targets) {
-		s.fault(i, "targets", "it wakes the same people as the rung before: let that one repeat, or name somebody else")
-	}
-}
-
-// late reports whether rung i stands at the deadline or after it.
-func (s *side) late(i int) bool {
-	return slices.ContainsFunc(s.in[:i+1], func(r rungFile) bool { return r.Overdue || r.Permille != nil && *r.Permille >= hotline.Deadline })
-}
-
-func sameNames(a, b []string) bool {
-	x, y := slices.Clone(a), slices.Clone(b)
-	slices.Sort(x)
-	slices.Sort(y)
-	return slices.Equal(x, y)
 }
 
 func (s *side) repeat(i int) uint64 {
