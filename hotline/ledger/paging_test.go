@@ -104,9 +104,8 @@ func tellPage(x *hotline.Page) string {
 	return b.String()
 }
 
-// A page that was intended survives its leader: a state restored from a
-// snapshot asks for the same under the same key, and only a key of this very
-// rung is taken.
+// TestPageKeyIsOfOneRung: the key is the same whoever leads, and no other rung
+// of any log has it.
 func TestPageKeyIsOfOneRung(t *testing.T) {
 	seen := map[hotline.PageKey]bool{}
 	for _, party := range []hotline.Party{"XA", "XB"} {

@@ -26,7 +26,7 @@ type amAlert struct {
 // web server of this test.
 func alertmanagerServer(t *testing.T, id identity, user, password string) (url string, notified chan received) {
 	t.Helper()
-	program := need(t, "prometheus-alertmanager")
+	program := need(t, "/usr/bin/prometheus-alertmanager")
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
 	if err != nil {
 		t.Fatal(err)

@@ -11,8 +11,8 @@ import (
 // Rules of the channel test.
 const (
 	TestEvery   = 24 * time.Hour
-	retestAfter = time.Hour        // after a test that failed
-	testTries   = 3                // before a channel counts as failing
+	retestAfter = time.Hour       // after a test that failed
+	testTries   = 3               // before a channel counts as failing
 	testPause   = 5 * time.Second // between them
 )
 

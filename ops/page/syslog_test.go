@@ -21,8 +21,8 @@ type logged struct{ App, Host, ID, Facility, Severity, Stamp, Text string }
 // syslogServer runs Debian's rsyslogd on loopback with a configuration of its own, which writes what it parses into a pipe.
 func syslogServer(t *testing.T, id identity, security string) (addr string, lines *bufio.Reader) {
 	t.Helper()
-	program := need(t, "rsyslogd")
 	dir := t.TempDir()
+	program := copied(t, need(t, "/usr/sbin/rsyslogd"), dir)
 	pipe, port := filepath.Join(dir, "pipe"), filepath.Join(dir, "port")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
@@ -37,7 +37,7 @@ func syslogServer(t *testing.T, id identity, security string) (addr string, line
 	t.Cleanup(func() { _ = f.Close() })
 	global, driver := fmt.Sprintf("workDirectory=%q", dir), ""
 	if security == "tls" {
-		if _, err := os.Stat("/usr/lib/x86_64-linux-gnu/rsyslog/lmnsd_gtls.so"); err != nil {
+		if found, err := filepath.Glob("/usr/lib/*/rsyslog/lmnsd_gtls.so"); err != nil || len(found) == 0 {
 			missing(t, "rsyslog-gnutls")
 		}
 		global += fmt.Sprintf(" defaultNetstreamDriverCAFile=%q defaultNetstreamDriverCertFile=%q defaultNetstreamDriverKeyFile=%q", id.cert, id.cert, id.key)
@@ -60,6 +60,21 @@ action(type="ompipe" pipe=%q template="parsed")
 `, global, driver, port, pipe))
 	serve(t, program, "-n", "-i", "NONE", "-f", conf)
 	return "127.0.0.1:" + portFrom(t, port), bufio.NewReader(f)
+}
+
+// copied runs a program from another place: the machine's AppArmor profile confines rsyslogd by its path to the machine's own
+// log directories.
+func copied(t *testing.T, program, dir string) string {
+	t.Helper()
+	b, err := os.ReadFile(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, filepath.Base(program))
+	if err := os.WriteFile(path, b, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // portFrom waits until rsyslog has written its port.
