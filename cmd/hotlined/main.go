@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -25,6 +26,7 @@ import (
 	"example.org/hotline/hotline/node"
 	"example.org/hotline/ops/ceremony"
 	"example.org/hotline/ops/config"
+	"example.org/hotline/ops/page"
 )
 
 // Exit codes, as `hotlined help` documents them.
@@ -104,9 +106,18 @@ func check(out io.Writer, path string) error {
 	if err := node.CheckKeys(cfg, docs, pass); err != nil {
 		return err
 	}
+	channels, err := page.Open(cfg.Pages)
+	if err != nil {
+		return err
+	}
 	c := docs.Conventions[len(docs.Conventions)-1]
 	fmt.Fprintf(out, "convention %s version %d, %d parties\n", c.ID, c.Version, len(c.Parties))
 	fmt.Fprintf(out, "node %s of %s: configuration, documents and keys fit together\n", cfg.Node, cfg.Party)
+	if names := channels.Names(); len(names) > 0 {
+		fmt.Fprintf(out, "people are woken by %s\n", strings.Join(names, ", then "))
+	} else {
+		fmt.Fprintln(out, "no page channel is configured: nobody is woken but by an open console")
+	}
 	return nil
 }
 
