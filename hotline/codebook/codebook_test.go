@@ -38,7 +38,7 @@ func coded(t *testing.T) map[Key]string {
 		add("hotline.FactCodes", Group(field), codes...)
 	}
 	for _, r := range hotline.Roles {
-		add("hotline.Roles", Roles, string(r))
+		add("hotline.Roles", "role", string(r))
 	}
 	add("hotline.Status", "status", named(t, hotline.Status.String)...)
 	add("hotline.Precedence", "precedence", named(t, hotline.Precedence.String)...)
@@ -52,6 +52,8 @@ func coded(t *testing.T) map[Key]string {
 		add("reasons", Reasons, string(c))
 	}
 	add("hotline.HitNature", HitNatures, append(named(t, hotline.HitNature.String), hotline.HitNature(0).String())...)
+	add("hotline.PageEnd", "page-end", named(t, hotline.PageEnd.String)...)
+	add("hotline.PageResult", "page-result", named(t, hotline.PageResult.String)...)
 	add("hotline.HitDirection", HitDirections, named(t, hotline.HitDirection.String)...)
 	add("hotline.HitEvidence", HitEvidence, named(t, hotline.HitEvidence.String)...)
 	for _, c := range []struct {
@@ -60,7 +62,7 @@ func coded(t *testing.T) map[Key]string {
 	}{
 		{"../errors.go", "Code", "refusal"}, {"../desk/messages.go", "Stage", Stages}, {"../desk/messages.go", "Direction", Directions},
 		{"../desk/messages.go", "EventType", Events}, {"../desk/messages.go", "LinkState", Links},
-		{"../audit/observation.go", "Code", Observations}, {"../audit/observation.go", "Class", Classes},
+		{"../audit/observation.go", "Code", "observation"}, {"../audit/observation.go", "Class", "class"},
 	} {
 		add(c.file, c.group, constants(t, c.file, c.name)...)
 	}
@@ -78,7 +80,7 @@ func coded(t *testing.T) map[Key]string {
 // named returns the words of a numbered code from 1 on, up to the first number that has none of its own.
 func named[T ~uint | ~uint8](t *testing.T, word func(T) string) []string {
 	t.Helper()
-	beyond := regexp.MustCompile(`\(\d+\)$|-\d+$|^duty$`)
+	beyond := regexp.MustCompile(`\(\d+\)$|-\d+$|^(duty|end|result)$`)
 	var list []string
 	for n := T(1); !beyond.MatchString(word(n)); n++ {
 		list = append(list, word(n))
@@ -323,7 +325,7 @@ func TestCodesOfAGroupReadDifferently(t *testing.T) {
 		b, seen := Open(l), map[string]Key{}
 		for _, k := range b.Keys() {
 			group, _, _ := strings.Cut(string(k), ".")
-			if group == string(Roles) || group == "label" || group == "say" {
+			if group == "role" || group == "label" || group == "say" {
 				continue // beside values that tell them apart
 			}
 			at := group + "\x00" + strings.ToLower(b.texts[k])

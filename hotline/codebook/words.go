@@ -18,9 +18,6 @@ const (
 	Members       Group = "member"    // what a node is in its group
 	Events        Group = "event"     // of a watch
 	Offices       Group = "office"    // rungs of a ladder; it may have others
-	Roles         Group = "role"
-	Observations  Group = "observation" // of the auditor
-	Classes       Group = "class"       // of observations
 	HitDirections Group = "hit-direction"
 	HitEvidence   Group = "hit-evidence"
 	HitNatures    Group = "hit-nature"
