@@ -140,12 +140,34 @@ func (r *run) intend(p *paging, x *hotline.Page) error {
 		return hotline.Refuse(hotline.CodeDuplicate, "page %d for entry %d is intended already", p.Repeat, x.Due)
 	case !p.intended() && x.Repeat != 0:
 		return hotline.Refuse(hotline.CodeReference, "there is no first alarm that could be repeated")
-	case x.Repeat == 0 && !reaches(x.Routes, p.Page.Targets):
-		return hotline.Refuse(hotline.CodeHeader, "the routes do not reach each of %v once", p.Page.Targets)
+	}
+	targets, ok := r.s.onRung(p, x.Repeat, r.t)
+	switch {
+	case !ok:
+		return hotline.Refuse(hotline.CodeNotOwed, "page %d for entry %d is not due", x.Repeat, x.Due)
+	case len(targets) > 0 && !reaches(x.Routes, targets):
+		return hotline.Refuse(hotline.CodeHeader, "the routes do not reach each of %v once", targets)
 	}
 	r.add(hotline.EntryPage, p.Scope, hotline.Outside, x)
 	p.Routes, p.Repeat, p.Ended, p.Taken = x.Routes, x.Repeat, false, nil
 	return nil
+}
+
+// onRung names who is to be woken by an alarm of a page, and reports whether
+// that is due at t. What the repeats of a duty are that a projection hides is
+// taken as given: then it names nobody.
+func (s *State) onRung(p *paging, repeat uint64, t hotline.Time) (targets []string, ok bool) {
+	if repeat == 0 {
+		return p.Page.Targets, true
+	}
+	if len(p.duty.Clocks) == 0 {
+		return nil, true
+	}
+	if _, newest := p.duty.repeat(t); newest < 0 || repeat > uint64(newest) {
+		return nil, false
+	}
+	c := &p.duty.Clocks[p.duty.Next-1]
+	return s.pageAgain(p.duty, c.Due+hotline.Time(repeat)*c.Repeat, int64(repeat)).Targets, true
 }
 
 func (r *run) ended(p *paging, x *hotline.Page) error {

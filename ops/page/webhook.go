@@ -13,6 +13,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	neturl "net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -106,6 +107,10 @@ func post(ctx context.Context, client *http.Client, url string, body []byte, hea
 	head(r)
 	answer, err := client.Do(r)
 	if err != nil {
+		var at *neturl.Error // it tells the address, which may hold a secret and would stand in the log
+		if errors.As(err, &at) {
+			return at.Err
+		}
 		return err
 	}
 	defer answer.Body.Close()

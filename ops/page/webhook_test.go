@@ -143,6 +143,10 @@ func TestWebhookThatIsNotTakenHasFailed(t *testing.T) {
 	}
 	url, _ := receiver(t, id, http.StatusOK)
 	try(t, openOne(t, hook(url, newIdentity(t), source)), alarm(), hotline.PageRefused)
+	gone := hook("https://"+freeAddr(t)+"/token-in-the-path", id, source)
+	if a := try(t, openOne(t, gone), alarm(), hotline.PageRefused); strings.Contains(a.Err.Error(), "token") {
+		t.Errorf("the log would hold the address: %v", a.Err)
+	}
 	slow := hook("https://"+hanging(t), id, source)
 	slow.Timeout.Duration = time.Second
 	try(t, openOne(t, slow), alarm(), hotline.PageTimedOut)
