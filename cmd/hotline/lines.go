@@ -119,6 +119,9 @@ func (p *sheet) hit(h *hotline.Hit) string {
 	if h.Port != 0 {
 		port = " " + p.Say("hit-port", "port", strconv.Itoa(int(h.Port)))
 	}
+	if h.Reporter != "" {
+		port += " [" + p.Isolate(h.Reporter) + "]"
+	}
 	return what + " " + p.Isolate(firstOf(h.From, h.FromTotal)+to) + port +
 		" " + p.Isolate(fmt.Sprintf("×%d %s: %s", h.Count, h.Protocol, h.Signatures[0]))
 }

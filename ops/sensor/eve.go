@@ -1,188 +1,301 @@
 package sensor
 
 import (
-	"encoding/json"
+	"bytes"
 	"errors"
 	"fmt"
-	"net/netip"
+	"math"
 	"strings"
-	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"example.org/hotline/hotline"
 )
 
-// eveLine holds the members of an EVE JSON object (Suricata user guide, "EVE JSON Format") that this reader uses.
+// maxCached bounds the rules whose texts are kept from line to line; beyond it they are forgotten all at once.
+const maxCached = 4096
+
+// eve reads EVE lines (Suricata user guide, "EVE JSON Format").
+type eve struct {
+	opt    *Options
+	scan   scanner
+	line   eveLine
+	seen   observation
+	rules  map[string]rule
+	digest []byte
+}
+
+// eveLine are the members of an EVE object that this reader uses, as they are written.
 type eveLine struct {
-	Timestamp string   `json:"timestamp"`
-	FlowID    uint64   `json:"flow_id"`
-	EventType string   `json:"event_type"`
-	Host      string   `json:"host"`
-	SrcIP     string   `json:"src_ip"`
-	SrcPort   uint16   `json:"src_port"`
-	DestIP    string   `json:"dest_ip"`
-	DestPort  uint16   `json:"dest_port"`
-	Proto     string   `json:"proto"`
-	Alert     eveAlert `json:"alert"`
+	timestamp, flowID, eventType, host, srcIP, srcPort, destIP, destPort, proto, alert member
 }
 
-type eveAlert struct {
-	Action      string  `json:"action"`
-	GID         uint64  `json:"gid"`
-	SignatureID uint64  `json:"signature_id"`
-	Signature   string  `json:"signature"`
-	Category    string  `json:"category"`
-	Source      *eveEnd `json:"source"`
-	Target      *eveEnd `json:"target"`
+// rule is what the texts of one rule come to.
+type rule struct {
+	signature, family string
+	counts, listed    bool
+	reflects, called  bool
 }
 
-// eveEnd is one end as named by a rule with the keyword "target".
-type eveEnd struct {
-	IP   string `json:"ip"`
-	Port uint16 `json:"port"`
-}
+func newEVE(opt *Options) *eve { return &eve{opt: opt, rules: make(map[string]rule)} }
 
-// remark is a set of circumstances that limit the worth of a hit; each becomes one note.
-type remark uint
-
-const (
-	remarkRoles remark = 1 << iota
-	remarkOpposed
-	remarkNoTerritory
-	remarkPrivateFrom
-	remarkPrivateTo
-	remarkListed
-	remarkAlsoListed
-	remarkNoOffset
-	remarkBlocked
-	remarkInexact
+var (
+	wordEventType = []byte(`"event_type"`)
+	wordAlert     = []byte(`"alert"`)
+	wordEscape    = []byte(`\u`)
 )
 
-// remarkTexts are the notes in the order in which an operator should read them. There are no more than hotline.MaxHitNotes.
-var remarkTexts = []struct {
-	flag remark
-	text string
-}{
-	{remarkRoles, "direction unconfirmed: the sensor does not say who attacked whom, only who sent the packet that matched"},
-	{remarkOpposed, "two rules name opposite attackers for one packet: sender and addressee of the packet are given instead"},
-	{remarkNoTerritory, "no territory is configured: what left it cannot be told"},
-	{remarkPrivateFrom, "the source is a private address: whose it is needs the declared location of the sensor"},
-	{remarkPrivateTo, "a destination is a private address: whose it is needs the declared location of the sensor"},
-	{remarkListed, "only address lists name this source: nothing here says what it did"},
-	{remarkAlsoListed, "the source also stands on an address list, which by itself says nothing about what it did"},
-	{remarkNoOffset, "the sensor wrote times without an offset: they are read as UTC"},
-	{remarkBlocked, "the sensor reports that it blocked at least one of these packets"},
-	{remarkInexact, "totals are lower bounds: there was more than is counted"},
+// otherEvent reports, without decoding the line, that it is no alert: an object that names its event type and in which the text
+// "alert" stands neither plainly nor, since only \u can stand for a letter, by an escape. Whether the rest of the line is sound
+// JSON is not looked at: nine lines of ten are records of flows, names and files, and are only counted.
+func otherEvent(raw []byte) bool {
+	return raw[0] == '{' && raw[len(raw)-1] == '}' && bytes.Contains(raw, wordEventType) &&
+		!bytes.Contains(raw, wordAlert) && !bytes.Contains(raw, wordEscape)
 }
 
-// observation is one alert line, checked and reduced to what an event needs.
-type observation struct {
-	at        time.Time
-	flow      uint64
-	sensor    string
-	from, to  netip.Addr
-	sender    netip.Addr
-	addressee netip.Addr
-	fromPort  uint16
-	port      uint16
-	destPort  uint16
-	named     bool
-	listed    bool
-	protocol  string
-	signature string
-	family    string
-	remarks   remark
-}
-
-var errNotAlert = errors.New("not an alert")
-
-// decodeEVE reads one line. It returns errNotAlert for a sound line of another event type; any other error makes the line a
-// broken one and concerns no other line.
-func decodeEVE(raw []byte, opt *Options) (*observation, error) {
-	var line eveLine
-	err := json.Unmarshal(raw, &line)
-	var mistyped *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &mistyped) && mistyped.Field == "":
-		return nil, errors.New("not a JSON object")
-	case errors.As(err, &mistyped) && line.EventType != "alert" && line.EventType != "":
-		return nil, errNotAlert // another event type may use these members as it likes
-	case err != nil:
-		return nil, fmt.Errorf("not an EVE object: %w", err)
-	case line.EventType == "":
-		return nil, errors.New("event_type is missing")
-	case line.EventType != "alert":
-		return nil, errNotAlert
+// decode reads one line. It returns errNothing for a line of another event type and for a rule that does not count.
+func (d *eve) decode(raw []byte) (*observation, error) {
+	if otherEvent(raw) {
+		return nil, errNothing
 	}
-	return line.observe(opt)
+	members, err := d.scan.object(raw)
+	if err != nil {
+		return nil, fmt.Errorf("not an EVE object: %w", err)
+	}
+	d.line = eveLine{}
+	for i := range members {
+		if into := d.line.place(members[i].name); into != nil {
+			*into = members[i]
+		}
+	}
+	if d.line.eventType.kind == 0 || d.line.eventType.kind == kindNull {
+		return nil, errors.New("event_type is missing")
+	}
+	event, err := d.line.eventType.text()
+	switch {
+	case err != nil || event == "":
+		return nil, errors.New("event_type is missing or no text")
+	case event != "alert":
+		return nil, errNothing // another event type may use the other members as it likes
+	}
+	return d.observe()
+}
+
+// place is where the member of a name is kept; nil for one that is not used.
+func (l *eveLine) place(name []byte) *member {
+	switch string(name) {
+	case "timestamp":
+		return &l.timestamp
+	case "flow_id":
+		return &l.flowID
+	case "event_type":
+		return &l.eventType
+	case "host":
+		return &l.host
+	case "src_ip":
+		return &l.srcIP
+	case "src_port":
+		return &l.srcPort
+	case "dest_ip":
+		return &l.destIP
+	case "dest_port":
+		return &l.destPort
+	case "proto":
+		return &l.proto
+	case "alert":
+		return &l.alert
+	}
+	return nil
+}
+
+// reading collects the first error of several members.
+type reading struct{ err error }
+
+func (r *reading) text(m *member) string {
+	if m.kind == 0 {
+		return ""
+	}
+	text, err := m.text()
+	if r.err == nil {
+		r.err = err
+	}
+	return text
+}
+
+func (r *reading) number(m *member, most uint64) uint64 {
+	if m.kind == 0 {
+		return 0
+	}
+	v, err := m.uint(most)
+	if r.err == nil {
+		r.err = err
+	}
+	return v
 }
 
 // observe checks an alert line and settles its two ends.
-func (l *eveLine) observe(opt *Options) (*observation, error) {
-	o := &observation{flow: l.FlowID, fromPort: l.SrcPort, port: l.DestPort, destPort: l.DestPort}
+func (d *eve) observe() (*observation, error) {
+	var r reading
+	l := &d.line
+	stamp, host, protocol := r.text(&l.timestamp), r.text(&l.host), r.text(&l.proto)
+	from, to := r.text(&l.srcIP), r.text(&l.destIP)
+	d.seen = observation{flow: r.number(&l.flowID, math.MaxUint64), fromPort: uint16(r.number(&l.srcPort, math.MaxUint16)),
+		destPort: uint16(r.number(&l.destPort, math.MaxUint16)), sensor: d.opt.Sensor, nature: hotline.HitAttack}
+	if r.err != nil {
+		return nil, r.err
+	}
+	o := &d.seen
+	o.port = o.destPort
 	var offset bool
 	var err error
-	if o.at, offset, err = parseTime(l.Timestamp); err != nil {
+	if o.at, offset, err = parseTime(stamp); err != nil {
 		return nil, err
 	}
 	if !offset {
 		o.remarks |= remarkNoOffset
 	}
-	if o.sender, err = parseEnd("src_ip", l.SrcIP); err != nil {
+	if o.sender, err = parseEnd("src_ip", from); err != nil {
 		return nil, err
 	}
-	if o.addressee, err = parseEnd("dest_ip", l.DestIP); err != nil {
+	if o.addressee, err = parseEnd("dest_ip", to); err != nil {
 		return nil, err
 	}
 	o.from, o.to = o.sender, o.addressee
-	if err := o.takeRoles(&l.Alert); err != nil {
-		return nil, err
-	}
-	if l.Alert.Action == "blocked" {
-		o.remarks |= remarkBlocked
-	}
-	o.sensor = opt.Sensor
 	if o.sensor == "" {
-		o.sensor = clean(l.Host, hotline.MaxHitName)
+		o.sensor = clean(host, hotline.MaxHitName)
 	}
-	o.protocol = clean(strings.ToUpper(l.Proto), hotline.MaxHitName)
-	if o.protocol == "" {
+	if o.protocol = clean(strings.ToUpper(protocol), hotline.MaxHitName); o.protocol == "" {
 		o.protocol = "UNKNOWN"
 	}
-	o.takeSignature(&l.Alert, opt.Lists)
-	return o, nil
+	return o, d.takeAlert(o)
+}
+
+// eveAlert are the members of the object "alert".
+type eveAlert struct {
+	action, gid, id, signature, category, source, target member
+}
+
+func (a *eveAlert) take(name []byte, k kind, raw []byte) {
+	m := member{name, k, raw}
+	switch string(name) {
+	case "action":
+		a.action = m
+	case "gid":
+		a.gid = m
+	case "signature_id":
+		a.id = m
+	case "signature":
+		a.signature = m
+	case "category":
+		a.category = m
+	case "source":
+		a.source = m
+	case "target":
+		a.target = m
+	}
+}
+
+// takeAlert settles what matched, who attacked whom if the rule says so, and whether it is an attack.
+func (d *eve) takeAlert(o *observation) error {
+	if k := d.line.alert.kind; k != kindObject && k != kindNull && k != 0 {
+		return errors.New("alert is not an object")
+	}
+	var a eveAlert
+	nested(&d.line.alert, a.take)
+	var r reading
+	action := r.text(&a.action)
+	matched := d.ruleOf(&a, &r)
+	if r.err != nil {
+		return r.err
+	}
+	if err := o.takeRoles(&a); err != nil {
+		return err
+	}
+	if action == "blocked" {
+		o.remarks |= remarkBlocked
+	}
+	if !matched.counts {
+		return errNothing
+	}
+	o.signature, o.family, o.listed = matched.signature, matched.family, matched.listed
+	switch {
+	case matched.called:
+		o.nature = hotline.HitInfected
+	case matched.reflects && !o.named && o.protocol == "UDP" && d.opt.reflects(o.fromPort):
+		o.nature = hotline.HitReflector
+	}
+	o.remarks |= natureRemarks[o.nature]
+	return nil
 }
 
 // takeRoles lets alert.source and alert.target decide who attacked whom. They exist only for rules with the keyword "target"
 // and can be the reverse of src_ip and dest_ip: an answer of the victim can be what the rule matched. One of the two alone
 // names nobody.
-func (o *observation) takeRoles(alert *eveAlert) error {
-	if alert.Source == nil || alert.Target == nil {
+func (o *observation) takeRoles(a *eveAlert) error {
+	from, _, err := eveEnd(&a.source)
+	if err != nil {
+		return err
+	}
+	to, port, err := eveEnd(&a.target)
+	if err != nil {
+		return err
+	}
+	if a.source.kind != kindObject || a.target.kind != kindObject {
 		o.remarks |= remarkRoles
 		return nil
 	}
-	from, err := parseEnd("alert.source.ip", alert.Source.IP)
-	if err != nil {
+	if o.from, err = parseEnd("alert.source.ip", from); err != nil {
 		return err
 	}
-	to, err := parseEnd("alert.target.ip", alert.Target.IP)
-	if err != nil {
+	if o.to, err = parseEnd("alert.target.ip", to); err != nil {
 		return err
 	}
-	o.from, o.to, o.port, o.named = from, to, alert.Target.Port, true
+	o.port, o.named = port, true
 	return nil
 }
 
-// takeSignature settles text, family and kind of evidence of the rule that matched.
-func (o *observation) takeSignature(alert *eveAlert, lists []string) {
-	o.signature = clean(alert.Signature, hotline.MaxHitText)
-	if o.signature == "" {
-		o.signature = fmt.Sprintf("rule %d:%d", alert.GID, alert.SignatureID)
+// eveEnd is one end as named by a rule with the keyword "target".
+func eveEnd(m *member) (addr string, port uint16, err error) {
+	if m.kind != kindObject && m.kind != kindNull && m.kind != 0 {
+		return "", 0, fmt.Errorf("alert.%s is not an object", m.name)
 	}
-	category := clean(alert.Category, hotline.MaxHitText)
-	o.listed = onList(o.signature, lists) || onList(category, lists)
-	o.family = family(o.signature, category)
+	var r reading
+	nested(m, func(name []byte, k kind, raw []byte) {
+		end := member{name, k, raw}
+		switch string(name) {
+		case "ip":
+			addr = r.text(&end)
+		case "port":
+			port = uint16(r.number(&end, math.MaxUint16))
+		}
+	})
+	return addr, port, r.err
+}
+
+// ruleOf settles text, family and kind of evidence of the rule that matched. The same few rules match again and again, so what
+// their texts come to is kept.
+func (d *eve) ruleOf(a *eveAlert, r *reading) rule {
+	gid, id := r.number(&a.gid, math.MaxUint64), r.number(&a.id, math.MaxUint64)
+	d.digest = append(append(append(d.digest[:0], a.signature.raw...), 0), a.category.raw...)
+	if known, ok := d.rules[string(d.digest)]; ok && len(a.signature.raw) > len(`""`) {
+		return known
+	}
+	signature, category := clean(r.text(&a.signature), hotline.MaxHitText), clean(r.text(&a.category), hotline.MaxHitText)
+	if r.err != nil {
+		return rule{}
+	}
+	nameless := signature == ""
+	if nameless {
+		signature = fmt.Sprintf("rule %d:%d", gid, id)
+	}
+	m := rule{signature: signature, family: family(signature, category), counts: d.opt.counts(signature, category),
+		listed:   onList(signature, d.opt.Lists) || onList(category, d.opt.Lists),
+		reflects: holdsWord(signature, "amplif", "reflect", "monlist"), called: holdsWord(signature, "sinkhole")}
+	if !nameless {
+		if len(d.rules) == maxCached {
+			clear(d.rules)
+		}
+		d.rules[string(d.digest)] = m
+	}
+	return m
 }
 
 // family is what rules of one purpose have in common: the first two words where the rule set has such a convention
@@ -199,69 +312,4 @@ func family(signature, category string) string {
 		return category
 	}
 	return signature
-}
-
-// onList reports whether text begins with one of the list names, followed by its end or a blank. Letter case is ignored.
-func onList(text string, lists []string) bool {
-	for _, name := range lists {
-		if len(text) < len(name) || !strings.EqualFold(text[:len(name)], name) {
-			continue
-		}
-		if len(text) == len(name) || text[len(name)] == ' ' {
-			return true
-		}
-	}
-	return false
-}
-
-// timeLayouts are the forms that Suricata has written, with and without an offset from UTC.
-var timeLayouts = []struct {
-	layout string
-	offset bool
-}{
-	{"2006-01-02T15:04:05.999999999Z0700", true},
-	{"2006-01-02T15:04:05.999999999Z07:00", true},
-	{"2006-01-02T15:04:05.999999999", false},
-}
-
-// parseTime reads a timestamp; the second result says whether it carried an offset.
-func parseTime(text string) (time.Time, bool, error) {
-	if len(text) > len("2006-01-02T15:04:05.999999999-07:00") {
-		return time.Time{}, false, errors.New("timestamp is too long")
-	}
-	for _, form := range timeLayouts {
-		at, err := time.Parse(form.layout, text)
-		if err != nil {
-			continue
-		}
-		if at.UnixMilli() <= 0 || at.Year() > 9999 {
-			return time.Time{}, false, fmt.Errorf("timestamp %q is out of range", text)
-		}
-		return at.UTC(), form.offset, nil
-	}
-	return time.Time{}, false, fmt.Errorf("timestamp %q is not in the form of EVE", clean(text, hotline.MaxHitText))
-}
-
-func parseEnd(member, text string) (netip.Addr, error) {
-	addr, err := netip.ParseAddr(text)
-	if err != nil {
-		return netip.Addr{}, fmt.Errorf("%s %q is not an address", member, clean(text, hotline.MaxHitName))
-	}
-	return addr.Unmap().WithZone(""), nil
-}
-
-// clean makes a text of the feed safe to show: unprintable characters become "?", and what exceeds bound bytes is cut between
-// two characters. Sensors quote what attackers sent.
-func clean(text string, bound int) string {
-	var b strings.Builder
-	for _, r := range text {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			r = '?'
-		}
-		if b.Len()+utf8.RuneLen(r) > bound {
-			break
-		}
-		b.WriteRune(r)
-	}
-	return strings.TrimSpace(b.String())
 }

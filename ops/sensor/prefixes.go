@@ -1,8 +1,12 @@
 package sensor
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 
 	"github.com/gaissmai/bart"
 )
@@ -14,8 +18,9 @@ const MaxPrefixes = 100_000
 // only thing that decides what left its territory; no table of countries is consulted. It is immutable and safe for
 // concurrent use.
 type Prefixes struct {
-	table *bart.Lite
-	size  int
+	table  *bart.Lite
+	size   int
+	digest string
 }
 
 // NewPrefixes builds the set from prefixes in CIDR notation such as "198.51.100.0/24" or "2001:db8:1::/48". A prefix with
@@ -25,15 +30,30 @@ func NewPrefixes(list []string) (*Prefixes, error) {
 		return nil, fmt.Errorf("territory has %d prefixes, more than %d: summarise them", len(list), MaxPrefixes)
 	}
 	p := &Prefixes{table: new(bart.Lite)}
+	texts := make([]string, 0, len(list))
 	for _, text := range list {
 		prefix, err := ParsePrefix(text)
 		if err != nil {
 			return nil, err
 		}
 		p.table.Insert(prefix)
+		texts = append(texts, prefix.String())
 	}
 	p.size = p.table.Size()
+	slices.Sort(texts)
+	if sum := sha256.Sum256([]byte(strings.Join(slices.Compact(texts), "\n") + "\n")); p.size > 0 {
+		p.digest = hex.EncodeToString(sum[:])
+	}
 	return p, nil
+}
+
+// Digest is the hexadecimal SHA-256 of the list, which a hit names, so that it can be said later by which list it was judged
+// (SPEC §4.1). It is empty for an empty list.
+func (p *Prefixes) Digest() string {
+	if p == nil {
+		return ""
+	}
+	return p.digest
 }
 
 // ParsePrefix reads one prefix of a territory. Its error says what to write instead.
