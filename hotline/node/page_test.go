@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -288,5 +289,98 @@ func TestFailingChannelIsAnAlarm(t *testing.T) {
 	}
 	if failing["broken"] != 1 || failing["good"] != 0 || len(failing) != 2 {
 		t.Errorf("figures: %v", failing)
+	}
+}
+
+// Promise: when the thing is done while nobody could be reached, the attempts end, that is recorded, a system that may have the
+// page all the same is told that it is over, and nobody is woken any more.
+func TestBrokenOffPageIsRecordedAndTakenBack(t *testing.T) {
+	ring := newBell(t, func(x waked) int {
+		if x.Event == "page" {
+			return http.StatusServiceUnavailable
+		}
+		return http.StatusOK
+	})
+	w := paged(t, 1, ring.channel(t, "ring"))
+	b := w.parties["XB"]
+	alert := w.warn("XA", "XB")
+	first := ring.next(t, "page")
+	b.submit(t, 0, b.Acknowledgement(now(), alert))
+	if over := ring.next(t, "over"); over.Key != first.Key {
+		t.Errorf("over is %s, the page was %s", over.Key, first.Key)
+	}
+	pages := untilPages(t, b, 0, 2)
+	if x := pages[1]; x.End != hotline.PageStopped || len(x.Attempts) != 1 || x.Attempts[0].Result != hotline.PageRefused {
+		t.Errorf("came of it: %+v", x)
+	}
+	for len(ring.got) > 0 {
+		if x := <-ring.got; x.Event == "page" {
+			t.Errorf("after the end %s came", x.ID)
+		}
+	}
+}
+
+// Promise: each officer is woken by the channels that the signed ladder gives them; of two routes no receiving system merges
+// one into the other; and an officer whose channels this node has not is woken by those that it has.
+func TestEachOfficerIsWokenByTheirChannels(t *testing.T) {
+	east, west := newBell(t, nil), newBell(t, nil)
+	w := paged(t, 1, east.channel(t, "east"), west.channel(t, "west"))
+	b := w.parties["XB"]
+	ladder := b.Rungs(1)
+	ladder.Receiving[0].Targets = []string{"XB-L1", "XB-L2", "XB-A1"}
+	for _, c := range []struct{ post, channel string }{{"A1", "elsewhere"}, {"L1", "east"}, {"L2", "west"}, {"O1", "east"}, {"R1", "east"}} {
+		ladder.Contacts = append(ladder.Contacts, hotline.Reach{Officer: b.Name(c.post), Channels: []string{c.channel}})
+	}
+	b.submit(t, 0, b.By(b.Header(hotline.KindLadder, now()), ladder, "A1"))
+	w.warn("XA", "XB")
+	woken := map[string]string{}
+	keys := map[string]bool{}
+	for range 2 {
+		x := east.next(t, "page")
+		woken[strings.Join(x.Targets, " ")] = "east"
+		keys[x.Key] = true
+	}
+	x := west.next(t, "page")
+	woken[strings.Join(x.Targets, " ")] = "west"
+	keys[x.Key] = true
+	if woken["XB-L1"] != "east" || woken["XB-L2"] != "west" || woken["XB-A1"] != "east" || len(woken) != 3 || len(keys) != 3 {
+		t.Errorf("woken: %v, under %d keys", woken, len(keys))
+	}
+	pages := untilPages(t, b, 0, 2)
+	if len(pages[0].Routes) != 3 || pages[1].End != hotline.PageDelivered {
+		t.Errorf("the record says %+v, then %+v", pages[0], pages[1])
+	}
+}
+
+// Promise: while nobody acknowledges, the rung rings again under the same key as a message of its own, each time recorded, and
+// an exercise says so.
+func TestRepeatedPageRingsAgain(t *testing.T) {
+	ring := newBell(t, nil)
+	w := prepare(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
+	a, b := w.parties["XA"], w.parties["XB"]
+	b.cfgs[0].Pages = []config.Page{ring.channel(t, "ring")}
+	var ahead atomic.Int64 // of XB's clock
+	w.startAll(a)
+	b.nodes = append(b.nodes, w.startAt(b.cfgs[0], func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }))
+	w.ready()
+	text := a.Text(now(), "XB", "words", hotlinetest.Precedence(hotline.Flash), hotlinetest.Status(hotline.Exercise))
+	a.submit(t, 0, text)
+	first := ring.next(t, "page")
+	if first.Status != "EXERCISE" || first.ID != first.Key {
+		t.Errorf("the first alarm is %+v", first)
+	}
+	untilPages(t, b, 0, 2)
+	ahead.Add(int64(61 * time.Second))
+	again := ring.next(t, "page")
+	if again.Key != first.Key || again.ID != first.Key+".1" || again.Status != "EXERCISE" {
+		t.Errorf("the repeated alarm is %+v", again)
+	}
+	pages := untilPages(t, b, 0, 4)
+	if pages[2].Repeat != 1 || !pages[2].Intent() || pages[3].Repeat != 1 || pages[3].End != hotline.PageDelivered {
+		t.Errorf("the record says %+v, then %+v", pages[2], pages[3])
+	}
+	b.submit(t, 0, b.Acknowledgement(now(), text))
+	if over := ring.next(t, "over"); over.Key != first.Key {
+		t.Errorf("over is %s", over.Key)
 	}
 }
