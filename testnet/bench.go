@@ -149,8 +149,8 @@ var benchNotes = []string{
 	"a statement is accepted when the officer hears of its place in XA's log, and settled when the officer hears that XB's receipt is verified and committed there",
 	"wire: everything that crossed the loopback of this machine, requests of officers and traffic inside the groups included",
 	"disk: wchar is what the nodes wrote to files, write_bytes the pages that this dirtied; the latter is 0 where files lie in memory",
-	"restart: a group of one whose log was made in this process: ladders of its authority, 3 minutes apart, with the clock entries that this needs; the last commands stand in the Raft log, as many as a node keeps; a group of one leads only after an election time-out, of 500 ms to 1 s by chance",
-	"failover: groups with the shipped heartbeat and election of 500 ms; requests go to a node that lives on",
+	"restart: a group of one whose log was made in this process: ladders of its authority, 3 minutes apart, with the clock entries that this needs; the last commands stand in the Raft log, as many as a node keeps; a group of one leads only after an election time-out, of 400 to 800 ms by chance",
+	"failover: groups with the shipped heartbeat and election of 400 ms; requests go to a node that lives on",
 }
 
 // wants reports whether one of the sections is to be run.

@@ -22,6 +22,8 @@ var benchFigures = []string{
 	"failover: a request made at that moment, until its answer",
 	"60 entries: snapshot", "200 entries: snapshot",
 	"60 entries: restart until the node accepts connections", "200 entries: restart until the node accepts connections",
+	"60 entries: reading the tile edge", "200 entries: reading the tile edge",
+	"60 entries: the same apart from the tile edge", "200 entries: the same apart from the tile edge",
 	"60 entries: restart until it leads and answers", "200 entries: restart until it leads and answers",
 	"60 entries: memory after the restart", "200 entries: memory after the restart",
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"example.org/hotline/hotline"
@@ -20,7 +21,7 @@ func (n *Node) keepHistory(ctx context.Context) {
 		n.fetchHistory(ctx)
 		n.sayMaySign()
 		if round%flushRounds == 0 {
-			if err := n.machine.index.flush(); err != nil {
+			if err := errors.Join(n.machine.syncSome(), n.machine.index.flush()); err != nil {
 				n.fatal(err) // the process must stop: its disk fails
 			}
 		}
@@ -32,7 +33,8 @@ func (n *Node) keepHistory(ctx context.Context) {
 	}
 }
 
-// flushRounds of fetchPause pass between two writes of the index: one second.
+// flushRounds of fetchPause pass between two writes of the index, and two looks
+// whether the files are to be synced: one second.
 const flushRounds = 5
 
 // history returns entries for a node that must fetch them, as many as fit.

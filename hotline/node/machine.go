@@ -37,6 +37,7 @@ type machine struct {
 	store *tlog.Store
 	index *index
 
+	synced    atomic.Uint64 // size of the files when they were last synced
 	recents   recents
 	proposals proposals
 	judge     atomic.Pointer[ledger.Judge] // with the documents of the state; nil: to be made again
@@ -365,4 +366,21 @@ func (m *machine) entry(i uint64) ([]byte, error) {
 	return m.store.Entry(i)
 }
 
-func (m *machine) close() error { return errors.Join(m.store.Close(), m.index.close()) }
+// syncEntries bounds what a start has to read again of the files: so many entries
+// may have been written since they were last synced.
+const syncEntries = 8192
+
+// syncSome syncs the files if enough has come since the last time. It runs beside
+// Apply.
+func (m *machine) syncSome() error {
+	size := m.store.Size()
+	if last := m.synced.Load(); size < last+syncEntries && size >= last {
+		return nil
+	}
+	m.synced.Store(size)
+	return m.store.Sync()
+}
+
+func (m *machine) close() error {
+	return errors.Join(m.store.Sync(), m.store.Close(), m.index.close())
+}

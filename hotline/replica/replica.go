@@ -143,7 +143,7 @@ type Config struct {
 	Serve  func(ctx context.Context, from string, request []byte) []byte
 	Timing Timing
 	// SnapshotEvery is the number of log entries after which a snapshot is
-	// taken, default 8192; Trailing is how many entries stay in the log behind a
+	// taken, default 1024; Trailing is how many entries stay in the log behind a
 	// snapshot, so that a member that was away for a while needs no snapshot,
 	// default 10240.
 	SnapshotEvery uint64
@@ -192,7 +192,7 @@ func QUICConfig() *quic.Config {
 }
 
 const (
-	defaultSnapshotEvery = 8192
+	defaultSnapshotEvery = 1024
 	defaultTrailing      = 10240
 )
 

@@ -46,7 +46,7 @@ type Keys struct {
 
 // Group tunes Raft.
 type Group struct {
-	Heartbeat     Duration `toml:"heartbeat" doc:"How long a follower waits without hearing from the leader before it calls an election. 50ms to 10s. 500ms and the same election replace a dead leader in about a second; raise both if the sites are far apart."`
+	Heartbeat     Duration `toml:"heartbeat" doc:"How long a follower waits without hearing from the leader before it calls an election. 50ms to 10s. 400ms and the same election replace a dead leader in about a second; raise both if the sites are far apart."`
 	Election      Duration `toml:"election" doc:"How long an election waits for votes. At least heartbeat, at most 30s."`
 	SnapshotEvery uint64   `toml:"snapshot_every" doc:"Number of commands after which the log is cut and replaced by a snapshot. 16 to 1000000."`
 	Join          bool     `toml:"join" doc:"true: start as a non-voter that waits to be added to an existing group. false: found a group of one, or go on with the group in data."`
@@ -109,7 +109,7 @@ func Default() *Config {
 		Data:    "/var/lib/hotline",
 		Listen:  "[::]:4870",
 		Keys:    Keys{Passphrase: "prompt"},
-		Group:   Group{Heartbeat: Duration{500 * time.Millisecond}, Election: Duration{500 * time.Millisecond}, SnapshotEvery: 8192},
+		Group:   Group{Heartbeat: Duration{400 * time.Millisecond}, Election: Duration{400 * time.Millisecond}, SnapshotEvery: 1024},
 		Limits:  Limits{PeerRate: 200, PeerBurst: 400},
 		Metrics: Metrics{Listen: ""},
 		Log:     Log{Level: "info", Format: "text"},

@@ -137,7 +137,7 @@ func TestEveryRuleHasItsMessage(t *testing.T) {
 		{func(c *Config) { c.Keys.Passphrase = "prompt:x" }, "keys.passphrase:"},
 		{func(c *Config) { c.Keys.Passphrase = "credential:../x" }, "keys.passphrase:"},
 		{func(c *Config) { c.Group.Heartbeat.Duration = time.Millisecond }, "group.heartbeat: 1ms is out of bounds: choose 50ms to 10s"},
-		{func(c *Config) { c.Group.Election.Duration = 499 * time.Millisecond }, "group.election: 499ms is shorter than heartbeat (500ms)"},
+		{func(c *Config) { c.Group.Election.Duration = 399 * time.Millisecond }, "group.election: 399ms is shorter than heartbeat (400ms)"},
 		{func(c *Config) { c.Group.Election.Duration = time.Minute }, "group.election: 1m0s is out of bounds"},
 		{func(c *Config) { c.Group.SnapshotEvery = 15 }, "group.snapshot_every: 15 is out of bounds"},
 		{func(c *Config) { c.Limits.PeerRate = 0 }, "limits.peer_rate: 0 is out of bounds"},
