@@ -86,7 +86,7 @@ func TestSmallestFileWorks(t *testing.T) {
 	if got := []string{c.Documents, c.Keys.Dir, c.Keys.Passphrase, c.Data}; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if c.Group.Heartbeat.Duration != 500*time.Millisecond || c.Group.Join || c.Metrics.Listen != "" {
+	if c.Group.Heartbeat.Duration != 400*time.Millisecond || c.Group.Join || c.Metrics.Listen != "" {
 		t.Errorf("defaults are lost: %+v", c)
 	}
 }
