@@ -12,7 +12,7 @@ import (
 )
 
 // act does one line of a story. Words that every line may carry: "unverified"
-// skips State.Verify, "readings=none" or "readings=XA-1:+1s,XA-2:-3s" says
+// skips State.Verify, "quiet" tells only a refusal, "readings=none" or "readings=XA-1:+1s,XA-2:-3s" says
 // what the nodes' clocks read, "clock=+2s" how the leader's own is off.
 func (s *story) act(m *member, verb string, a args) {
 	w := s.w
@@ -84,6 +84,14 @@ func (s *story) show(m *member, verb string, a args) {
 	switch verb {
 	case "case":
 		s.w.tellCase(&s.b, m, hotlinetest.CaseOf(s.w.st(a.word(0))))
+	case "life":
+		s.w.tellLife(&s.b, m, a)
+	case "late":
+		s.w.tellLate(&s.b, m, a)
+	case "posts":
+		for _, p := range m.state.Posts() {
+			fmt.Fprintf(&s.b, "%s %s has %s since %s\n", m.Code, p.Role, s.w.legible(p.Officer.String()), clock(p.Since))
+		}
 	case "pair":
 		s.w.tellPair(&s.b, m, hotline.Party(a.word(0)))
 	case "time":
@@ -145,7 +153,11 @@ func (s *story) do(m *member, a args, c *ledger.Command) *ledger.Result {
 		}
 	}
 	r, err := w.propose(m, c, a.has("unverified"))
-	w.tell(&s.b, m, r, err)
+	if a.has("quiet") && err == nil && r.Code == "" && r.Reject == "" {
+		w.tell(new(strings.Builder), m, r, nil) // names are given all the same
+	} else {
+		w.tell(&s.b, m, r, err)
+	}
 	return r
 }
 
@@ -229,7 +241,7 @@ func (s *story) send(m *member, a args) {
 		peer := s.w.members[to]
 		s.receive(peer, a)
 		if _, ok := peer.receipts[s.w.st(a.word(0)).ID]; ok && m.state != nil {
-			s.receipt(m, args{words: []string{a.word(0), string(to)}})
+			s.receipt(m, args{words: append([]string{a.word(0), string(to)}, a.words[1:]...)})
 		}
 	}
 }

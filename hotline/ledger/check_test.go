@@ -25,7 +25,14 @@ func (w *world) check() {
 			w.t.Errorf("%s: replay: %v", code, err)
 			continue
 		}
-		if got, want := dump(r.State()), dump(m.state); got != want {
+		// A command without an entry may have let the ledger forget what the
+		// replay, which never saw it, still remembers: both pass the time of the
+		// newest entry once more.
+		live := restored(w.t, m.state)
+		for _, s := range []*ledger.State{live, r.State()} {
+			s.Apply(&ledger.Command{Type: ledger.Tick, Time: s.Time()})
+		}
+		if got, want := dump(r.State()), dump(live); got != want {
 			w.t.Errorf("%s: a replay comes to another state:\n%s", code, difference(want, got))
 		}
 		for _, with := range w.order {
@@ -110,12 +117,19 @@ func dump(s *ledger.State) string {
 		fmt.Fprintf(&b, "case %s %s %s %s opened %d touched %d %v untold %v assessed %s at %d\n", k.ID, k.Status, k.Precedence, k.Stage,
 			k.Opened, k.Touched, k.Parties, k.Untold, k.Assessment.Short(), k.AssessedAt)
 		for _, x := range k.Known {
-			fmt.Fprintf(&b, "  known %s %s %s %v %d %d\n", x.ID.Short(), x.Kind, x.From, x.To, x.Index, x.Time)
+			fmt.Fprintf(&b, "  known %s %s %s %v %d %d re %s %s %s\n", x.ID.Short(), x.Kind, x.From, x.To, x.Index, x.Time, x.Re.Short(), x.Precedence, x.Disposition)
 		}
 		for _, x := range k.Told {
 			fmt.Fprintf(&b, "  told %s %s %s\n", x.Party, x.Statement.Short(), x.Stage)
 		}
 		dumpDuties(&b, k.Duties)
+		fmt.Fprintf(&b, "  detected %d assessed %d late %v\n", k.Detected, k.Assessed, k.Late)
+		for _, p := range s.Peers() {
+			fmt.Fprintf(&b, "  life %s %v %v\n", p, s.Life(k, s.Self(), p), s.Life(k, p, s.Self()))
+		}
+	}
+	for _, p := range s.Posts() {
+		fmt.Fprintf(&b, "post %s %s since %d by %d\n", p.Role, p.Officer, p.Since, p.Entry)
 	}
 	for _, a := range s.Asks() {
 		fmt.Fprintf(&b, "ask %s cause %d case %v re %s to %v peer %s %s %s due %d %s %s %d %d\n", a.Kind, a.Cause, a.Case, a.Re.Short(), a.To,
@@ -145,6 +159,7 @@ func dumpPair(b *strings.Builder, s *ledger.State, with hotline.Party) {
 			o.Index, o.Time, o.Receipted, o.Acknowledged, o.Undelivered)
 	}
 	dumpDuties(b, p.Duties)
+	fmt.Fprintf(b, "  late %v suspended %t %t\n", p.Late, p.SuspendedHere, p.SuspendedThere)
 }
 
 func dumpDuties(b *strings.Builder, list []*ledger.Duty) {

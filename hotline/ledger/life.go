@@ -31,7 +31,7 @@ func (l LifeStage) String() string {
 // with what stands beside the stage.
 type Life struct {
 	Stage       LifeStage
-	Undelivered bool // the newest statement to it was not receipted in time, and still is not
+	Undelivered bool // a statement to it was not receipted in time, and still is not
 	Rejected    bool // the alert was rejected
 	Inquiry     bool // a request between the two waits for its last answer
 	Disputed    bool

@@ -173,6 +173,15 @@ func (w *world) options(a args) []hotlinetest.Option {
 			add(func(h *hotline.Header) { h.ConventionVersion = a.number("cv") })
 		case "dir":
 			add(func(h *hotline.Header) { h.Directory = a.number("dir") })
+		case "answers": // answers=yyn
+			add(func(h *hotline.Header) {
+				h.Answers = nil
+				for _, c := range v {
+					h.Answers = append(h.Answers, c == 'y')
+				}
+			})
+		case "always":
+			add(func(h *hotline.Header) { h.Always = a.number("always") })
 		case "convention":
 			add(func(h *hotline.Header) { h.Convention = hotline.ID{1, 2, 3} })
 		}
@@ -185,9 +194,8 @@ func about(st *hotline.Statement) hotlinetest.Option {
 	return func(h *hotline.Header) {
 		id := st.ID
 		h.Status, h.Precedence, h.Re = st.Header.Status, st.Header.Precedence, &id
-		if st.Header.Case != nil || st.Header.Kind.Rules().Opens {
-			c := hotlinetest.CaseOf(st)
-			h.Case = &c
+		if c := st.InCase(); c != nil {
+			h.Case = c
 		}
 	}
 }
@@ -218,6 +226,7 @@ var verbs = map[string]func(w *world, m *member, a args) plan{
 		} else {
 			o = append(o, hotlinetest.Judged(hotline.Notifiable, partiesOf(a.word(1))...))
 		}
+		o = append(o, hotlinetest.Answers(false, false, false, false))
 		return plan{hotline.KindAssessment, o, &hotline.Assessment{Facts: hotlinetest.Facts()}, []string{"O1"}}
 	},
 	"alert": func(w *world, m *member, a args) plan {
@@ -242,6 +251,10 @@ var verbs = map[string]func(w *world, m *member, a args) plan{
 		}
 		if who := a.pairs["on"]; who != "" {
 			l.Receiving[1].Targets = []string{who}
+		}
+		if a.has("bare") {
+			only := []hotline.Rung{{Permille: 1000, Office: "director", Targets: []string{m.Name("A1")}}}
+			l.Owing, l.Receiving = only, only
 		}
 		if a.has("slow") {
 			l.Receiving = []hotline.Rung{{Permille: 1000, Office: "director", Targets: []string{m.Name("A1")}},
@@ -281,6 +294,83 @@ var verbs = map[string]func(w *world, m *member, a args) plan{
 		o := []hotlinetest.Option{about(st), func(h *hotline.Header) { h.To = st.Header.Notify }}
 		return plan{hotline.KindAutomaticAlert, o, &hotline.AutomaticAlert{Assessment: st.Raw}, nil}
 	},
+}
+
+// dispositionOf reads the word of a disposition.
+var dispositionOf = map[string]hotline.Disposition{"interim": hotline.Interim, "final": hotline.Conclusive, "approved": hotline.Approved,
+	"denied": hotline.Denied, "pending": hotline.Pending, "suspended": hotline.Suspended, "resumed": hotline.Resumed}
+
+var words = &hotline.Words{Language: "en", Text: "words"}
+
+func init() {
+	facts := hotlinetest.Facts()
+	for name, make := range map[string]func(w *world, m *member, a args) plan{
+		"supplement": func(w *world, m *member, a args) plan {
+			return plan{hotline.KindSupplement, toSame(w.st(a.word(0))), &hotline.Supplement{Facts: facts}, []string{"O1", "R1"}}
+		},
+		"progress": func(w *world, m *member, a args) plan {
+			return plan{hotline.KindProgress, toSame(w.st(a.word(0))), &hotline.Progress{State: 1, Text: "words"}, []string{"O1", "R1"}}
+		},
+		"final": func(w *world, m *member, a args) plan {
+			return plan{hotline.KindFinal, toSame(w.st(a.word(0))), &hotline.Final{Facts: facts, Text: "words"}, []string{"O1", "R1"}}
+		},
+		"retract": func(w *world, m *member, a args) plan {
+			return plan{hotline.KindRetract, append(toSame(w.st(a.word(0))), hotlinetest.Reason("mistaken")), words, []string{"O1", "R1"}}
+		},
+		"information": func(w *world, m *member, a args) plan {
+			return plan{hotline.KindInformation, nil, &hotline.Information{Text: "words"}, []string{"O1"}}
+		},
+		"advance-notice": func(w *world, m *member, a args) plan {
+			return plan{hotline.KindAdvanceNotice, nil, &hotline.AdvanceNotice{Activity: 1, From: w.now, Until: w.now + 1}, []string{"O1"}}
+		},
+		"inquiry": func(w *world, m *member, a args) plan {
+			return plan{hotline.KindInquiry, nil, &hotline.Inquiry{Questions: []string{"words"}}, []string{"O1", "R1"}}
+		},
+		"third-party-report": func(w *world, m *member, a args) plan {
+			return plan{hotline.KindThirdPartyReport, nil, &hotline.ThirdPartyReport{Facts: facts, Concerned: []hotline.Party{"XZ"}}, []string{"O1"}}
+		},
+		"assistance-request": func(w *world, m *member, a args) plan {
+			return plan{hotline.KindAssistanceRequest, nil, &hotline.AssistanceRequest{Forms: []uint16{1}, Text: "words"}, []string{"O1"}}
+		},
+		"consult": func(w *world, m *member, a args) plan {
+			return plan{hotline.KindConsult, nil, &hotline.Consult{Subject: "words"}, []string{"A1"}}
+		},
+		"reply": func(w *world, m *member, a args) plan {
+			return plan{hotline.KindReply, answerTo(w.st(a.word(0)), a.word(1)), words, []string{"O1", "R1"}}
+		},
+		"assistance-response": func(w *world, m *member, a args) plan {
+			return plan{hotline.KindAssistanceResponse, answerTo(w.st(a.word(0)), a.word(1)), words, []string{"A1"}}
+		},
+		"assistance-delivered": func(w *world, m *member, a args) plan {
+			st := w.st(a.word(0))
+			return plan{hotline.KindAssistanceDelivered, []hotlinetest.Option{about(st), toSender(st)}, words, []string{"O1"}}
+		},
+		"handover": func(w *world, m *member, a args) plan {
+			return plan{hotline.KindHandover, nil, note, []string{"L1", "L2"}}
+		},
+		"late-reason": func(w *world, m *member, a args) plan {
+			return plan{hotline.KindLateReason, []hotlinetest.Option{about(w.st(a.word(0))), hotlinetest.Reason("staff")}, words, []string{"O1"}}
+		},
+		"dispute": func(w *world, m *member, a args) plan {
+			st := w.st(a.word(0))
+			return plan{hotline.KindDispute, []hotlinetest.Option{about(st), toSender(st)}, words, []string{"A1"}}
+		},
+		"suspension": func(w *world, m *member, a args) plan {
+			return plan{hotline.KindSuspension, []hotlinetest.Option{hotlinetest.Disposes(dispositionOf[a.word(0)])}, words, []string{"A1"}}
+		},
+	} {
+		verbs[name] = make
+	}
+}
+
+// toSame refers to an own statement and goes to its addressees.
+func toSame(st *hotline.Statement) []hotlinetest.Option {
+	return []hotlinetest.Option{about(st), func(h *hotline.Header) { h.To = st.Header.To }}
+}
+
+// answerTo refers to a peer's request and disposes of it.
+func answerTo(st *hotline.Statement, disposition string) []hotlinetest.Option {
+	return []hotlinetest.Option{about(st), toSender(st), hotlinetest.Disposes(dispositionOf[disposition])}
 }
 
 // made makes the statement of a line and names it.

@@ -14,7 +14,7 @@ func (r *run) own(st *hotline.Statement) (func(index uint64), error) {
 	var k *Case
 	if h.Case != nil {
 		var err error
-		if k, err = r.s.inCase(h); err != nil {
+		if k, err = r.s.inCase(h.Case, h); err != nil {
 			return nil, err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/hotlinetest"
 	"example.org/hotline/hotline/ledger"
 )
 
@@ -218,4 +219,43 @@ func (w *world) tellPair(b *strings.Builder, m *member, with hotline.Party) {
 		fmt.Fprintf(b, "  %d %s waits for a receipt\n", o.Sequence, w.called(o.ID))
 	}
 	w.tellDuties(b, p.Duties)
+}
+
+// tellLife writes down how far a case is between two parties, and on a line of
+// its own when it was detected, opened and assessed, so far as this log says.
+func (w *world) tellLife(b *strings.Builder, m *member, a args) {
+	k := m.state.Case(hotlinetest.CaseOf(w.st(a.word(0))))
+	if k == nil {
+		fmt.Fprintf(b, "%s knows no such case\n", m.Code)
+		return
+	}
+	l := m.state.Life(k, hotline.Party(a.word(1)), hotline.Party(a.word(2)))
+	fmt.Fprintf(b, "%s: %s told %s: %s\n", m.Code, a.word(1), a.word(2), strings.Join(append([]string{l.Stage.String()}, l.Marks()...), " "))
+	if k.Detected != 0 {
+		fmt.Fprintf(b, "  detected %s, adopted %s", clock(k.Detected), clock(k.Opened))
+		if k.Assessed != 0 {
+			fmt.Fprintf(b, ", assessed %s", clock(k.Assessed))
+		}
+		b.WriteString("\n")
+	}
+}
+
+// tellLate writes down what was overdue in a case, or towards a peer.
+func (w *world) tellLate(b *strings.Builder, m *member, a args) {
+	var list []ledger.Late
+	if p := m.state.Pair(hotline.Party(a.word(0))); p != nil {
+		list = p.Late
+	} else if k := m.state.Case(hotlinetest.CaseOf(w.st(a.word(0)))); k != nil {
+		list = k.Late
+	}
+	for _, l := range list {
+		fmt.Fprintf(b, "%s late: %s %s %s, due %s by entry %d", m.Code, l.Class, w.called(l.Subject), l.Peer, clock(l.Due), l.Entry)
+		if l.Done != 0 {
+			fmt.Fprintf(b, ", done %s", clock(l.Done))
+		}
+		if l.Reason != "" {
+			fmt.Fprintf(b, ", reason %s", l.Reason)
+		}
+		b.WriteString("\n")
+	}
 }

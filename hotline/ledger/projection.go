@@ -148,14 +148,14 @@ func (r *Replay) assume(e *hotline.Entry, content any) {
 		}
 	case *hotline.Received:
 		st, err := hotline.Parse(x.Statement)
-		if err != nil || st.Header.Case == nil {
+		if err != nil || st.InCase() == nil {
 			return
 		}
 		switch x.Code {
 		case "", hotline.CodeStatus:
 			r.assumeCase(e, st, x.Code)
 		case hotline.CodeCase:
-			r.assumeForgotten(st.Header.Case, e.Time)
+			r.assumeForgotten(st.InCase(), e.Time)
 		}
 	}
 }
@@ -196,28 +196,28 @@ func (r *Replay) lacksHidden(asked, to []hotline.Party) bool {
 // hidden statement must have done so. A case rejected for its status had
 // another one.
 func (r *Replay) assumeCase(e *hotline.Entry, st *hotline.Statement, code hotline.Code) {
-	s, h := r.s, &st.Header
-	if k := s.caseOf(h.Case); k != nil {
+	s, h, in := r.s, &st.Header, st.InCase()
+	if k := s.caseOf(in); k != nil {
 		if code == "" {
 			k.admit(h.From)
 		}
 		return
 	}
-	if h.Case.Party == s.self && h.From == s.self && code == "" {
+	if in.Party == s.self && h.From == s.self && code == "" {
 		// Shown from a detection on; so a request to third parties alone has
 		// opened it, and nothing that follows a detection is accepted in it.
-		s.cases[h.Case.Key()] = &Case{ID: *h.Case, Status: h.Status, Precedence: h.Precedence, Stage: Opened, Opened: e.Time,
+		s.cases[in.Key()] = &Case{ID: *in, Status: h.Status, Precedence: h.Precedence, Stage: Opened, Opened: e.Time,
 			Touched: e.Time, Parties: []hotline.Party{s.self}}
 		return
 	}
-	if h.Case.Party == s.self || (h.Case.Party == h.From && code == "") {
+	if in.Party == s.self || (in.Party == h.From && code == "") {
 		return // its opener opens it
 	}
 	status := h.Status
 	if code == hotline.CodeStatus {
 		status = hotline.Actual + hotline.Exercise - min(h.Status, hotline.Exercise)
 	}
-	s.cases[h.Case.Key()] = &Case{ID: *h.Case, Status: status, Precedence: h.Precedence, Stage: Concerned, Opened: e.Time,
+	s.cases[in.Key()] = &Case{ID: *in, Status: status, Precedence: h.Precedence, Stage: Concerned, Opened: e.Time,
 		Touched: e.Time, Parties: []hotline.Party{h.From}}
 }
 

@@ -116,7 +116,8 @@ func (g *game) step() {
 	}
 	m := g.party()
 	steps := []func(*member){g.detect, g.assess, g.alert, g.alert, g.text, g.acknowledge, g.acknowledge, g.deliver, g.deliver, g.deliver,
-		g.receipt, g.receipt, g.compose, g.compose, g.tick, g.again, g.anything, g.page, g.wake, g.wake, g.wake, g.working}
+		g.receipt, g.receipt, g.compose, g.compose, g.tick, g.again, g.anything, g.page, g.wake, g.wake, g.wake, g.working, g.ask, g.ask, g.answer, g.answer,
+		g.report, g.report, g.report, g.stand, g.explain}
 	steps[g.pick(len(steps), "step")](m)
 }
 
@@ -243,7 +244,8 @@ func (g *game) again(m *member) {
 // anything signs a header as it comes: whatever its sense, the ledger decides
 // and does not fall.
 func (g *game) anything(m *member) {
-	rules := hotline.Kinds()[g.pick(15, "kind")]
+	kinds := slices.DeleteFunc(hotline.Kinds(), func(r *hotline.Rules) bool { return r.Class == hotline.ByRoots })
+	rules := kinds[g.pick(len(kinds), "kind")]
 	h := m.Header(rules.Kind, g.w.now)
 	re := g.statement(func(*hotline.Statement) bool { return true })
 	if re == nil {
@@ -269,7 +271,10 @@ func (g *game) anything(m *member) {
 		h.Cause = uint64(1 + g.pick(len(m.entries), "cause"))
 	}
 	if rules.Reason == hotline.Must {
-		h.Reason = hotline.CodeNoReceipt
+		h.Reason = reasonOf(rules.Kind)
+	}
+	if rules.Dispositions != nil {
+		h.Disposition = rules.Dispositions[g.pick(len(rules.Dispositions), "disposition")]
 	}
 	h.Detected, h.Assessed = 0, 0
 	if rules.Detected == hotline.Must {
@@ -283,8 +288,11 @@ func (g *game) anything(m *member) {
 
 func (g *game) sign(m *member, h hotline.Header, rules *hotline.Rules) {
 	var signers []keys.Signer
-	for _, roles := range rules.Authors {
+	for i, roles := range rules.Authors {
 		post := map[hotline.Role]string{hotline.Operator: "O1", hotline.Releaser: "R1", hotline.Liaison: "L1", hotline.Authority: "A1"}[roles[0]]
+		if i > 0 && rules.SameRole {
+			post = "O2"
+		}
 		signers = append(signers, m.Officer(post))
 	}
 	if len(signers) == 0 {
@@ -318,6 +326,122 @@ func bodyOf(m *member, k hotline.Kind) hotline.Body {
 		return &hotline.Service{}
 	}
 	return &hotline.Note{}
+}
+
+// reasonOf is a reason that a statement of a kind may bear.
+func reasonOf(k hotline.Kind) hotline.Code {
+	switch k {
+	case hotline.KindRetract:
+		return hotline.RetractReasons[0]
+	case hotline.KindLateReason:
+		return hotline.LateReasons[0]
+	}
+	return hotline.CodeNoReceipt
+}
+
+// says makes a statement of a kind about another, which may open a case.
+func (g *game) says(m *member, kind hotline.Kind, re *hotline.Statement, change func(*hotline.Header)) {
+	h := m.Header(kind, g.w.now)
+	if re != nil {
+		about(re)(&h)
+	}
+	if change(&h); kind.Rules().Delivered && len(h.To) == 0 {
+		return
+	}
+	g.sign(m, h, kind.Rules())
+}
+
+// ask opens a case with a request or a notice, or asks in one.
+func (g *game) ask(m *member) {
+	kinds := []hotline.Kind{hotline.KindInquiry, hotline.KindAssistanceRequest, hotline.KindConsult, hotline.KindInformation,
+		hotline.KindAdvanceNotice, hotline.KindThirdPartyReport}
+	kind := kinds[g.pick(len(kinds), "request")]
+	var in *hotline.Statement
+	if kind.Rules().Case == hotline.May && g.chance(50, "in a case") {
+		in = g.statement(func(st *hotline.Statement) bool { return st.InCase() != nil })
+	}
+	g.says(m, kind, in, func(h *hotline.Header) {
+		h.To, h.Precedence = g.others(m), hotline.Precedence(1+g.pick(4, "precedence"))
+	})
+}
+
+// answer answers what was asked of a party, for the time being or for good.
+func (g *game) answer(m *member) {
+	st := g.statement(func(st *hotline.Statement) bool {
+		k := st.Header.Kind
+		return slices.Contains(st.Header.To, m.Code) &&
+			(k == hotline.KindInquiry || k == hotline.KindConsult || k == hotline.KindAssistanceRequest)
+	})
+	if st == nil {
+		return
+	}
+	kind := hotline.KindReply
+	if st.Header.Kind == hotline.KindAssistanceRequest {
+		kind = hotline.KindAssistanceResponse
+	}
+	of := kind.Rules().Dispositions
+	g.says(m, kind, st, func(h *hotline.Header) {
+		h.To, h.Disposition = []hotline.Party{st.Header.From}, of[g.pick(len(of), "disposition")]
+	})
+}
+
+// report says more about what was alerted, or takes it back.
+func (g *game) report(m *member) {
+	st := g.statement(func(st *hotline.Statement) bool {
+		return st.Header.From == m.Code && len(st.Header.To) > 0 && st.InCase() != nil
+	})
+	if st == nil {
+		return
+	}
+	kinds := []hotline.Kind{hotline.KindSupplement, hotline.KindProgress, hotline.KindProgress, hotline.KindFinal, hotline.KindRetract}
+	g.says(m, kinds[g.pick(len(kinds), "report")], st, func(h *hotline.Header) {
+		if h.To = st.Header.To; h.Kind == hotline.KindRetract {
+			h.Reason = hotline.RetractReasons[0]
+		}
+	})
+}
+
+// stand disputes, suspends, resumes or hands over.
+func (g *game) stand(m *member) {
+	st := g.statement(func(st *hotline.Statement) bool { return slices.Contains(st.Header.To, m.Code) && st.InCase() != nil })
+	switch g.pick(3, "stand") {
+	case 0:
+		g.says(m, hotline.KindHandover, nil, func(*hotline.Header) {})
+	case 1:
+		if st != nil {
+			g.says(m, hotline.KindDispute, st, func(h *hotline.Header) { h.To = []hotline.Party{st.Header.From} })
+		}
+	default:
+		g.says(m, hotline.KindSuspension, nil, func(h *hotline.Header) {
+			if h.To = g.others(m); len(h.To) > 1 {
+				h.To = h.To[:1]
+			}
+			if st != nil && g.chance(50, "in a case") {
+				h.Case, h.Status = st.InCase(), st.Header.Status
+			}
+			h.Disposition = []hotline.Disposition{hotline.Suspended, hotline.Resumed}[g.pick(2, "suspended")]
+		})
+	}
+}
+
+// explain gives a reason for something that was overdue.
+func (g *game) explain(m *member) {
+	var late []ledger.Late
+	for _, k := range m.state.Cases() {
+		late = append(late, k.Late...)
+	}
+	for _, p := range m.state.Peers() {
+		late = append(late, m.state.Pair(p).Late...)
+	}
+	if len(late) == 0 {
+		return
+	}
+	l := late[g.pick(len(late), "late")]
+	st := g.statement(func(st *hotline.Statement) bool { return st.ID == l.Subject })
+	g.says(m, hotline.KindLateReason, st, func(h *hotline.Header) {
+		id := l.Subject
+		h.Re, h.Cause, h.Reason = &id, l.Entry+1, hotline.LateReasons[0]
+	})
 }
 
 // page renews the directory; the others learn of it when they need it.

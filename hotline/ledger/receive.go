@@ -157,7 +157,7 @@ func (r *run) accept(st *hotline.Statement, sender *hotline.SenderEntry) (func(u
 	if h.Case == nil && len(h.To) != 1 && !h.Kind.Rules().Opens {
 		return nil, hotline.Refuse(hotline.CodeHeader, "without a case a statement has one addressee")
 	}
-	k, err := s.peerCase(h)
+	k, err := s.peerCase(st)
 	if err != nil {
 		return nil, err
 	}
@@ -183,18 +183,19 @@ func (r *run) accept(st *hotline.Statement, sender *hotline.SenderEntry) (func(u
 
 // peerCase finds the case of a peer's statement. The opener may open it here;
 // any other party must have been an addressee in it.
-func (s *State) peerCase(h *hotline.Header) (*Case, error) {
-	opens := h.Case == nil && h.Kind.Rules().Opens
-	if h.Case == nil && !opens {
+func (s *State) peerCase(st *hotline.Statement) (*Case, error) {
+	h := &st.Header
+	in := st.InCase()
+	if in == nil {
 		return nil, nil
 	}
-	if opens || s.cases[h.Case.Key()] == nil && h.Case.Party == h.From {
+	if s.caseOf(in) == nil && in.Party == h.From {
 		if len(s.cases) >= hotline.MaxOpenCases {
 			return nil, hotline.Refuse(hotline.CodeBusy, "%d cases are open", len(s.cases))
 		}
 		return nil, nil
 	}
-	return s.inCase(h)
+	return s.inCase(in, h)
 }
 
 // enter notes an accepted statement in its case, opening it if need be.
@@ -380,7 +381,7 @@ func (r *run) rejected(st *hotline.Statement, n, index uint64, code hotline.Code
 	var c *hotline.CaseID
 	if h.Case != nil {
 		// Only in a case that the sender may use: a reject admits nobody.
-		if _, err := r.s.inCase(h); err == nil {
+		if _, err := r.s.inCase(h.Case, h); err == nil {
 			c = h.Case
 		}
 	}

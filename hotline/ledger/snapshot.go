@@ -47,7 +47,7 @@ type pairImage struct {
 
 type caseImage struct{ Case }
 
-const snapshotVersion = 3
+const snapshotVersion = 2
 
 var (
 	snapEncoder, _ = cbor.EncOptions{Sort: cbor.SortBytewiseLexical, NilContainers: cbor.NilContainerAsEmpty}.EncMode()

@@ -210,11 +210,20 @@ func (c *Case) said(teller, told hotline.Party, kind hotline.Kind) bool {
 	return c.newest(teller, told, kind) != nil
 }
 
+// newest finds the newest such statement. A report counts only if no alert was
+// retracted after it: it belonged to that alert.
 func (c *Case) newest(teller, told hotline.Party, kind hotline.Kind) *Known {
+	report := kind == hotline.KindSupplement || kind == hotline.KindProgress || kind == hotline.KindFinal
 	for i := len(c.Known) - 1; i >= 0; i-- {
 		x := &c.Known[i]
-		if x.Kind == kind && x.From == teller && slices.Contains(x.To, told) && !c.retracted(teller, x.ID) {
+		if x.From != teller || !slices.Contains(x.To, told) {
+			continue
+		}
+		if x.Kind == kind && !c.retracted(teller, x.ID) {
 			return x
+		}
+		if what := c.known(x.Re); report && x.Kind == hotline.KindRetract && what != nil && isAlert(what.Kind) {
+			return nil
 		}
 	}
 	return nil

@@ -92,6 +92,9 @@ func (s *story) block(commands []string) string {
 
 func (s *story) line(words []string) {
 	if words[0] == "world" {
+		if s.w != nil {
+			s.w.check()
+		}
 		s.w = newWorld(s.t, setupOf(s.t, parseArgs(words[1:])))
 		return
 	}

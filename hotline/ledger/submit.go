@@ -239,17 +239,17 @@ func (c *Case) note(st *hotline.Statement, index uint64, t hotline.Time) {
 }
 
 // inCase finds the case of a statement and checks that its author may use it.
-func (s *State) inCase(h *hotline.Header) (*Case, error) {
-	k := s.caseOf(h.Case)
+func (s *State) inCase(id *hotline.CaseID, h *hotline.Header) (*Case, error) {
+	k := s.caseOf(id)
 	switch {
 	case k == nil:
-		return nil, hotline.Refuse(hotline.CodeCase, "case %s is not known here", h.Case)
+		return nil, hotline.Refuse(hotline.CodeCase, "case %s is not known here", id)
 	case !slices.Contains(k.Parties, h.From):
-		return nil, hotline.Refuse(hotline.CodeCase, "%s was no addressee in case %s", h.From, h.Case)
+		return nil, hotline.Refuse(hotline.CodeCase, "%s was no addressee in case %s", h.From, id)
 	case k.Status != h.Status:
 		return nil, hotline.Refuse(hotline.CodeStatus, "%s in a case that is %s", h.Status, k.Status)
 	case len(k.Known) >= maxKnown:
-		return nil, hotline.Refuse(hotline.CodeBusy, "case %s has %d statements; open another case", h.Case, len(k.Known))
+		return nil, hotline.Refuse(hotline.CodeBusy, "case %s has %d statements; open another case", id, len(k.Known))
 	}
 	return k, nil
 }

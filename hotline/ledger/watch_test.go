@@ -18,6 +18,10 @@ type watch struct {
 	done  map[string]bool // duty, subject and peer
 	late  map[string]bool
 	tell  map[hotline.ID]*telling // by case
+
+	placed map[hotline.ID]uint64     // entry of each statement
+	refers map[hotline.ID]hotline.ID // what it refers to
+	closed map[string]uint64         // entry that last closed a class of duty, by subject of the case or request and peer
 }
 
 // telling is who must still be told in a case, and by which assessment.
@@ -28,7 +32,7 @@ type telling struct {
 
 func newWatch(p hotline.Party) *watch {
 	return &watch{self: p, next: map[hotline.Party]uint64{}, fired: map[string]bool{}, done: map[string]bool{}, late: map[string]bool{},
-		tell: map[hotline.ID]*telling{}}
+		tell: map[hotline.ID]*telling{}, placed: map[hotline.ID]uint64{}, refers: map[hotline.ID]hotline.ID{}, closed: map[string]uint64{}}
 }
 
 func (w *watch) entry(t tester, index uint64, raw []byte) {
@@ -79,6 +83,8 @@ func (w *watch) due(t tester, e *hotline.Entry, d *hotline.Due) {
 		t.Fatalf("%s: %s fired at %s, due at %s", w.self, name, clock(e.Time), clock(d.Due))
 	case w.fired[id]:
 		t.Fatalf("%s: clock %s fired twice", w.self, id)
+	case w.placed[d.Subject] < w.closed[w.closing(e, d)]:
+		t.Fatalf("%s: %s fired at %s, but entry %d closed it", w.self, name, clock(e.Time), w.closed[w.closing(e, d)])
 	case w.done[name] && !d.Subject.IsZero():
 		t.Fatalf("%s: %s fired at %s after it was done", w.self, name, clock(e.Time))
 	case d.Overdue && w.late[name]:
@@ -100,6 +106,11 @@ func (w *watch) sent(t tester, x *hotline.Sent) {
 		t.Fatal(err)
 	}
 	h := &st.Header
+	w.place(st)
+	for _, p := range h.To {
+		w.closes(st, p, [3]hotline.Duty{hotline.DutySupplement, hotline.DutyProgress, hotline.DutyFinal},
+			[3]hotline.Duty{hotline.DutyReply, hotline.DutyConsult, hotline.DutyAssist})
+	}
 	switch h.Kind {
 	case hotline.KindAssessment:
 		w.did(hotline.DutyAssess, h.Case.ID, "")
@@ -124,6 +135,9 @@ func (w *watch) received(x *hotline.Received) {
 		return
 	}
 	h := &st.Header
+	w.place(st)
+	w.closes(st, h.From, [3]hotline.Duty{hotline.DutyAwaitSupplement, hotline.DutyAwaitProgress, hotline.DutyAwaitFinal},
+		[3]hotline.Duty{hotline.DutyAwaitReply, hotline.DutyAwaitConsult, hotline.DutyAwaitAssist})
 	switch h.Kind {
 	case hotline.KindAcknowledgement:
 		w.did(hotline.DutyAwait, *h.Re, h.From)
@@ -132,4 +146,44 @@ func (w *watch) received(x *hotline.Received) {
 	case hotline.KindReject:
 		w.did(hotline.DutyDeliver, *h.Re, h.From)
 	}
+}
+
+func (w *watch) place(st *hotline.Statement) {
+	w.placed[st.ID] = w.size - 1
+	if st.Header.Re != nil {
+		w.refers[st.ID] = *st.Header.Re
+	}
+}
+
+// closes notes which duties a report or an answer towards, or of, a peer closes.
+func (w *watch) closes(st *hotline.Statement, p hotline.Party, reports, answers [3]hotline.Duty) {
+	h := &st.Header
+	switch h.Kind {
+	case hotline.KindFinal:
+		for _, d := range reports {
+			w.closed[duty(d, h.Case.ID, p)] = w.size - 1
+		}
+	case hotline.KindSupplement:
+		w.closed[duty(reports[0], h.Case.ID, p)] = w.size - 1
+	case hotline.KindReply, hotline.KindAssistanceResponse:
+		for _, d := range answers {
+			w.closed[duty(d, *h.Re, p)] = w.size - 1
+		}
+	}
+}
+
+// closing is where closes notes what closes the duty of a due entry: an answer
+// by its request, everything else by its case.
+func (w *watch) closing(e *hotline.Entry, d *hotline.Due) string {
+	switch d.Duty {
+	case hotline.DutyReply, hotline.DutyConsult, hotline.DutyAssist, hotline.DutyAwaitReply, hotline.DutyAwaitConsult, hotline.DutyAwaitAssist:
+		if closed := duty(d.Duty, w.refers[d.Subject], d.Peer); w.closed[closed] != 0 {
+			return closed // it hangs on an interim answer
+		}
+		return duty(d.Duty, d.Subject, d.Peer)
+	}
+	if e.Scope.Case == nil {
+		return ""
+	}
+	return duty(d.Duty, e.Scope.Case.ID, d.Peer)
 }
