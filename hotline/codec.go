@@ -59,25 +59,39 @@ func mustDecMode(o cbor.DecOptions) cbor.DecMode {
 }
 
 // Marshal returns the one encoding of v.
-func Marshal(v any) ([]byte, error) { return encoder.Marshal(v) }
+func Marshal(v any) ([]byte, error) {
+	if c, ok := v.(coded); ok {
+		return marshalCoded(c), nil
+	}
+	return encoder.Marshal(v)
+}
 
 // MustMarshal is Marshal for values built by this program, where failure is a
 // fault of the program and not of its input.
 func MustMarshal(v any) []byte {
-	b, err := encoder.Marshal(v)
+	b, err := Marshal(v)
 	if err != nil {
 		panic("hotline: cannot encode own value: " + err.Error())
 	}
 	return b
 }
 
-// Unmarshal decodes b into v, which must be a pointer. It refuses more than
-// max bytes, anything that is not the one encoding of the value, and fields
-// that v does not know. The error carries CodeMalformed or CodeTooLarge.
+// Unmarshal decodes b into v, which must be a pointer to a zero value. It
+// refuses more than max bytes, anything that is not the one encoding of the
+// value, and fields that v does not know. Byte strings in v may be parts of b:
+// neither may be changed. The error carries CodeMalformed or CodeTooLarge.
 func Unmarshal(b []byte, v any, max int) error {
 	if len(b) > max {
 		return Refuse(CodeTooLarge, "%d bytes, at most %d are allowed", len(b), max)
 	}
+	if c, ok := v.(coded); ok {
+		return read(b, c)
+	}
+	return unmarshalAny(b, v)
+}
+
+// unmarshalAny decodes any type: it decodes, encodes again, and compares.
+func unmarshalAny(b []byte, v any) error {
 	if err := decoder.Unmarshal(b, v); err != nil {
 		return Refuse(CodeMalformed, "not strict cbor: %v", err)
 	}

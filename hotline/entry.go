@@ -1,6 +1,7 @@
 package hotline
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/fxamacker/cbor/v2"
@@ -249,26 +250,65 @@ func contents(t EntryType) content {
 }
 
 // EncodeEntry returns the leaf bytes of an entry.
-func EncodeEntry(t EntryType, at Time, salt [16]byte, scope Scope, cause Cause, content any) ([]byte, error) {
-	c, err := Marshal(content)
-	if err != nil {
-		return nil, err
-	}
-	b, err := Marshal(Entry{Type: t, Time: at, Salt: salt, Scope: scope, Cause: cause, Content: c})
-	if err != nil {
-		return nil, err
-	}
-	if len(b) > MaxEntry {
-		return nil, Refuse(CodeTooLarge, "entry of %d bytes, at most %d", len(b), MaxEntry)
-	}
-	return b, nil
+func EncodeEntry(t EntryType, at Time, salt [16]byte, scope Scope, cause Cause, content any) (out []byte, err error) {
+	e := Entry{Type: t, Time: at, Salt: salt, Scope: scope, Cause: cause}
+	useEntry(&e, content, func(b []byte, fault error) {
+		if err = fault; err == nil {
+			out = bytes.Clone(b)
+		}
+	})
+	return out, err
 }
 
+// hashEntry returns the leaf hash of an entry.
+func hashEntry(e *Entry, content any) (leaf tlog.Hash, err error) {
+	useEntry(e, content, func(b []byte, fault error) {
+		if err = fault; err == nil {
+			leaf = tlog.LeafHash(b)
+		}
+	})
+	return leaf, err
+}
+
+// useEntry calls use with the leaf bytes of an entry, or with what prevents
+// them; use keeps nothing of them.
+func useEntry(e *Entry, content any, use func([]byte, error)) {
+	c, ok := content.(coded)
+	if !ok {
+		b, err := encoder.Marshal(content)
+		if err != nil {
+			use(nil, err)
+			return
+		}
+		c = (*encoded)(&b)
+	}
+	written(func(w *wire) { e.head(w); c.code(w) }, func(b []byte) {
+		if len(b) > MaxEntry {
+			use(nil, Refuse(CodeTooLarge, "entry of %d bytes, at most %d", len(b), MaxEntry))
+			return
+		}
+		use(b, nil)
+	})
+}
+
+// encoded is written as it is.
+type encoded []byte
+
+func (b *encoded) code(w *wire) { w.b = append(w.b, *b...) }
+
 // DecodeEntry decodes a leaf strictly and returns its content as a pointer to
-// the type that belongs to it.
+// the type that belongs to it. Byte strings of both may be parts of b: neither
+// may be changed.
 func DecodeEntry(b []byte) (*Entry, any, error) {
+	if len(b) > MaxEntry {
+		return nil, nil, Refuse(CodeTooLarge, "%d bytes, at most %d are allowed", len(b), MaxEntry)
+	}
 	var e Entry
-	if err := Unmarshal(b, &e, MaxEntry); err != nil {
+	w := wire{b: b}
+	e.head(&w)
+	// The content is the last element: whatever reads it refuses what follows.
+	e.Content, w.b = w.b, nil
+	if err := w.end(); err != nil {
 		return nil, nil, err
 	}
 	c := contents(e.Type)
@@ -330,11 +370,7 @@ func sorted(parties ...Party) []Party {
 func (s *SenderEntry) Leaf(statement []byte) (tlog.Hash, error) {
 	sent := s.Sent
 	sent.Statement = statement
-	b, err := EncodeEntry(EntrySent, s.Time, s.Salt, s.Scope, s.Cause, &sent)
-	if err != nil {
-		return tlog.Hash{}, err
-	}
-	return tlog.LeafHash(b), nil
+	return hashEntry(&Entry{Type: EntrySent, Time: s.Time, Salt: s.Salt, Scope: s.Scope, Cause: s.Cause}, &sent)
 }
 
 // SenderEntryOf strips the statement from an own EntrySent.
