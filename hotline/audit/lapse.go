@@ -15,6 +15,12 @@ var lapseCodes = map[hotline.Duty]Code{
 	hotline.DutyAlert:       AlertOverdue,
 	hotline.DutyRatify:      RatifyOverdue,
 	hotline.DutyAcknowledge: AcknowledgeOverdue,
+	hotline.DutySupplement:  SupplementOverdue,
+	hotline.DutyProgress:    ProgressOverdue,
+	hotline.DutyFinal:       FinalOverdue,
+	hotline.DutyReply:       ReplyOverdue,
+	hotline.DutyAssist:      ResponseOverdue,
+	hotline.DutyConsult:     ConsultOverdue,
 }
 
 // lapsed turns deadlines that passed into observations, and notes when the
@@ -27,6 +33,9 @@ func (j *judged) lapsed(it *item) {
 		if n := len(j.observations) - 1; n >= 0 && j.observations[n] == o {
 			j.lapses[lapse{due.Duty, due.Subject, due.Peer}] = n
 		}
+	}
+	if st := it.facts.st; st != nil && st.Header.From == j.x.head.Party && st.Header.Kind == hotline.KindLateReason {
+		j.explained(st.Header.Cause-1, st.Header.Reason, it.index)
 	}
 	if j.stopped {
 		return
@@ -45,6 +54,15 @@ func (j *judged) lapsed(it *item) {
 	}
 }
 
+// explained notes the signed reason for a lapse, by the entry that says overdue.
+func (j *judged) explained(due uint64, reason hotline.Code, index uint64) {
+	for i := range j.observations {
+		if o := &j.observations[i]; o.Entry == due && o.Due != 0 {
+			o.Text += fmt.Sprintf("; the reason given in entry %d is %q", index, reason)
+		}
+	}
+}
+
 func (j *judged) lapseText(e *hotline.Entry, due *hotline.Due) string {
 	where := ""
 	if e.Scope.Case != nil {
@@ -58,6 +76,12 @@ func (j *judged) lapseText(e *hotline.Entry, due *hotline.Due) string {
 		hotline.DutyAlert:       "after assessment %s not everybody named was alerted",
 		hotline.DutyRatify:      "alert %s, released by one officer, was not ratified",
 		hotline.DutyAcknowledge: "statement %s of " + string(due.Peer) + " was not acknowledged by a person",
+		hotline.DutySupplement:  "after alert %s no supplement was tendered to " + string(due.Peer),
+		hotline.DutyProgress:    "after statement %s no progress report was tendered to " + string(due.Peer),
+		hotline.DutyFinal:       "after alert %s no final report was tendered to " + string(due.Peer),
+		hotline.DutyReply:       "after statement %s no reply to the inquiry was tendered to " + string(due.Peer),
+		hotline.DutyAssist:      "after statement %s no response to the assistance request was tendered to " + string(due.Peer),
+		hotline.DutyConsult:     "after statement %s no reply to the consult was tendered to " + string(due.Peer),
 	}[due.Duty]
 	return fmt.Sprintf(what, due.Subject.Short()) + where + " by " + stamp(due.Due)
 }

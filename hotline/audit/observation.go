@@ -39,6 +39,12 @@ const (
 	AlertOverdue       Code = "alert-overdue"
 	RatifyOverdue      Code = "ratify-overdue"
 	AcknowledgeOverdue Code = "acknowledge-overdue"
+	SupplementOverdue  Code = "supplement-overdue"
+	ProgressOverdue    Code = "progress-overdue"
+	FinalOverdue       Code = "final-overdue"
+	ReplyOverdue       Code = "reply-overdue"
+	ResponseOverdue    Code = "response-overdue"
+	ConsultOverdue     Code = "consult-overdue"
 )
 
 // CodeInfo is what SPEC §10.2 says of a code.
@@ -68,6 +74,12 @@ var Codes = []CodeInfo{
 	{AlertOverdue, Terms, "6.3"},
 	{RatifyOverdue, Terms, "6.3"},
 	{AcknowledgeOverdue, Terms, "6.3"},
+	{SupplementOverdue, Terms, "6.3"},
+	{ProgressOverdue, Terms, "6.3"},
+	{FinalOverdue, Terms, "6.3"},
+	{ReplyOverdue, Terms, "6.3"},
+	{ResponseOverdue, Terms, "6.3"},
+	{ConsultOverdue, Terms, "6.3"},
 }
 
 var codeInfo = func() map[Code]CodeInfo {

@@ -36,7 +36,12 @@ func late(t testing.TB) *world {
 	flash := a.submit(a.FlashAlert(w.now, as2, []hotline.Party{"XB"}))
 	a.send(flash, "XB")
 	b.acknowledge(flash)
-	w.pass(25 * 60 * minute)
+	w.pass(12 * 60 * minute)
+	about := []hotlinetest.Option{hotlinetest.In(hotlinetest.CaseOf(flash)), hotlinetest.Re(flash.ID), hotlinetest.To("XB")}
+	progress := a.submit(a.By(a.Header(hotline.KindProgress, w.now, about...), &hotline.Progress{State: 1, Text: "No change"}, "O1", "R1"))
+	a.send(progress, "XB")
+	b.acknowledge(progress)
+	w.pass(13 * 60 * minute)
 	a.tick()
 	a.send(a.submit(a.Ratification(w.now, flash)), "XB")
 	return w

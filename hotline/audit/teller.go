@@ -97,7 +97,17 @@ func (t *teller) document(c *hotline.Document) string {
 // title names a statement.
 func title(st *hotline.Statement) string {
 	h := &st.Header
-	return fmt.Sprintf("%s %s %s (%s)", h.Precedence, h.Kind, st.ID.Short(), h.Status)
+	text := fmt.Sprintf("%s %s %s (%s)", h.Precedence, h.Kind, st.ID.Short(), h.Status)
+	if h.Disposition != 0 {
+		text += ", " + h.Disposition.String()
+	}
+	if h.Re != nil && h.Kind.Rules().Class == hotline.ByOfficers {
+		text += ", about " + h.Re.Short()
+	}
+	if h.Kind == hotline.KindRetract {
+		text += ", " + string(h.Reason)
+	}
+	return text
 }
 
 func (t *teller) sent(e *Event, it *item, c *hotline.Sent) {
@@ -121,6 +131,10 @@ func (t *teller) sent(e *Event, it *item, c *hotline.Sent) {
 	case hotline.KindAcknowledgement:
 		e.Text = fmt.Sprintf("%s acknowledges statement %s of %s: this person has it, which means neither agreement nor admission",
 			who, h.Re.Short(), partyList(h.To))
+	case hotline.KindHandover:
+		e.Text = fmt.Sprintf("%s: the desk passes from the first of them to the second", who)
+	case hotline.KindLateReason:
+		e.Text = fmt.Sprintf("%s gives the reason for what entry %d says was overdue about %s: %s; it stays overdue", who, h.Cause-1, h.Re.Short(), h.Reason)
 	case hotline.KindAutomaticAlert:
 		e.Text = fmt.Sprintf("%s's group sends an automatic alert to %s, since nobody released one in time; it is no officer's word", t.self, partyList(h.To))
 	case hotline.KindNonDelivery:
@@ -203,6 +217,10 @@ func (t *teller) due(e *Event, d *hotline.Due) {
 		e.Type = "waiting"
 		e.Text = fmt.Sprintf("no acknowledgement of statement %s by %s had reached %s by %s (provisional: the log of %s says whether it was late)",
 			subject, d.Peer, t.self, due, d.Peer)
+	case d.Overdue && d.Duty.Provisional():
+		e.Type = "waiting"
+		e.Text = fmt.Sprintf("%s waits for %s: %s about statement %s was due at %s (provisional: the log of %s says whether it was late)",
+			t.self, d.Peer, d.Duty, subject, due, d.Peer)
 	case d.Overdue:
 		e.Type = "overdue"
 		e.Text = fmt.Sprintf("OVERDUE: the duty of %s to %s statement %s was due at %s", t.self, d.Duty, subject, due)
