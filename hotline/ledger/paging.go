@@ -77,7 +77,7 @@ func (p *paging) at(s *State, t hotline.Time) Paging {
 		x.Stage = PageRest
 		if at, n := p.duty.repeat(t); n > 0 && uint64(n) > p.Repeat {
 			again := s.pageAgain(p.duty, at, n)
-			again.Index = p.Page.Index
+			again.Index, again.Time = p.Page.Index, p.Page.Time
 			x.Stage, x.Page, x.Repeat = PageIntend, again, uint64(n)
 		}
 	}

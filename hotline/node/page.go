@@ -24,6 +24,7 @@ const (
 	pageAtOnce     = 256         // pages under way
 	pageFlashPlace = 64          // of them, for FLASH alone
 	pageLookCost   = 20 * time.Microsecond
+	pageAgain      = time.Minute // after an end that could not be recorded
 )
 
 // pages are the channels of this node and what is known of them.
@@ -172,7 +173,11 @@ func (w *waker) wake(ctx, job context.Context, p *ledger.Paging) {
 	if p.Stage != ledger.PageBreak {
 		entry.End, entry.Attempts = n.deliverPage(job, p)
 	}
-	if ctx.Err() != nil || !n.record(ctx, &entry) {
+	if ctx.Err() != nil {
+		return
+	}
+	if !n.record(ctx, &entry) {
+		pause(ctx, pageAgain) // without an end it is tried again, but never in a hurry
 		return
 	}
 	if entry.End == hotline.PageStopped {
