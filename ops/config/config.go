@@ -30,12 +30,14 @@ type Config struct {
 	Documents  string `toml:"documents" example:"/etc/hotline/documents" doc:"Directory that holds the signed convention and the signed directories of all parties. What a node learns later it keeps in its ledger; this is what it starts from."`
 	Convention string `toml:"convention" doc:"Id of the convention, 64 hexadecimal digits, as hotline convention show tells it. A node with documents of any other does not start. Empty: whatever convention the documents directory holds is believed."`
 
-	Keys    Keys    `toml:"keys" doc:"Keys of this node and of its group. An officer's key is never kept here."`
-	Group   Group   `toml:"group" doc:"Replication between the nodes of the party. Every node of a group must have the same durations."`
-	Limits  Limits  `toml:"limits" doc:"What others may ask of this node."`
-	Metrics Metrics `toml:"metrics" doc:"Figures for Prometheus, and health for load balancers."`
-	Log     Log     `toml:"log" doc:"The log of the daemon goes to standard error. It never holds the text of a statement."`
-	Pages   []Page  `toml:"page" doc:"Channels by which people are woken, in the order in which they are tried; at most 8. Each is a table [[page]]; take off the # and the three spaces. A page tells ids, duty, precedence, status, peer, due time, office and targets, never text. Every node of the group needs its own channels, and tests each of them once a day. Without any, only open consoles ring."`
+	Keys      Keys      `toml:"keys" doc:"Keys of this node and of its group. An officer's key is never kept here."`
+	Group     Group     `toml:"group" doc:"Replication between the nodes of the party. Every node of a group must have the same durations."`
+	Limits    Limits    `toml:"limits" doc:"What others may ask of this node."`
+	Metrics   Metrics   `toml:"metrics" doc:"Figures for Prometheus, and health for load balancers."`
+	Log       Log       `toml:"log" doc:"The log of the daemon goes to standard error. It never holds the text of a statement."`
+	Territory Territory `toml:"territory" doc:"What belongs to the party, for its sensors."`
+	Sensors   []Sensor  `toml:"sensor" doc:"Sensors whose files this node follows, across rotation and restarts; at most 16. Each is a table [[sensor]]; take off the # and the three spaces. What may be an attack out of the territory waits in the triage queue of the group and wakes an operator; no duty begins before a person adopts it."`
+	Pages     []Page    `toml:"page" doc:"Channels by which people are woken, in the order in which they are tried; at most 8. Each is a table [[page]]; take off the # and the three spaces. A page tells ids, duty, precedence, status, peer, due time, office and targets, never text. Every node of the group needs its own channels, and tests each of them once a day. Without any, only open consoles ring."`
 }
 
 // Keys says where the node's keys are and how they are opened.
@@ -106,13 +108,14 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil
 // it.
 func Default() *Config {
 	return &Config{
-		Data:    "/var/lib/hotline",
-		Listen:  "[::]:4870",
-		Keys:    Keys{Passphrase: "prompt"},
-		Group:   Group{Heartbeat: Duration{400 * time.Millisecond}, Election: Duration{400 * time.Millisecond}, SnapshotEvery: 1024},
-		Limits:  Limits{PeerRate: 200, PeerBurst: 400},
-		Metrics: Metrics{Listen: ""},
-		Log:     Log{Level: "info", Format: "text"},
+		Data:      "/var/lib/hotline",
+		Listen:    "[::]:4870",
+		Keys:      Keys{Passphrase: "prompt"},
+		Group:     Group{Heartbeat: Duration{400 * time.Millisecond}, Election: Duration{400 * time.Millisecond}, SnapshotEvery: 1024},
+		Limits:    Limits{PeerRate: 200, PeerBurst: 400},
+		Metrics:   Metrics{Listen: ""},
+		Territory: Territory{Prefixes: []string{}},
+		Log:       Log{Level: "info", Format: "text"},
 	}
 }
 
@@ -187,6 +190,12 @@ func (c *Config) resolve(base string) {
 	}
 	for i := range c.Pages {
 		c.Pages[i].resolve(base)
+	}
+	for i := range c.Sensors {
+		c.Sensors[i].File = absolute(base, c.Sensors[i].File)
+	}
+	if c.Territory.Countries != "" {
+		c.Territory.Countries = absolute(base, c.Territory.Countries)
 	}
 }
 

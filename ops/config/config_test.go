@@ -147,6 +147,8 @@ func TestEveryRuleHasItsMessage(t *testing.T) {
 		{func(c *Config) { c.Metrics.Listen = "[::]:9470" }, "metrics.listen: \"[::]:9470\" is not a loopback address"},
 		{func(c *Config) { c.Log.Level = "loud" }, "log.level: \"loud\" is not known: write debug, info, warn, error"},
 		{func(c *Config) { c.Log.Format = "xml" }, "log.format: \"xml\" is not known"},
+		{func(c *Config) { c.Territory.Prefixes = []string{"198.51.100.7/24"} }, "territory.prefixes: territory prefix \"198.51.100.7/24\" has bits set"},
+		{func(c *Config) { c.Sensors = make([]Sensor, MaxSensors+1) }, "sensor: 17 sensors: configure at most 16"},
 		{func(c *Config) { c.Pages = make([]Page, MaxPages+1) }, "page: 9 channels: configure at most 8"},
 		{func(c *Config) { c.Pages = []Page{{Name: "xx", Kind: "fax"}} }, "page: channel 1 (\"xx\"): kind: \"fax\" is not known"},
 	}

@@ -38,7 +38,11 @@ func exampleTable(out *bytes.Buffer, path string, table reflect.Value) error {
 	}
 	for i := range table.NumField() {
 		field := table.Type().Field(i)
-		if isList(field.Type) {
+		switch {
+		case field.Type == reflect.TypeFor[[]Sensor]():
+			exampleSensor(out, field)
+			continue
+		case isList(field.Type):
 			examplePages(out, field)
 			continue
 		}

@@ -77,6 +77,8 @@ var rules = []rule{
 	{"metrics.listen", checkMetrics},
 	{"log.level", func(c *Config) string { return oneOf(c.Log.Level, "debug", "info", "warn", "error") }},
 	{"log.format", func(c *Config) string { return oneOf(c.Log.Format, "text", "json") }},
+	{"territory.prefixes", checkPrefixes},
+	{"sensor", checkSensors},
 	{"page", checkPages},
 }
 
