@@ -110,9 +110,15 @@ func check(out io.Writer, path string) error {
 	if err != nil {
 		return err
 	}
+	if err := node.CheckSensors(cfg); err != nil {
+		return err
+	}
 	c := docs.Conventions[len(docs.Conventions)-1]
 	fmt.Fprintf(out, "convention %s version %d, %d parties\n", c.ID, c.Version, len(c.Parties))
 	fmt.Fprintf(out, "node %s of %s: configuration, documents and keys fit together\n", cfg.Node, cfg.Party)
+	for i := range cfg.Sensors {
+		fmt.Fprintf(out, "sensor %s is followed in %s\n", cfg.Sensors[i].Name, cfg.Sensors[i].File)
+	}
 	if names := channels.Names(); len(names) > 0 {
 		fmt.Fprintf(out, "people are woken by %s\n", strings.Join(names, ", then "))
 	} else {

@@ -28,6 +28,11 @@ func newWorking() Working { return Working{} }
 // Triage returns the hits that wait for an operator, oldest first.
 func (s *State) Triage() []hotline.Hit { return slices.Clone(s.working.Hits) }
 
+// Waits reports whether a hit of this key waits for an operator.
+func (s *State) Waits(key string) bool {
+	return slices.ContainsFunc(s.working.Hits, func(h hotline.Hit) bool { return h.Key == key })
+}
+
 // Lost returns how many hits found the queue full.
 func (s *State) Lost() uint64 { return s.working.Lost }
 

@@ -18,6 +18,10 @@ type metrics struct {
 	pages    *prometheus.CounterVec
 	unproven prometheus.Counter
 
+	sensorLines *prometheus.CounterVec
+	sensorHits  *prometheus.CounterVec
+	sensorGaps  *prometheus.CounterVec
+
 	pageAttempts *prometheus.CounterVec
 	pageEnds     *prometheus.CounterVec
 	pageFailing  *prometheus.GaugeVec
@@ -39,6 +43,9 @@ func newMetrics(n *Node) *metrics {
 	m.pageFailing = prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "hotline", Name: "page_channel_failing",
 		Help: "1 while a page channel of this node has failed its newest daily test."}, []string{"channel"})
 	m.registry.MustRegister(m.pageFailing)
+	m.sensorLines = counter("sensor_lines_total", "Lines read from a sensor's file, by what became of them: alert, skipped, broken.", "sensor", "outcome")
+	m.sensorHits = counter("sensor_hits_total", "Hits of a sensor, by what became of them: taken, refused, left-out.", "sensor", "outcome")
+	m.sensorGaps = counter("sensor_gaps_total", "Times that lines of a sensor may have been lost between two of its files.", "sensor")
 	m.unproven = prometheus.NewCounter(prometheus.CounterOpts{Namespace: "hotline", Name: "time_unproven_total",
 		Help: "Commands whose time no majority of the group's clocks backed."})
 	m.registry.MustRegister(m.unproven)

@@ -157,6 +157,9 @@ func (n *Node) open() (err error) {
 	// Only now: what a peer or an officer asks needs the member.
 	close(n.ready)
 	n.follow()
+	if err := n.followSensors(); err != nil {
+		return err
+	}
 	n.spawn(n.keepLeading)
 	n.spawn(n.keepHistory)
 	n.spawn(n.keepChecking)

@@ -168,6 +168,9 @@ func (f *Feed) Close(now time.Time) error {
 	return f.save(now)
 }
 
+// Discard closes the file and saves nothing.
+func (f *Feed) Discard() { f.tail.close() }
+
 // Stats returns the counts.
 func (f *Feed) Stats() Stats { return f.stats }
 

@@ -31,7 +31,6 @@ type flowRecord struct {
 	from, to                           string
 	fromPort, toPort                   uint16
 	packets, bytes                     uint64
-	v6                                 bool
 }
 
 // decode reads one record. It returns errNothing for ordinary traffic and for what comes from outside: others see to that.
