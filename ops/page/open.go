@@ -79,10 +79,44 @@ func tlsConfig(trust *x509.CertPool, host string) *tls.Config {
 	return &tls.Config{RootCAs: trust, ServerName: host, MinVersion: tls.VersionTLS12}
 }
 
+// maxAnswer bounds what the other side of one attempt may say, in bytes: a server that floods back costs no more memory than
+// that.
+const maxAnswer = 256 << 10
+
+// errFlood ends the connection to a server that says more.
+var errFlood = fmt.Errorf("the other side says more than %d bytes", maxAnswer)
+
+// terse is a connection on which the other side may say so much and no more.
+type terse struct {
+	net.Conn // not *net.TCPConn, which has ways to be read beside Read
+	left     int
+}
+
+// CloseWrite ends the own side of the stream.
+func (t *terse) CloseWrite() error { return t.Conn.(*net.TCPConn).CloseWrite() }
+
+func (t *terse) Read(b []byte) (int, error) {
+	if t.left == 0 && len(b) > 0 {
+		return 0, errFlood
+	}
+	n, err := t.Conn.Read(b[:min(len(b), t.left)])
+	t.left -= n
+	return n, err
+}
+
+// connect opens a connection. It has the form that package http wants.
+func connect(ctx context.Context, network, server string) (net.Conn, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, network, server)
+	if err != nil {
+		return nil, err
+	}
+	return &terse{conn, maxAnswer}, nil
+}
+
 // dial opens a connection that ends with ctx, whatever is under way on it. done must be called.
 func dial(ctx context.Context, server string) (conn net.Conn, done func(), err error) {
-	var d net.Dialer
-	if conn, err = d.DialContext(ctx, "tcp", server); err != nil {
+	if conn, err = connect(ctx, "tcp", server); err != nil {
 		return nil, nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })

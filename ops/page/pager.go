@@ -131,6 +131,7 @@ func (p *Pager) Try(ctx context.Context, n Notice, name string) Attempt {
 		n.At = a.At
 		a.Err = p.send(ctx, l, &n, leave)
 		a.Result = resultOf(ctx, a.Err)
+		a.Err = brief(a.Err)
 	}
 	a.Took = time.Since(a.At)
 	if a.Result != hotline.PageCancelled { // which says nothing of the channel
@@ -182,6 +183,21 @@ func (p *Pager) send(ctx context.Context, l *lane, n *Notice, leave func()) erro
 	}
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return errors.Join(ctx.Err(), err) // what a connection says that was closed because of it
+	}
+	return err
+}
+
+// maxReason bounds the text of an error: it may hold what the other side said, and goes into the log.
+const maxReason = 300
+
+type reason struct{ error }
+
+func (r reason) Error() string { return r.error.Error()[:maxReason] + "…" }
+func (r reason) Unwrap() error { return r.error }
+
+func brief(err error) error {
+	if err != nil && len(err.Error()) > maxReason {
+		return reason{err}
 	}
 	return err
 }

@@ -271,3 +271,14 @@ func TestStatusIsTheFirstWord(t *testing.T) {
 		}
 	}
 }
+
+// Promise: what the other side says never floods the log.
+func TestReasonsAreBrief(t *testing.T) {
+	long := errors.New(strings.Repeat("x", 1<<20))
+	p := fakes(&fake{send: func(context.Context, *Notice) error { return long }})
+	defer p.Close()
+	a := p.Try(t.Context(), alarm(), "a")
+	if n := len(a.Err.Error()); n > maxReason+len("…") || !errors.Is(a.Err, long) {
+		t.Errorf("a reason of %d bytes", n)
+	}
+}

@@ -46,7 +46,7 @@ func (s *syslog) Send(ctx context.Context, n *Notice) error {
 	var stream interface {
 		io.ReadWriter
 		CloseWrite() error
-	} = conn.(*net.TCPConn)
+	} = conn.(*terse)
 	if s.security != nil {
 		c := tls.Client(conn, s.security)
 		if err := c.HandshakeContext(ctx); err != nil {
@@ -61,7 +61,7 @@ func (s *syslog) Send(ctx context.Context, n *Notice) error {
 	if err := stream.CloseWrite(); err != nil {
 		return err
 	}
-	if _, err := io.Copy(io.Discard, io.LimitReader(stream, maxAnswer)); err != nil {
+	if _, err := io.Copy(io.Discard, stream); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	neturl "net/url"
 	"strconv"
@@ -34,9 +33,6 @@ const (
 	minHookSecret = 24
 	maxHookSecret = 64
 )
-
-// maxAnswer bounds what is read of an answer, in bytes.
-const maxAnswer = 64 << 10
 
 func newWebhook(c *config.Page, trust *x509.CertPool) (Channel, error) {
 	text, err := secret(c.Secret)
@@ -76,7 +72,7 @@ func hookSigner(text string) (func([]byte) string, error) {
 func httpClient(trust *x509.CertPool) *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{
-			DialContext: (&net.Dialer{}).DialContext, TLSClientConfig: tlsConfig(trust, ""),
+			DialContext: connect, TLSClientConfig: tlsConfig(trust, ""),
 			// A page is rare, and a connection that has died meanwhile would cost the attempt.
 			DisableKeepAlives: true, ForceAttemptHTTP2: true,
 		},
@@ -114,7 +110,7 @@ func post(ctx context.Context, client *http.Client, url string, body []byte, hea
 		return err
 	}
 	defer answer.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, maxAnswer))
+	_, _ = io.Copy(io.Discard, answer.Body) // connect bounds it
 	if answer.StatusCode < 200 || answer.StatusCode > 299 {
 		return fmt.Errorf("the server answers %s", answer.Status)
 	}
