@@ -42,7 +42,7 @@ func (r *reader) rota(i int, from, until int64) hotline.Rota {
 	}
 	out := hotline.Rota{Name: x.Name, Zone: x.Zone, People: c.people, Watches: c.watches(slots)}
 	if n := len(out.Watches); n > hotline.MaxWatches {
-		r.fault("days", "rota %s changes %d times, at most %d can be signed: take fewer days", x.Name, n, hotline.MaxWatches)
+		r.Fault("days", "rota %s changes %d times, at most %d can be signed: take fewer days", x.Name, n, hotline.MaxWatches)
 	}
 	return out
 }
@@ -117,7 +117,7 @@ func (c *calendar) at(path string, day time.Time, minute int, told map[string]bo
 		if len(found) > 1 {
 			what = "comes twice"
 		}
-		c.r.fault(path, "%s %s in %s, where the clocks are changed: let the watch change at another hour", wall.Format("2006-01-02 15:04"), what, c.x.Zone)
+		c.r.Fault(path, "%s %s in %s, where the clocks are changed: let the watch change at another hour", wall.Format("2006-01-02 15:04"), what, c.x.Zone)
 	}
 	return t
 }
@@ -135,8 +135,8 @@ func (c *calendar) fills(slots []slot) bool {
 			c.hole(before, slots, covered, s.from)
 			return false
 		case before >= 0 && s.from < covered:
-			c.r.fault(path, "rota %s: overlaps the shift on line %d, from %s to %s: put both people into one shift, or use overlap", c.x.Name,
-				c.r.line(fmt.Sprintf("%s.shift[%d]", c.path, slots[before].shift)), c.show(s.from), c.show(min(covered, s.until)))
+			c.r.Fault(path, "rota %s: overlaps the shift on line %d, from %s to %s: put both people into one shift, or use overlap", c.x.Name,
+				c.r.Line(fmt.Sprintf("%s.shift[%d]", c.path, slots[before].shift)), c.show(s.from), c.show(min(covered, s.until)))
 			return false
 		}
 		covered, before = s.until, i
@@ -153,7 +153,7 @@ func (c *calendar) hole(before int, slots []slot, from, until int64) {
 	if before >= 0 {
 		path = fmt.Sprintf("%s.shift[%d]", c.path, slots[before].shift)
 	}
-	c.r.fault(path, "rota %s: nobody is on call from %s to %s", c.x.Name, c.show(from), c.show(until))
+	c.r.Fault(path, "rota %s: nobody is on call from %s to %s", c.x.Name, c.show(from), c.show(until))
 }
 
 func (c *calendar) show(minute int64) string {
@@ -179,7 +179,7 @@ func (c *calendar) cover(j int, slots []slot) []slot {
 		}
 		hit = hit || s.until > c.from
 		if s.people&by != 0 {
-			c.r.fault(path+".by", "%s already stands in the shift of %s that begins on %s", x.By, x.Absent, c.show(s.from))
+			c.r.Fault(path+".by", "%s already stands in the shift of %s that begins on %s", x.By, x.Absent, c.show(s.from))
 			return slots
 		}
 		for _, part := range []slot{
@@ -193,7 +193,7 @@ func (c *calendar) cover(j int, slots []slot) []slot {
 		}
 	}
 	if !hit {
-		c.r.fault(path, "the cover changes nothing: %s has no watch then in the time that is written out", x.Absent)
+		c.r.Fault(path, "the cover changes nothing: %s has no watch then in the time that is written out", x.Absent)
 	}
 	return out
 }

@@ -28,7 +28,7 @@ var weekdays = []string{"mon", "tue", "wed", "thu", "fri", "sat", "sun"}
 // check finds what is wrong with the parts, before they are put together.
 func (r *reader) check() {
 	if !partyName.MatchString(r.Party) {
-		r.fault("party", "party %q is no party's code: write your own, as XA", r.Party)
+		r.Fault("party", "party %q is no party's code: write your own, as XA", r.Party)
 		return
 	}
 	r.checkChannels()
@@ -51,13 +51,13 @@ func (r *reader) checkChannels() {
 		path := "channels." + name
 		switch {
 		case !plainName.MatchString(name):
-			r.fault(path, "channel %q: a name is 2 to 32 of a-z, 0-9 and hyphen, a letter first", name)
+			r.Fault(path, "channel %q: a name is 2 to 32 of a-z, 0-9 and hyphen, a letter first", name)
 		case c.Type == "":
-			r.fault(path, "channel %s has no type: write one of %s", name, strings.Join(channelTypes, ", "))
+			r.Fault(path, "channel %s has no type: write one of %s", name, strings.Join(channelTypes, ", "))
 		case !slices.Contains(channelTypes, c.Type):
-			r.fault(path+".type", "channel %s: %q is none of %s", name, c.Type, strings.Join(channelTypes, ", "))
+			r.Fault(path+".type", "channel %s: %q is none of %s", name, c.Type, strings.Join(channelTypes, ", "))
 		case !used[name]:
-			r.fault(path, "channel %s reaches nobody: give it to an officer or remove it", name)
+			r.Fault(path, "channel %s reaches nobody: give it to an officer or remove it", name)
 		}
 	}
 }
@@ -69,16 +69,16 @@ func (r *reader) checkOfficers() {
 			continue
 		}
 		if j := slices.IndexFunc(r.Officers[:i], func(x officerFile) bool { return x.Name == o.Name }); j >= 0 {
-			r.fault(path+".name", "%s stands on line %d already", o.Name, r.line(fmt.Sprintf("officer[%d].name", j)))
+			r.Fault(path+".name", "%s stands on line %d already", o.Name, r.Line(fmt.Sprintf("officer[%d].name", j)))
 		}
 		if len(o.Channels) == 0 || len(o.Channels) > hotline.MaxChannels {
-			r.fault(path+".channels", "%s has %d channels: give 1 to %d, the first one first, or nobody can wake them", o.Name, len(o.Channels), hotline.MaxChannels)
+			r.Fault(path+".channels", "%s has %d channels: give 1 to %d, the first one first, or nobody can wake them", o.Name, len(o.Channels), hotline.MaxChannels)
 		}
 		for j, c := range o.Channels {
 			if _, ok := r.Channels[c]; !ok {
-				r.fault(path+".channels", "%s: there is no [channels.%s]", o.Name, c)
+				r.Fault(path+".channels", "%s: there is no [channels.%s]", o.Name, c)
 			} else if slices.Contains(o.Channels[:j], c) {
-				r.fault(path+".channels", "%s: channel %s stands there twice", o.Name, c)
+				r.Fault(path+".channels", "%s: channel %s stands there twice", o.Name, c)
 			}
 		}
 	}
@@ -88,9 +88,9 @@ func (r *reader) checkOfficers() {
 func (r *reader) isOwn(path, name string) bool {
 	switch {
 	case !roleName.MatchString(name):
-		r.fault(path, "%q is no officer's role name, as %s-L1", name, r.Party)
+		r.Fault(path, "%q is no officer's role name, as %s-L1", name, r.Party)
 	case !strings.HasPrefix(name, r.Party+"-"):
-		r.fault(path, "%s is no officer of %s", name, r.Party)
+		r.Fault(path, "%s is no officer of %s", name, r.Party)
 	default:
 		return true
 	}
@@ -100,55 +100,55 @@ func (r *reader) isOwn(path, name string) bool {
 // reachable demands an own officer who has channels.
 func (r *reader) reachable(path, name string) {
 	if r.isOwn(path, name) && !slices.ContainsFunc(r.Officers, func(o officerFile) bool { return o.Name == name }) {
-		r.fault(path, "%s has no channel: add an [[officer]]", name)
+		r.Fault(path, "%s has no channel: add an [[officer]]", name)
 	}
 }
 
 func (r *reader) checkSpan() {
-	if r.Days == 0 && !r.has("days") {
+	if r.Days == 0 && !r.Has("days") {
 		r.Days = DefaultDays
 	}
 	most := int64(hotline.MaxRotaSpan / (24 * time.Hour))
 	switch {
-	case len(r.Rotas) == 0 && (r.has("days") || r.has("from")):
+	case len(r.Rotas) == 0 && (r.Has("days") || r.Has("from")):
 		path := "days"
-		if r.has("from") {
+		if r.Has("from") {
 			path = "from"
 		}
-		r.fault(path, "there is no rota to write out: remove from and days, or add a [[rota]]")
+		r.Fault(path, "there is no rota to write out: remove from and days, or add a [[rota]]")
 	case r.Days < 1 || r.Days > most:
-		r.fault("days", "days is %d, 1 to %d", r.Days, most)
+		r.Fault("days", "days is %d, 1 to %d", r.Days, most)
 	case r.From.Second() != 0 || r.From.Nanosecond() != 0:
-		r.fault("from", "from is not a whole minute")
+		r.Fault("from", "from is not a whole minute")
 	}
 	if len(r.Rotas) > hotline.MaxRotas {
-		r.fault("rota[0]", "%d rotas, at most %d", len(r.Rotas), hotline.MaxRotas)
+		r.Fault("rota[0]", "%d rotas, at most %d", len(r.Rotas), hotline.MaxRotas)
 	}
 }
 
 func (r *reader) checkRota(i int) {
 	x, path := &r.Rotas[i], fmt.Sprintf("rota[%d]", i)
-	if x.Weeks == 0 && !r.has(path+".weeks") {
+	if x.Weeks == 0 && !r.Has(path+".weeks") {
 		x.Weeks = 1
 	}
 	if !plainName.MatchString(x.Name) {
-		r.fault(path+".name", "rota %q: a name is 2 to 32 of a-z, 0-9 and hyphen, a letter first", x.Name)
+		r.Fault(path+".name", "rota %q: a name is 2 to 32 of a-z, 0-9 and hyphen, a letter first", x.Name)
 	} else if j := slices.IndexFunc(r.Rotas[:i], func(y rotaFile) bool { return y.Name == x.Name }); j >= 0 {
-		r.fault(path+".name", "rota %s stands on line %d already", x.Name, r.line(fmt.Sprintf("rota[%d]", j)))
+		r.Fault(path+".name", "rota %s stands on line %d already", x.Name, r.Line(fmt.Sprintf("rota[%d]", j)))
 	}
 	if zone, err := time.LoadLocation(x.Zone); err != nil || x.Zone == "" || x.Zone == "Local" || len(x.Zone) > hotline.MaxZoneName {
-		r.fault(path+".zone", "rota %s: zone %q is no time zone: write an IANA name, as Europe/Zurich or Etc/UTC", x.Name, x.Zone)
+		r.Fault(path+".zone", "rota %s: zone %q is no time zone: write an IANA name, as Europe/Zurich or Etc/UTC", x.Name, x.Zone)
 	} else if x.Weeks > 1 {
 		first := x.Begins.AsTime(zone)
 		if x.Begins.Year == 0 || first.Weekday() != time.Monday {
-			r.fault(path+".begins", "rota %s: begins is to be the Monday on which week 1 of %d began", x.Name, x.Weeks)
+			r.Fault(path+".begins", "rota %s: begins is to be the Monday on which week 1 of %d began", x.Name, x.Weeks)
 		}
 	}
 	if x.Weeks < 1 || x.Weeks > MaxWeeks {
-		r.fault(path+".weeks", "rota %s: weeks is %d, 1 to %d", x.Name, x.Weeks, MaxWeeks)
+		r.Fault(path+".weeks", "rota %s: weeks is %d, 1 to %d", x.Name, x.Weeks, MaxWeeks)
 	}
 	if len(x.Shifts) == 0 {
-		r.fault(path, "rota %s has no shift: nobody would be on call", x.Name)
+		r.Fault(path, "rota %s has no shift: nobody would be on call", x.Name)
 	}
 	shortest := 24 * time.Hour
 	for j := range x.Shifts {
@@ -157,47 +157,47 @@ func (r *reader) checkRota(i int) {
 		}
 	}
 	if d, err := duration(x.Overlap); err != nil || d%time.Minute != 0 {
-		r.fault(path+".overlap", "rota %s: overlap %q is to be whole minutes, as 15m", x.Name, x.Overlap)
+		r.Fault(path+".overlap", "rota %s: overlap %q is to be whole minutes, as 15m", x.Name, x.Overlap)
 	} else if d > shortest {
-		r.fault(path+".overlap", "rota %s: the overlap of %s is longer than a shift of %s", x.Name, span(d), span(shortest))
+		r.Fault(path+".overlap", "rota %s: the overlap of %s is longer than a shift of %s", x.Name, span(d), span(shortest))
 	}
 	for j := range x.Covers {
 		r.checkCover(x, fmt.Sprintf("%s.cover[%d]", path, j), &x.Covers[j])
 	}
 	if n := len(x.people()); n > hotline.MaxTargets {
-		r.fault(path, "rota %s has %d people, at most %d", x.Name, n, hotline.MaxTargets)
+		r.Fault(path, "rota %s has %d people, at most %d", x.Name, n, hotline.MaxTargets)
 	}
 }
 
 // checkShift returns the length of the shift, 0 if it has none.
 func (r *reader) checkShift(x *rotaFile, path string, s *shiftFile) (length time.Duration) {
 	if s.Week < 0 || s.Week > x.Weeks {
-		r.fault(path+".week", "week is %d, but rota %s has %d", s.Week, x.Name, x.Weeks)
+		r.Fault(path+".week", "week is %d, but rota %s has %d", s.Week, x.Name, x.Weeks)
 	}
 	if len(s.Days) == 0 {
-		r.fault(path+".days", "the shift has no days: write those on which it begins, as [\"mon\", \"tue\"]")
+		r.Fault(path+".days", "the shift has no days: write those on which it begins, as [\"mon\", \"tue\"]")
 	}
 	for i, d := range s.Days {
 		if !slices.Contains(weekdays, d) {
-			r.fault(path+".days", "%q is none of %s", d, strings.Join(weekdays, ", "))
+			r.Fault(path+".days", "%q is none of %s", d, strings.Join(weekdays, ", "))
 		} else if slices.Contains(s.Days[:i], d) {
-			r.fault(path+".days", "%s stands there twice", d)
+			r.Fault(path+".days", "%s stands there twice", d)
 		}
 	}
 	good := true
 	for _, t := range []struct{ key, text string }{{"from", s.From}, {"until", s.Until}} {
 		if !wallTime.MatchString(t.text) || t.key == "from" && t.text == "24:00" {
-			r.fault(path+"."+t.key, "%s is %q: write hours and minutes, as 06:30", t.key, t.text)
+			r.Fault(path+"."+t.key, "%s is %q: write hours and minutes, as 06:30", t.key, t.text)
 			good = false
 		}
 	}
 	if len(s.Officers) == 0 {
-		r.fault(path+".officers", "nobody stands in the shift: give officers by role name")
+		r.Fault(path+".officers", "nobody stands in the shift: give officers by role name")
 	}
 	for i, name := range s.Officers {
 		r.reachable(path+".officers", name)
 		if slices.Contains(s.Officers[:i], name) {
-			r.fault(path+".officers", "%s stands there twice", name)
+			r.Fault(path+".officers", "%s stands there twice", name)
 		}
 	}
 	if !good {
@@ -225,13 +225,13 @@ func (r *reader) checkCover(x *rotaFile, path string, c *coverFile) {
 	r.reachable(path+".by", c.By)
 	switch {
 	case !slices.ContainsFunc(x.Shifts, func(s shiftFile) bool { return slices.Contains(s.Officers, c.Absent) }):
-		r.fault(path+".absent", "%q has no shift in rota %s", c.Absent, x.Name)
+		r.Fault(path+".absent", "%q has no shift in rota %s", c.Absent, x.Name)
 	case c.Absent == c.By:
-		r.fault(path+".by", "%s cannot stand in for themselves", c.By)
+		r.Fault(path+".by", "%s cannot stand in for themselves", c.By)
 	case !c.From.AsTime(time.UTC).Before(c.Until.AsTime(time.UTC)):
-		r.fault(path+".until", "the cover does not end after it begins")
+		r.Fault(path+".until", "the cover does not end after it begins")
 	case c.From.Second != 0 || c.Until.Second != 0 || c.From.Nanosecond != 0 || c.Until.Nanosecond != 0:
-		r.fault(path, "the cover is not of whole minutes")
+		r.Fault(path, "the cover is not of whole minutes")
 	}
 }
 
@@ -265,7 +265,7 @@ func (r *reader) checkUse() {
 	for i := range r.Rotas {
 		x := &r.Rotas[i]
 		if !used[x.Name] {
-			r.fault(fmt.Sprintf("rota[%d].name", i), "rota %s stands on no rung: name it in targets or remove it", x.Name)
+			r.Fault(fmt.Sprintf("rota[%d].name", i), "rota %s stands on no rung: name it in targets or remove it", x.Name)
 		}
 		for _, name := range x.people() {
 			used[name] = true
@@ -273,7 +273,7 @@ func (r *reader) checkUse() {
 	}
 	for i, o := range r.Officers {
 		if !used[o.Name] {
-			r.fault(fmt.Sprintf("officer[%d].name", i), "%s stands on no rung and in no rota: nobody would wake them", o.Name)
+			r.Fault(fmt.Sprintf("officer[%d].name", i), "%s stands on no rung and in no rota: nobody would wake them", o.Name)
 		}
 	}
 }

@@ -31,16 +31,16 @@ func Compile(text []byte, in Setting) (*hotline.Ladder, error) {
 		return nil, err
 	}
 	if r.check(); !partyName.MatchString(r.Party) {
-		return nil, r.err() // no name can be judged
+		return nil, r.Err() // no name can be judged
 	}
 	l := &hotline.Ladder{Number: r.Number}
 	l.Owing = r.rungs("owing", r.Owing, r.Term.Owing, Owing())
 	l.Receiving = r.rungs("receiving", r.Receiving, r.Term.Receiving, Receiving())
-	if err := r.err(); err != nil {
+	if err := r.Err(); err != nil {
 		return nil, err
 	}
 	r.writeOut(l, in)
-	if len(r.faults) == 0 {
+	if r.Sound() {
 		r.climbs(l, "owing", l.Owing)
 		r.climbs(l, "receiving", l.Receiving)
 	}
@@ -51,7 +51,7 @@ func Compile(text []byte, in Setting) (*hotline.Ladder, error) {
 		r.checkTerms("owing", r.Term.Owing, in.Terms)
 		r.checkTerms("receiving", r.Term.Receiving, in.Terms)
 	}
-	if err := r.err(); err != nil {
+	if err := r.Err(); err != nil {
 		return nil, err
 	}
 	return l, r.sound(l)
@@ -74,11 +74,11 @@ func (r *reader) writeOut(l *hotline.Ladder, in Setting) {
 	l.Until = l.From + hotline.Time(r.Days)*24*60*minute
 	switch {
 	case l.From > in.Now:
-		r.fault("from", "the rotas begin only at %s: until then everybody in them would be woken; submit it then, or leave from out", utc(l.From))
+		r.Fault("from", "the rotas begin only at %s: until then everybody in them would be woken; submit it then, or leave from out", utc(l.From))
 	case l.Until <= in.Now:
-		r.fault("days", "the rotas ended at %s: write a later from, or more days", utc(l.Until))
+		r.Fault("days", "the rotas ended at %s: write a later from, or more days", utc(l.Until))
 	case l.From <= 0:
-		r.fault("from", "from lies before 1970")
+		r.Fault("from", "from lies before 1970")
 	default:
 		for i := range r.Rotas {
 			l.Rotas = append(l.Rotas, r.rota(i, int64(l.From/minute), int64(l.Until/minute)))
@@ -90,21 +90,21 @@ func (r *reader) writeOut(l *hotline.Ladder, in Setting) {
 func (r *reader) checkDirectory(l *hotline.Ladder, in Setting) {
 	d := in.Directory
 	if string(d.Party) != r.Party {
-		r.fault("party", "the file is of %s, the directory of %s", r.Party, d.Party)
+		r.Fault("party", "the file is of %s, the directory of %s", r.Party, d.Party)
 		return
 	}
 	for i, o := range r.Officers {
 		path := fmt.Sprintf("officer[%d].name", i)
 		switch at := d.OfficerByName(o.Name); {
 		case at == nil:
-			r.fault(path, "%s is no officer of directory %d of %s", o.Name, d.Number, d.Party)
+			r.Fault(path, "%s is no officer of directory %d of %s", o.Name, d.Number, d.Party)
 		case at.Revoked != 0 || in.Now < at.From || in.Now >= at.Until:
-			r.fault(path, "the key of %s is not in force", o.Name)
+			r.Fault(path, "the key of %s is not in force", o.Name)
 		case at.Until < l.Until:
-			r.fault(path, "the key of %s ends on %s, before the rotas do: take fewer days, or renew the key first", o.Name, utc(at.Until))
+			r.Fault(path, "the key of %s ends on %s, before the rotas do: take fewer days, or renew the key first", o.Name, utc(at.Until))
 		}
 	}
-	if len(r.faults) == 0 {
+	if r.Sound() {
 		r.mayAct(l, d, "owing", l.Owing[0], hotline.KindAssessment, "assess")
 		r.mayAct(l, d, "receiving", l.Receiving[0], hotline.KindAcknowledgement, "acknowledge")
 	}
@@ -121,7 +121,7 @@ func (r *reader) mayAct(l *hotline.Ladder, d *hotline.Directory, side string, ru
 	}
 	for _, t := range changes(l) {
 		if !able(t) {
-			r.fault(side+"[0].targets", "%s rung 1: nobody on it may %s at %s: that needs the role %s", side, verb, utc(t), roles[0])
+			r.Fault(side+"[0].targets", "%s rung 1: nobody on it may %s at %s: that needs the role %s", side, verb, utc(t), roles[0])
 			return
 		}
 	}
@@ -149,7 +149,7 @@ func (r *reader) climbs(l *hotline.Ladder, side string, rungs []hotline.Rung) {
 				since = t
 			}
 			if same(t) && (len(r.Rotas) == 0 || times[j+1]-since > hotline.Time(handover.Milliseconds())) {
-				r.fault(fmt.Sprintf("%s[%d].targets", side, i), "%s rung %d: %s wakes nobody but those of the rung before: name somebody else, or let that one repeat",
+				r.Fault(fmt.Sprintf("%s[%d].targets", side, i), "%s rung %d: %s wakes nobody but those of the rung before: name somebody else, or let that one repeat",
 					side, i+1, when(l, since))
 				break
 			}
@@ -188,9 +188,9 @@ func (r *reader) checkTerms(name string, t *termFile, terms *hotline.Terms) {
 		switch is := x.term(terms, precedence(t.Precedence)); {
 		case x.duty.String() != t.Duty || is == d.Milliseconds():
 		case is == 0:
-			r.fault("term."+name+".duty", "the convention in force gives %s no term for %s", t.Duty, t.Precedence)
+			r.Fault("term."+name+".duty", "the convention in force gives %s no term for %s", t.Duty, t.Precedence)
 		default:
-			r.fault("term."+name+".is", "the convention in force gives %s %s for %s, not %s", t.Duty, span(millis(is)), t.Precedence, span(d))
+			r.Fault("term."+name+".is", "the convention in force gives %s %s for %s, not %s", t.Duty, span(millis(is)), t.Precedence, span(d))
 		}
 	}
 }
@@ -202,12 +202,12 @@ func (r *reader) sound(l *hotline.Ladder) error {
 	whole.Number = max(1, whole.Number) // 0 is replaced when the ladder is submitted
 	var refusal *hotline.Refusal
 	if err := whole.Validate(); errors.As(err, &refusal) {
-		return Faults{{1, refusal.Text}}
+		return Faults{{Line: 1, Text: refusal.Text}}
 	} else if err != nil {
-		return Faults{{1, err.Error()}}
+		return Faults{{Line: 1, Text: err.Error()}}
 	}
 	if n := len(hotline.MustMarshal(&whole)); n > maxBody {
-		return Faults{{r.line("days"), fmt.Sprintf("the ladder is %d bytes when it is signed, at most %d: take fewer days", n, maxBody)}}
+		return Faults{{Line: r.Line("days"), Text: fmt.Sprintf("the ladder is %d bytes when it is signed, at most %d: take fewer days", n, maxBody)}}
 	}
 	return nil
 }

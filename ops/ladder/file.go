@@ -5,17 +5,11 @@
 package ladder
 
 import (
-	"bytes"
-	"cmp"
-	"errors"
-	"fmt"
-	"regexp"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
-	"github.com/pelletier/go-toml/v2/unstable"
+
+	"example.org/hotline/ops/strict"
 )
 
 // Bounds of a file.
@@ -23,7 +17,6 @@ const (
 	MaxFile     = 64 << 10 // bytes
 	DefaultDays = 92       // for which the rotas are written out, unless the file says otherwise
 	MaxWeeks    = 16       // after which a rota begins again
-	maxFaults   = 20       // told at once
 )
 
 // file is a ladder as people write it.
@@ -99,152 +92,18 @@ type rungFile struct {
 	Repeat   string   `toml:"repeat"`  // page again after so long, until the next rung
 }
 
-// Fault is one thing that is wrong, and where. Line counts from 1.
-type Fault struct {
-	Line int
-	Text string
-}
-
-// Faults is the error of a file that is refused: all that one pass found, by line.
-type Faults []Fault
-
-func (f Faults) Error() string {
-	var all []string
-	for i, x := range f {
-		if i == maxFaults {
-			all = append(all, fmt.Sprintf("and %d more", len(f)-i))
-			break
-		}
-		all = append(all, fmt.Sprintf("line %d: %s", x.Line, x.Text))
-	}
-	return strings.Join(all, "; ")
-}
+// Faults is the error of a file that is refused.
+type Faults = strict.Faults
 
 // reader is a file with the lines of its keys and what is wrong with it.
 type reader struct {
 	file
-	lines  map[string]int // by path, as rota[0].shift[1].from
-	faults Faults
+	*strict.File
 }
 
-// wrongType is how the decoder says that a value is of another type than its key.
-var wrongType = regexp.MustCompile(`^cannot decode TOML (\w+) into .* of type (\S+)$`)
-
-// read decodes strictly: an unknown key may be a misspelt one.
 func read(text []byte) (*reader, error) {
-	if len(text) > MaxFile {
-		return nil, Faults{{1, fmt.Sprintf("the file is %d bytes, at most %d", len(text), MaxFile)}}
-	}
-	r := &reader{lines: map[string]int{}}
-	d := toml.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	err := d.Decode(&r.file)
-	var unknown *toml.StrictMissingError
-	var broken *toml.DecodeError
-	switch {
-	case errors.As(err, &unknown):
-		for i := range unknown.Errors {
-			line, _ := unknown.Errors[i].Position()
-			r.faults = append(r.faults, Fault{line, fmt.Sprintf("unknown key %q: remove it or correct its name", strings.Join(unknown.Errors[i].Key(), "."))})
-		}
-		return nil, r.err()
-	case errors.As(err, &broken):
-		line, _ := broken.Position()
-		text := strings.TrimPrefix(broken.Error(), "toml: ")
-		if m := wrongType.FindStringSubmatch(text); m != nil {
-			text = fmt.Sprintf("%s is a %s, where %s is wanted", strings.Join(broken.Key(), "."), m[1], m[2])
-		}
-		return nil, Faults{{line, text}}
-	case err != nil:
-		return nil, Faults{{1, err.Error()}}
-	}
-	return r, r.locate(text)
-}
-
-// locate finds the line of every key and table.
-func (r *reader) locate(text []byte) error {
-	p := new(unstable.Parser)
-	p.Reset(text)
-	last := map[string]int{} // of each array of tables, the newest index
-	table := ""
-	for p.NextExpression() {
-		e := p.Expression()
-		if e.Kind == unstable.KeyValue {
-			r.locateValue(p, table, e)
-			continue
-		}
-		line := 0
-		table = ""
-		for keys := e.Key(); keys.Next(); {
-			line = p.Shape(keys.Node().Raw).Start.Line
-			table = join(table, string(keys.Node().Data))
-			i, ok := last[table]
-			if e.Kind == unstable.ArrayTable && keys.IsLast() {
-				if ok {
-					i++
-				}
-				last[table], ok = i, true
-			}
-			if ok {
-				table = fmt.Sprintf("%s[%d]", table, i)
-			}
-		}
-		r.lines[table] = line
-	}
-	return p.Error()
-}
-
-// locateValue finds the line of one key, and of what stands inside its value.
-func (r *reader) locateValue(p *unstable.Parser, table string, e *unstable.Node) {
-	path := table
-	for keys := e.Key(); keys.Next(); {
-		path = join(path, string(keys.Node().Data))
-		r.lines[path] = p.Shape(keys.Node().Raw).Start.Line
-	}
-	r.locateInside(p, path, e.Value())
-}
-
-func (r *reader) locateInside(p *unstable.Parser, path string, v *unstable.Node) {
-	inside := v.Children()
-	for i := 0; inside.Next(); i++ {
-		switch v.Kind {
-		case unstable.InlineTable:
-			r.locateValue(p, path, inside.Node())
-		case unstable.Array:
-			r.locateInside(p, fmt.Sprintf("%s[%d]", path, i), inside.Node())
-		}
-	}
-}
-
-func join(path, key string) string {
-	if path == "" {
-		return key
-	}
-	return path + "." + key
-}
-
-// line is that of a path, or of the nearest table around it.
-func (r *reader) line(path string) int {
-	for path != "" {
-		if n, ok := r.lines[path]; ok {
-			return n
-		}
-		path = path[:max(0, strings.LastIndexAny(path, ".["))]
-	}
-	return 1
-}
-
-func (r *reader) has(path string) bool { return r.lines[path] > 0 }
-
-func (r *reader) fault(path, format string, args ...any) {
-	r.faults = append(r.faults, Fault{r.line(path), fmt.Sprintf(format, args...)})
-}
-
-// err returns what was found so far, by line, or nil.
-func (r *reader) err() error {
-	if len(r.faults) == 0 {
-		return nil
-	}
-	slices.SortStableFunc(r.faults, func(a, b Fault) int { return cmp.Compare(a.Line, b.Line) })
-	return r.faults
+	r := new(reader)
+	var err error
+	r.File, err = strict.Read(text, MaxFile, &r.file)
+	return r, err
 }

@@ -24,7 +24,7 @@ type side struct {
 func (r *reader) rungs(name string, in []rungFile, t *termFile, duties []hotline.Duty) []hotline.Rung {
 	s := &side{r: r, name: name, in: in}
 	if len(in) == 0 || len(in) > hotline.MaxRungs {
-		r.fault(name+"[0]", "%s: %d rungs, 1 to %d: what climbs when a duty is not done?", name, len(in), hotline.MaxRungs)
+		r.Fault(name+"[0]", "%s: %d rungs, 1 to %d: what climbs when a duty is not done?", name, len(in), hotline.MaxRungs)
 		return nil
 	}
 	if t != nil {
@@ -34,7 +34,7 @@ func (r *reader) rungs(name string, in []rungFile, t *termFile, duties []hotline
 	for i := range in {
 		out = append(out, s.rung(i, out))
 	}
-	if len(r.faults) == 0 {
+	if r.Sound() {
 		s.checkDeadline(out)
 		s.checkBeginning(out)
 		s.checkRepeats(out)
@@ -42,10 +42,10 @@ func (r *reader) rungs(name string, in []rungFile, t *termFile, duties []hotline
 	return out
 }
 
-func (s *side) path(i int, key string) string { return join(fmt.Sprintf("%s[%d]", s.name, i), key) }
+func (s *side) path(i int, key string) string { return fmt.Sprintf("%s[%d].%s", s.name, i, key) }
 
 func (s *side) fault(i int, key, format string, args ...any) {
-	s.r.fault(s.path(i, key), "%s rung %d: %s", s.name, i+1, fmt.Sprintf(format, args...))
+	s.r.Fault(s.path(i, key), "%s rung %d: %s", s.name, i+1, fmt.Sprintf(format, args...))
 }
 
 func (s *side) checkTerm(t *termFile, duties []hotline.Duty) {
@@ -55,15 +55,15 @@ func (s *side) checkTerm(t *termFile, duties []hotline.Duty) {
 		for _, d := range duties {
 			names = append(names, d.String())
 		}
-		s.r.fault(path+".duty", "the %s side serves no duty %q, but %s", s.name, t.Duty, strings.Join(names, ", "))
+		s.r.Fault(path+".duty", "the %s side serves no duty %q, but %s", s.name, t.Duty, strings.Join(names, ", "))
 	}
 	if precedence(t.Precedence) == 0 {
-		s.r.fault(path+".precedence", "precedence %q is none of FLASH, IMMEDIATE, PRIORITY, ROUTINE", t.Precedence)
+		s.r.Fault(path+".precedence", "precedence %q is none of FLASH, IMMEDIATE, PRIORITY, ROUTINE", t.Precedence)
 	}
 	d, err := duration(t.Is)
 	if err != nil || d < time.Second || d > 90*24*time.Hour { // SPEC §6.4: 1000..7776000000
 		s.told = true
-		s.r.fault(path+".is", "the term is %q: write a length of time, 1s to 2160h", t.Is)
+		s.r.Fault(path+".is", "the term is %q: write a length of time, 1s to 2160h", t.Is)
 		return
 	}
 	s.term = d
@@ -110,7 +110,7 @@ func (s *side) key(i int) string {
 // place is where a rung stands, in permille of the term, if that can be said.
 func (s *side) place(i int) (permille uint64, ok bool) {
 	in := &s.in[i]
-	given := s.r.has(s.path(i, "delay"))
+	given := s.r.Has(s.path(i, "delay"))
 	switch {
 	case (in.Permille != nil) == given:
 		s.fault(i, "", "give either permille or delay")
@@ -174,7 +174,7 @@ func (s *side) checkTargets(i int) {
 
 func (s *side) repeat(i int) uint64 {
 	in := &s.in[i]
-	if !s.r.has(s.path(i, "repeat")) {
+	if !s.r.Has(s.path(i, "repeat")) {
 		return 0
 	}
 	d, err := duration(in.Repeat)
