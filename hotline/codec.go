@@ -76,6 +76,16 @@ func MustMarshal(v any) []byte {
 	return b
 }
 
+// Encodes reports whether b is the encoding of v.
+func Encodes(v any, b []byte) (same bool) {
+	if c, ok := v.(coded); ok {
+		written(c.code, func(own []byte) { same = bytes.Equal(own, b) })
+		return same
+	}
+	own, err := encoder.Marshal(v)
+	return err == nil && bytes.Equal(own, b)
+}
+
 // Unmarshal decodes b into v, which must be a pointer to a zero value. It
 // refuses more than max bytes, anything that is not the one encoding of the
 // value, and fields that v does not know. Byte strings in v may be parts of b:

@@ -62,6 +62,15 @@ type Entry struct {
 	Scope   Scope
 	Cause   Cause
 	Content cbor.RawMessage
+	Parts   Parts `cbor:"-"` // of an entry that DecodeEntry returned
+}
+
+// Parts are what the content of an entry carries, as DecodeEntry parses it to
+// check its form; nil where there is no such part.
+type Parts struct {
+	Sender  *SenderEntry // of a received entry
+	Tender  *Receipt     // of a received or receipted entry
+	Receipt *Receipt     // of a receipted entry
 }
 
 // Marks are facts about an accepted statement that refuse nothing.
@@ -321,7 +330,13 @@ func DecodeEntry(b []byte) (*Entry, any, error) {
 	if err := e.validate(); err != nil {
 		return nil, nil, err
 	}
-	if err := c.Validate(); err != nil {
+	var err error
+	if p, ok := c.(carrier); ok {
+		e.Parts, err = p.parts()
+	} else {
+		err = c.Validate()
+	}
+	if err != nil {
 		return nil, nil, wrap(err, "content of entry type %d", uint64(e.Type))
 	}
 	return &e, c, nil

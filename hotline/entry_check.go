@@ -5,6 +5,10 @@ import "slices"
 // content is what stands in an entry of one type.
 type content interface{ Validate() error }
 
+// carrier is a content that carries what another party has signed. parts is
+// Validate, and returns what it parses.
+type carrier interface{ parts() (Parts, error) }
+
 // The Validate methods of contents hold the bounds of SPEC §7.2. They look at
 // one entry alone: whether a log may hold it at its place is the ledger's to
 // say.
@@ -63,31 +67,41 @@ func (s *Sent) check() error {
 
 // Validate checks code and marks, and the form of what proves the statement.
 func (r *Received) Validate() error {
+	_, err := r.parts()
+	return err
+}
+
+func (r *Received) parts() (p Parts, err error) {
 	switch {
 	case len(r.Statement) == 0:
-		return Refuse(CodeMalformed, "a received entry holds its statement")
+		return p, Refuse(CodeMalformed, "a received entry holds its statement")
 	case r.Code != "" && !r.Code.wellFormed():
-		return Refuse(CodeMalformed, "code is not 1 to 32 lower-case letters, digits and hyphens")
+		return p, Refuse(CodeMalformed, "code is not 1 to 32 lower-case letters, digits and hyphens")
 	case !r.Marks.known():
-		return Refuse(CodeMalformed, "marks %d are not known", uint64(r.Marks))
+		return p, Refuse(CodeMalformed, "marks %d are not known", uint64(r.Marks))
 	}
-	if _, err := ParseSenderEntry(r.Sender); err != nil {
-		return err
+	if p.Sender, err = ParseSenderEntry(r.Sender); err != nil {
+		return p, err
 	}
-	_, err := ParseReceipt(r.Tender)
-	return wrap(err, "tender")
+	p.Tender, err = ParseReceipt(r.Tender)
+	return p, wrap(err, "tender")
 }
 
 // Validate demands a statement and the form of tender and receipt.
 func (r *Receipted) Validate() error {
-	if r.Statement.IsZero() {
-		return Refuse(CodeMalformed, "a receipted entry names its statement")
-	}
-	if _, err := ParseReceipt(r.Tender); err != nil {
-		return wrap(err, "tender")
-	}
-	_, err := ParseReceipt(r.Receipt)
+	_, err := r.parts()
 	return err
+}
+
+func (r *Receipted) parts() (p Parts, err error) {
+	if r.Statement.IsZero() {
+		return p, Refuse(CodeMalformed, "a receipted entry names its statement")
+	}
+	if p.Tender, err = ParseReceipt(r.Tender); err != nil {
+		return p, wrap(err, "tender")
+	}
+	p.Receipt, err = ParseReceipt(r.Receipt)
+	return p, err
 }
 
 // Validate checks the duty, the peer and the people.

@@ -43,9 +43,9 @@ type Receipt struct {
 	proof *seal.Receipt
 }
 
-func receiptAAD(convention ID) []byte {
-	return MustMarshal([]any{DomainReceipt, uint64(Protocol), convention})
-}
+// receiptAAD is the external additional data of a receipt's signature:
+// [domain, protocol, convention] (SPEC §3.3).
+func receiptAAD(convention ID) []byte { return signedUnder(3, DomainReceipt, convention).b }
 
 // SignReceipt makes the one tender or receipt for these claims: log signing is
 // deterministic, so the same bytes come whenever it is asked for again.
@@ -86,41 +86,36 @@ func ParseReceipt(raw []byte) (*Receipt, error) {
 // Verify checks that exactly this leaf stands at Index under log's signature,
 // and returns the root of the tree of size Index+1.
 func (r *Receipt) Verify(leaf tlog.Hash, convention ID, log keys.Public) (tlog.Hash, error) {
+	root, err := r.Root(leaf)
+	if err != nil {
+		return tlog.Hash{}, err
+	}
+	return root, r.VerifyRoot(root, convention, log)
+}
+
+// Root is the root of the tree of size Index+1 in which this leaf stands at
+// Index, by the proof. Nobody has signed it as long as VerifyRoot has not said so.
+func (r *Receipt) Root(leaf tlog.Hash) (tlog.Hash, error) {
 	root, err := tlog.RootFromInclusion(r.proof.Proof.Size, r.Index, leaf, r.proof.Proof.Path)
 	if err != nil {
 		return tlog.Hash{}, Refuse(CodeReceipt, "%v", err)
 	}
-	if err := r.proof.Verify(root, receiptAAD(convention), log); err != nil {
-		return tlog.Hash{}, Refuse(CodeReceipt, "%v", err)
-	}
 	return root, nil
+}
+
+// VerifyRoot checks log's signature over the claims and this root.
+func (r *Receipt) VerifyRoot(root tlog.Hash, convention ID, log keys.Public) error {
+	if err := r.proof.Verify(root, receiptAAD(convention), log); err != nil {
+		return Refuse(CodeReceipt, "%v", err)
+	}
+	return nil
 }
 
 // VerifyTender checks a tender: that the statement, with the sender's entry as
 // told, stands in the sender's log (SPEC §8.2). log is the sender's log key
 // by the directory in force at that entry.
 func VerifyTender(t *Receipt, st *Statement, s *SenderEntry, convention ID, log keys.Public) error {
-	switch {
-	case t.Of != nil:
-		return Refuse(CodeTender, "a receipt where a tender belongs")
-	case t.Party != st.Header.From:
-		return Refuse(CodeTender, "tender of %s for a statement of %s", t.Party, st.Header.From)
-	case t.Statement != st.ID:
-		return Refuse(CodeTender, "tender for another statement")
-	case t.Time != s.Time || t.Voters != s.Sent.Voters:
-		return Refuse(CodeTender, "tender and sender's entry disagree on time or voters")
-	case len(s.Sent.Sequences) != len(st.Header.To):
-		return Refuse(CodeTender, "sequences do not fit the addressees")
-	}
-	for i, q := range s.Sent.Sequences {
-		if q.To != st.Header.To[i] || q.N == 0 {
-			return Refuse(CodeTender, "sequences do not fit the addressees")
-		}
-	}
-	if !s.Scope.covers(st) {
-		return Refuse(CodeTender, "the sender logged it under a scope that leaves out its case or a party")
-	}
-	leaf, err := s.Leaf(st.Raw)
+	leaf, err := TenderedLeaf(t, st, s)
 	if err != nil {
 		return err
 	}
@@ -128,6 +123,32 @@ func VerifyTender(t *Receipt, st *Statement, s *SenderEntry, convention ID, log 
 		return Refuse(CodeTender, "%v", err)
 	}
 	return nil
+}
+
+// TenderedLeaf checks all of a tender but its proof and signature, and returns
+// the sender's leaf, for which they are.
+func TenderedLeaf(t *Receipt, st *Statement, s *SenderEntry) (leaf tlog.Hash, err error) {
+	switch {
+	case t.Of != nil:
+		return leaf, Refuse(CodeTender, "a receipt where a tender belongs")
+	case t.Party != st.Header.From:
+		return leaf, Refuse(CodeTender, "tender of %s for a statement of %s", t.Party, st.Header.From)
+	case t.Statement != st.ID:
+		return leaf, Refuse(CodeTender, "tender for another statement")
+	case t.Time != s.Time || t.Voters != s.Sent.Voters:
+		return leaf, Refuse(CodeTender, "tender and sender's entry disagree on time or voters")
+	case len(s.Sent.Sequences) != len(st.Header.To):
+		return leaf, Refuse(CodeTender, "sequences do not fit the addressees")
+	}
+	for i, q := range s.Sent.Sequences {
+		if q.To != st.Header.To[i] || q.N == 0 {
+			return leaf, Refuse(CodeTender, "sequences do not fit the addressees")
+		}
+	}
+	if !s.Scope.covers(st) {
+		return leaf, Refuse(CodeTender, "the sender logged it under a scope that leaves out its case or a party")
+	}
+	return s.Leaf(st.Raw)
 }
 
 // covers reports whether an entry of this scope is shown to everybody whom the
@@ -171,22 +192,30 @@ func VerifyReceipt(r *Receipt, from Party, st *Statement, index, generation uint
 	if err != nil {
 		return err
 	}
-	want := Of{Party: st.Header.From, Generation: generation, Index: index, Sequence: s.Sent.SequenceFor(from)}
-	switch {
-	case r.Of == nil:
-		return Refuse(CodeReceipt, "a tender where a receipt belongs")
-	case r.Party != from:
-		return Refuse(CodeReceipt, "receipt of %s from %s", r.Party, from)
-	case r.Statement != st.ID:
-		return Refuse(CodeReceipt, "receipt for another statement")
-	case r.Of.Party != want.Party || r.Of.Generation != want.Generation || r.Of.Index != want.Index || r.Of.Sequence != want.Sequence:
-		return Refuse(CodeReceipt, "receipt for entry %d of %s, sequence %d; sent was entry %d, sequence %d",
-			r.Of.Index, r.Of.Party, r.Of.Sequence, want.Index, want.Sequence)
-	}
-	b, err := ReceivedEntry(from, st, senderEntry, tender, r.Time, r.Of.Salt, "", r.Of.Marks, r.Voters)
+	leaf, err := ReceiptedLeaf(r, from, st, index, generation, s, senderEntry, tender)
 	if err != nil {
 		return err
 	}
-	_, err = r.Verify(tlog.LeafHash(b), convention, log)
+	_, err = r.Verify(leaf, convention, log)
 	return err
+}
+
+// ReceiptedLeaf checks all of a receipt but its proof and signature, and
+// returns the receiver's leaf, for which they are. The arguments are those of
+// VerifyReceipt; s is the sender's entry, and senderEntry its encoding.
+func ReceiptedLeaf(r *Receipt, from Party, st *Statement, index, generation uint64, s *SenderEntry, senderEntry, tender []byte) (leaf tlog.Hash, err error) {
+	want := Of{Party: st.Header.From, Generation: generation, Index: index, Sequence: s.Sent.SequenceFor(from)}
+	switch {
+	case r.Of == nil:
+		return leaf, Refuse(CodeReceipt, "a tender where a receipt belongs")
+	case r.Party != from:
+		return leaf, Refuse(CodeReceipt, "receipt of %s from %s", r.Party, from)
+	case r.Statement != st.ID:
+		return leaf, Refuse(CodeReceipt, "receipt for another statement")
+	case r.Of.Party != want.Party || r.Of.Generation != want.Generation || r.Of.Index != want.Index || r.Of.Sequence != want.Sequence:
+		return leaf, Refuse(CodeReceipt, "receipt for entry %d of %s, sequence %d; sent was entry %d, sequence %d",
+			r.Of.Index, r.Of.Party, r.Of.Sequence, want.Index, want.Sequence)
+	}
+	return hashEntry(&Entry{Type: EntryReceived, Time: r.Time, Salt: r.Of.Salt, Scope: ReceivedScope(from, st), Cause: Outside}, &Received{
+		Statement: st.Raw, Sender: senderEntry, Tender: tender, Marks: r.Of.Marks, Voters: r.Voters})
 }

@@ -248,7 +248,19 @@ type Statement struct {
 // AAD is the external additional data of a statement's signatures:
 // [domain, protocol, convention, status] (SPEC §3.3).
 func AAD(convention ID, status Status) []byte {
-	return MustMarshal([]any{DomainStatement, uint64(Protocol), convention, status})
+	w := signedUnder(4, DomainStatement, convention)
+	number(&status, w)
+	return w.b
+}
+
+// signedUnder begins an array of n with what stands in every signature.
+func signedUnder(n uint64, domain string, convention ID) *wire {
+	w := &wire{b: make([]byte, 0, 64), writing: true}
+	w.exactly(majorArray, n)
+	text(&domain, w)
+	w.head(majorUint, Protocol)
+	convention.code(w)
+	return w
 }
 
 // BodyContext is what a sealed body is bound to, so that it opens under no

@@ -75,6 +75,7 @@ func agreeOn(t *testing.T, b []byte) {
 		}
 	}
 	if err == nil {
+		e.Parts = Parts{} // of no encoding
 		if !reflect.DeepEqual(e, anyEntry) {
 			t.Fatalf("entry %x: %+v; by the general codec %+v", b, e, anyEntry)
 		}

@@ -161,18 +161,14 @@ func (c *chain) verifyReceipted(x *examiner, content *hotline.Receipted) error {
 	if r.Of == nil {
 		return hotline.Refuse(hotline.CodeReceipt, "a tender where a receipt belongs")
 	}
-	raw, err := x.own(r.Of.Index)
+	own, err := x.ownOf(r.Of.Index)
 	if err != nil {
 		return hotline.Refuse(hotline.CodeReceipt, "own entry %d: %v", r.Of.Index, err)
-	}
-	_, st, sender, err := sentEntry(raw)
-	if err != nil {
-		return err
 	}
 	var last error = hotline.Refuse(hotline.CodeNeed, "no directory of %s stands in the log", r.Party)
 	list := c.directories[r.Party]
 	for i := len(list) - 1; i >= 0; i-- {
-		last = hotline.VerifyReceipt(r, r.Party, st, r.Of.Index, x.generation, sender, content.Tender, x.convention, list[i].Log)
+		last = hotline.VerifyReceipt(r, r.Party, own.Statement, r.Of.Index, x.generation, own.Sender, content.Tender, x.convention, list[i].Log)
 		if last == nil {
 			return nil
 		}

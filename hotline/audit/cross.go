@@ -37,9 +37,9 @@ func (j *judged) keepProofs(it *item) error {
 	if f.place == nil {
 		switch c := it.content.(type) { // the worker could not read an own entry yet
 		case *hotline.Received:
-			j.exam.received(f, c)
+			j.exam.received(f, it.entry, c)
 		case *hotline.Receipted:
-			j.exam.receipted(f, c)
+			j.exam.receipted(f, it.entry, c)
 		}
 	}
 	if err := j.keepHead(it); err != nil || f.place == nil {

@@ -4,9 +4,9 @@ import (
 	"sync"
 
 	"example.org/hotline/crypto/keys"
-	"example.org/hotline/crypto/seal"
 	"example.org/hotline/crypto/tlog"
 	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/ledger"
 )
 
 // Bounds of what is held while a log is read.
@@ -99,24 +99,49 @@ func (r *ring) find(id keys.ID) (keys.Public, bool) {
 	return k, ok
 }
 
-// logKeys returns the log keys of p in directories of that number; 0: of any,
-// newest first.
-func (r *ring) logKeys(p hotline.Party, number uint64) (list []keys.Public) {
+// logKeys returns the log keys of p by the order in which they were read. What
+// is returned is never changed.
+func (r *ring) logKeys(p hotline.Party) []numberedKey {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	for i := len(r.logs[p]) - 1; i >= 0; i-- {
-		n := r.logs[p][i]
-		if (number == 0 || n.number == number) && (len(list) == 0 || list[len(list)-1] != n.key) {
-			list = append(list, n.key)
-		}
-	}
-	return list
+	return r.logs[p]
 }
+
+// own is an own entry of a statement. It is decoded once, by the worker that
+// first needs it: the one that examines it, or one that examines a receipt.
+type own struct {
+	raw     []byte
+	once    sync.Once
+	entry   *hotline.Entry
+	content any
+	err     error // it does not decode
+	st      *hotline.Statement
+	bad     error // it holds no statement
+}
+
+func (o *own) decode() *own {
+	o.once.Do(func() {
+		if o.entry, o.content, o.err = hotline.DecodeEntry(o.raw); o.err != nil {
+			o.bad = o.err
+			return
+		}
+		if sent, ok := o.content.(*hotline.Sent); ok {
+			o.st, o.bad = hotline.Parse(sent.Statement)
+			return
+		}
+		o.bad = hotline.Refuse(hotline.CodeReceipt, "the own entry is no statement")
+	})
+	return o
+}
+
+// ownSize is what a decoded own entry takes in memory beside its bytes, at most
+// some few hundred bytes more.
+const ownSize = 2 << 10
 
 // sentCache keeps the newest own statements' entries by index.
 type sentCache struct {
 	mu    sync.Mutex
-	at    map[uint64][]byte
+	at    map[uint64]*own
 	queue []uint64
 	bytes int
 }
@@ -124,21 +149,20 @@ type sentCache struct {
 func (c *sentCache) add(index uint64, raw []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.at[index] = raw
+	c.at[index] = &own{raw: raw}
 	c.queue = append(c.queue, index)
-	c.bytes += len(raw)
+	c.bytes += len(raw) + ownSize
 	for c.bytes > maxSentBytes && len(c.queue) > 1 {
-		c.bytes -= len(c.at[c.queue[0]])
+		c.bytes -= len(c.at[c.queue[0]].raw) + ownSize
 		delete(c.at, c.queue[0])
 		c.queue = c.queue[1:]
 	}
 }
 
-func (c *sentCache) find(index uint64) ([]byte, bool) {
+func (c *sentCache) find(index uint64) *own {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	raw, ok := c.at[index]
-	return raw, ok
+	return c.at[index]
 }
 
 // examiner finds the facts of entries; it is safe for concurrent use.
@@ -151,16 +175,18 @@ type examiner struct {
 	again      func(index uint64) ([]byte, error) // an own entry that the cache has no more
 }
 
+// isType reports whether an entry may be of this type: an entry is an array
+// whose first element is its type, below 24.
+func isType(raw []byte, t hotline.EntryType) bool {
+	return len(raw) > 1 && raw[1] == byte(t)
+}
+
 // read is called in order, before the leaf is handed to a worker.
 func (x *examiner) read(l leaf) {
-	if len(l.raw) < 2 {
-		return
-	}
-	// An entry is an array whose first element is its type, below 24.
-	switch hotline.EntryType(l.raw[1]) {
-	case hotline.EntrySent:
+	switch {
+	case isType(l.raw, hotline.EntrySent):
 		x.sent.add(l.index, l.raw)
-	case hotline.EntryDocument:
+	case isType(l.raw, hotline.EntryDocument):
 		if _, content, err := hotline.DecodeEntry(l.raw); err == nil {
 			if d, ok := content.(*hotline.Document); ok {
 				x.ring.add(d.Raw)
@@ -169,11 +195,26 @@ func (x *examiner) read(l leaf) {
 	}
 }
 
-func (x *examiner) own(index uint64) ([]byte, error) {
-	if raw, ok := x.sent.find(index); ok {
-		return raw, nil
+// own finds the entry of an own statement.
+func (x *examiner) own(index uint64) (*own, error) {
+	o := x.sent.find(index)
+	if o == nil {
+		raw, err := x.again(index)
+		if err != nil {
+			return nil, err
+		}
+		o = &own{raw: raw}
 	}
-	return x.again(index)
+	return o, o.decode().bad
+}
+
+// ownOf is own for the ledger.
+func (x *examiner) ownOf(index uint64) (*ledger.Own, error) {
+	o, err := x.own(index)
+	if err != nil {
+		return nil, err
+	}
+	return ledger.OwnOf(o.st, o.entry, o.content.(*hotline.Sent)), nil
 }
 
 // examine fills in the item. It reports nothing: what it cannot verify, the
@@ -183,18 +224,22 @@ func (x *examiner) examine(it *item) {
 		return
 	}
 	it.hash = tlog.LeafHash(it.raw)
-	it.entry, it.content, it.err = hotline.DecodeEntry(it.raw)
-	if it.err != nil {
+	if isType(it.raw, hotline.EntrySent) {
+		o := x.sent.find(it.index)
+		if o == nil {
+			o = &own{raw: it.raw} // the cache has it no more
+		}
+		o.decode()
+		it.entry, it.content, it.err, it.facts.st = o.entry, o.content, o.err, o.st
+		it.facts.verified = x.signed(o.st)
 		return
 	}
+	it.entry, it.content, it.err = hotline.DecodeEntry(it.raw)
 	switch c := it.content.(type) {
-	case *hotline.Sent:
-		it.facts.st, _ = hotline.Parse(c.Statement)
-		it.facts.verified = x.signed(it.facts.st)
 	case *hotline.Received:
-		x.received(&it.facts, c)
+		x.received(&it.facts, it.entry, c)
 	case *hotline.Receipted:
-		x.receipted(&it.facts, c)
+		x.receipted(&it.facts, it.entry, c)
 	}
 }
 
@@ -204,88 +249,53 @@ func (x *examiner) signed(st *hotline.Statement) bool {
 	return st != nil && st.Header.Kind != hotline.KindAutomaticAlert && st.Verify(x.ring.find) == nil
 }
 
-func (x *examiner) received(f *facts, c *hotline.Received) {
+func (x *examiner) received(f *facts, e *hotline.Entry, c *hotline.Received) {
 	var err error
+	f.sender, f.proof = e.Parts.Sender, e.Parts.Tender
 	if f.st, err = hotline.Parse(c.Statement); err != nil {
 		return
 	}
-	if f.sender, err = hotline.ParseSenderEntry(c.Sender); err != nil {
-		return
-	}
-	if f.proof, err = hotline.ParseReceipt(c.Tender); err != nil {
-		return
-	}
-	leaf, err := f.sender.Leaf(f.st.Raw)
+	leaf, err := hotline.TenderedLeaf(f.proof, f.st, f.sender)
 	if err != nil {
 		return
 	}
-	f.place = placeOf(f.proof, leaf)
-	for _, k := range x.ring.logKeys(f.st.Header.From, f.sender.Sent.Directory) {
-		if hotline.VerifyTender(f.proof, f.st, f.sender, x.convention, k) == nil {
-			f.log, f.verified = k, x.signed(f.st)
-			return
+	f.verified = x.proven(f, leaf, x.ring.logKeys(f.st.Header.From), f.sender.Sent.Directory) && x.signed(f.st)
+}
+
+func (x *examiner) receipted(f *facts, e *hotline.Entry, c *hotline.Receipted) {
+	f.proof = e.Parts.Receipt
+	if f.proof.Of == nil {
+		return
+	}
+	o, err := x.own(f.proof.Of.Index)
+	if err != nil {
+		return
+	}
+	f.sentTime = o.entry.Time
+	r, s := f.proof, hotline.SenderEntryOf(o.entry, o.content.(*hotline.Sent))
+	leaf, err := hotline.ReceiptedLeaf(r, r.Party, o.st, r.Of.Index, x.generation, s, hotline.MustMarshal(s), c.Tender)
+	if err != nil {
+		return
+	}
+	f.verified = x.proven(f, leaf, x.ring.logKeys(r.Party), 0)
+}
+
+// proven finds the log key under which the proof holds for a leaf, of those in
+// directories of that number; 0: of any, the newest first.
+func (x *examiner) proven(f *facts, leaf tlog.Hash, list []numberedKey, number uint64) bool {
+	root, err := f.proof.Root(leaf)
+	if err != nil {
+		return false
+	}
+	f.place = &place{f.proof.Party, f.proof.Generation, f.proof.Index, f.proof.Time, leaf, root}
+	for i := len(list) - 1; i >= 0; i-- {
+		if number != 0 && list[i].number != number || number == 0 && i < len(list)-1 && list[i].key == list[i+1].key {
+			continue
+		}
+		if f.proof.VerifyRoot(root, x.convention, list[i].key) == nil {
+			f.log = list[i].key
+			return true
 		}
 	}
-}
-
-func (x *examiner) receipted(f *facts, c *hotline.Receipted) {
-	var err error
-	if f.proof, err = hotline.ParseReceipt(c.Receipt); err != nil || f.proof.Of == nil {
-		return
-	}
-	raw, err := x.own(f.proof.Of.Index)
-	if err != nil {
-		return
-	}
-	e, st, sender, err := sentEntry(raw)
-	if err != nil {
-		return
-	}
-	f.sentTime = e.Time
-	r := f.proof
-	b, err := hotline.ReceivedEntry(r.Party, st, sender, c.Tender, r.Time, r.Of.Salt, "", r.Of.Marks, r.Voters)
-	if err != nil {
-		return
-	}
-	f.place = placeOf(r, tlog.LeafHash(b))
-	for _, k := range x.ring.logKeys(r.Party, 0) {
-		if hotline.VerifyReceipt(r, r.Party, st, r.Of.Index, x.generation, sender, c.Tender, x.convention, k) == nil {
-			f.log, f.verified = k, true
-			return
-		}
-	}
-}
-
-// sentEntry decodes an own entry of a statement, and what of it travels.
-func sentEntry(raw []byte) (*hotline.Entry, *hotline.Statement, []byte, error) {
-	e, content, err := hotline.DecodeEntry(raw)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	sent, ok := content.(*hotline.Sent)
-	if !ok {
-		return nil, nil, nil, hotline.Refuse(hotline.CodeReceipt, "the own entry is no statement")
-	}
-	st, err := hotline.Parse(sent.Statement)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	return e, st, hotline.MustMarshal(hotline.SenderEntryOf(e, sent)), nil
-}
-
-// placeOf computes the root that a proof implies for a leaf.
-func placeOf(r *hotline.Receipt, leaf tlog.Hash) *place {
-	p, err := seal.ParseReceipt(r.Raw, hotline.MaxReceipt)
-	if err != nil {
-		return nil
-	}
-	path := make([]tlog.Hash, len(p.Proof.Path))
-	for i := range path {
-		path[i] = tlog.Hash(p.Proof.Path[i])
-	}
-	root, err := tlog.RootFromInclusion(p.Proof.Size, p.Proof.Index, leaf, path)
-	if err != nil {
-		return nil
-	}
-	return &place{r.Party, r.Generation, r.Index, r.Time, leaf, root}
+	return false
 }

@@ -61,7 +61,7 @@ func newJudged(x *export, tmp string, number int, others func(hotline.Party, uin
 		more: map[Class]uint64{}, lapses: map[lapse]int{}, known: map[author]bool{}, tmp: tmp, name: number,
 		log: Log{Dir: x.dir, Kind: h.Kind, Party: h.Party, With: h.With, Generation: h.Generation, Size: h.Size}}
 	j.exam = &examiner{self: h.Party, generation: h.Generation, convention: x.convention, ring: newRing(),
-		sent: sentCache{at: map[uint64][]byte{}}, again: j.again}
+		sent: sentCache{at: map[uint64]*own{}}, again: j.again}
 	var err error
 	if j.marks, err = newMarks(tmp, fmt.Sprintf("marks-%d", number)); err != nil {
 		return nil, err
@@ -229,11 +229,14 @@ func (j *judged) decide(it *item) bool {
 	var refused error
 	verified := false
 	err := j.replay.Feed(it.index, it.entry, it.content, func(c *ledger.Command) error {
+		if it.facts.st != nil {
+			c.TakeStatement(it.facts.st)
+		}
 		verified = it.facts.verified && j.holds(&it.facts)
 		if verified {
 			return nil
 		}
-		refused = j.replay.State().Verify(c, ledger.OwnFrom(j.exam.own))
+		refused = j.replay.State().Verify(c, j.exam.ownOf)
 		verified = refused == nil
 		return refused
 	})

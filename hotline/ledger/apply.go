@@ -21,7 +21,8 @@ type run struct {
 	res      *Result
 	newest   hotline.Entry      // the last entry made, without its content
 	content  any                // and that
-	zeroSalt bool               // a replay takes salts as given
+	replays  bool               // salts are taken as given, and what is made is kept as it is
+	made     []made             // by a replay
 	given    []hotline.Sequence // of a replayed entry, for parties outside the projection
 }
 
@@ -153,7 +154,14 @@ func (r *run) add(t hotline.EntryType, scope hotline.Scope, cause hotline.Cause,
 
 func (r *run) append(t hotline.EntryType, scope hotline.Scope, cause hotline.Cause, content any) uint64 {
 	index := r.s.size
-	r.newest, r.content = hotline.Entry{Type: t, Time: r.t, Salt: r.salt(index), Scope: scope, Cause: cause}, content
+	r.newest, r.content = hotline.Entry{Type: t, Time: r.t, Scope: scope, Cause: cause}, content
+	r.s.size++
+	r.s.time = r.t
+	if r.replays {
+		r.made = append(r.made, made{r.newest, content})
+		return index
+	}
+	r.newest.Salt = r.salt(index)
 	b, err := hotline.EncodeEntry(t, r.t, r.newest.Salt, scope, cause, content)
 	if err != nil {
 		// Every content is bounded before it comes here (room checks it for
@@ -164,8 +172,6 @@ func (r *run) append(t hotline.EntryType, scope hotline.Scope, cause hotline.Cau
 	if r.s.tree != nil {
 		r.s.tree.Append(tlog.LeafHash(b))
 	}
-	r.s.size++
-	r.s.time = r.t
 	r.res.Entries = append(r.res.Entries, b)
 	return index
 }
@@ -173,9 +179,6 @@ func (r *run) append(t hotline.EntryType, scope hotline.Scope, cause hotline.Cau
 // salt makes a leaf hash reveal nothing of the leaf: HMAC of the command's
 // seed, which stands in no entry.
 func (r *run) salt(index uint64) (salt [16]byte) {
-	if r.zeroSalt {
-		return salt
-	}
 	m := hmac.New(sha256.New, r.c.Seed)
 	var b [8]byte
 	binary.BigEndian.PutUint64(b[:], index)

@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"bytes"
+
 	"example.org/hotline/crypto/tlog"
 	"example.org/hotline/hotline"
 )
@@ -61,6 +63,14 @@ type parts struct {
 
 // TakeParts gives c what has been parsed of a command with the same bytes.
 func (c *Command) TakeParts(same *Command) { c.parts = same.parts }
+
+// TakeStatement gives c the statement that it carries, parsed. A statement of
+// other bytes is not taken.
+func (c *Command) TakeStatement(st *hotline.Statement) {
+	if bytes.Equal(st.Raw, c.Statement) {
+		c.parts.statement = st
+	}
+}
 
 // ParseStatement returns the statement that the command carries.
 func (c *Command) ParseStatement() (*hotline.Statement, error) {

@@ -1,8 +1,8 @@
 package ledger
 
 import (
-	"bytes"
 	"fmt"
+	"slices"
 
 	"example.org/hotline/hotline"
 )
@@ -15,10 +15,16 @@ import (
 // parties) is fed the entries that it shows, and Skip tells of the hidden ones.
 type Replay struct {
 	s        *State
-	pending  []*hotline.Entry // made by Apply, not yet seen in the log
-	clock    *hotline.Entry   // seen, and held until the command behind it is known
+	pending  []made         // made by Apply, not yet seen in the log
+	clock    *hotline.Entry // seen, and held until the command behind it is known
 	readings []hotline.Reading
 	effects  []Effect
+}
+
+// made is an entry that Apply made: its content is not encoded yet.
+type made struct {
+	entry   hotline.Entry
+	content any
 }
 
 // NewReplay starts at genesis. only is nil for a whole log; otherwise it names
@@ -48,7 +54,7 @@ func (d *Difference) Error() string { return fmt.Sprintf("entry %d: %s", d.Index
 // Skip tells of hidden entries: the next one shown has this index.
 func (r *Replay) Skip(index uint64) error {
 	if len(r.pending) > 0 {
-		return &Difference{Index: r.s.size, Missing: r.pending[0].Type, Text: "an entry that the decisions demand here is not shown"}
+		return &Difference{Index: r.s.size, Missing: r.pending[0].entry.Type, Text: "an entry that the decisions demand here is not shown"}
 	}
 	r.s.size = index
 	return nil
@@ -114,11 +120,9 @@ func (r *Replay) whole(index uint64, e *hotline.Entry, content any, verify func(
 }
 
 func (r *Replay) apply(c *Command, given []hotline.Sequence) error {
-	run := &run{s: r.s, c: c, res: &Result{First: r.s.size}, zeroSalt: true, given: given}
+	run := &run{s: r.s, c: c, res: &Result{First: r.s.size}, replays: true, given: given}
 	run.apply()
-	if err := r.expect(run); err != nil {
-		return err
-	}
+	r.expect(run)
 	if run.res.Code != "" {
 		return hotline.Refuse(run.res.Code, "the ledger refuses this: %s", run.res.Text)
 	}
@@ -129,16 +133,9 @@ func (r *Replay) apply(c *Command, given []hotline.Sequence) error {
 }
 
 // expect keeps what a run made until the log shows it.
-func (r *Replay) expect(run *run) error {
-	for _, b := range run.res.Entries {
-		e, _, err := hotline.DecodeEntry(b)
-		if err != nil {
-			return err
-		}
-		r.pending = append(r.pending, e)
-	}
+func (r *Replay) expect(run *run) {
+	r.pending = append(r.pending, run.made...)
 	r.effects = append(r.effects, run.res.Effects...)
-	return nil
 }
 
 // match compares an entry with the one that the decisions make, but for the
@@ -147,10 +144,12 @@ func (r *Replay) match(index uint64, e *hotline.Entry) error {
 	if len(r.pending) == 0 {
 		return &Difference{Index: index, Text: "the decisions make no entry here"}
 	}
-	want := r.pending[0]
-	r.pending = r.pending[1:]
+	want, content := r.pending[0].entry, r.pending[0].content
+	if r.pending = r.pending[1:]; len(r.pending) == 0 {
+		r.pending = nil // so that what was made is let go of
+	}
 	if r.s.only != nil {
-		numberAsGiven(want, e)
+		content = numberAsGiven(&want, content, e)
 	}
 	switch {
 	case want.Type != e.Type:
@@ -160,20 +159,21 @@ func (r *Replay) match(index uint64, e *hotline.Entry) error {
 		return &Difference{Index: index, Text: fmt.Sprintf("bears time %d; the decisions make it at %d", e.Time, want.Time)}
 	case want.Cause != e.Cause || !sameScope(want.Scope, e.Scope):
 		return &Difference{Index: index, Text: "scope or cause differ from the decisions"}
-	case !bytes.Equal(want.Content, e.Content):
+	case !hotline.Encodes(content, e.Content):
 		return &Difference{Index: index, Text: "content differs from the decisions"}
 	}
 	return nil
 }
 
 func sameScope(a, b hotline.Scope) bool {
-	return bytes.Equal(hotline.MustMarshal(a), hotline.MustMarshal(b))
+	return a.Class == b.Class && slices.Equal(a.Parties, b.Parties) &&
+		(a.Case == nil) == (b.Case == nil) && (a.Case == nil || *a.Case == *b.Case)
 }
 
 // End reports what the log should still hold after its last entry.
 func (r *Replay) End() error {
 	if len(r.pending) > 0 {
-		return &Difference{Index: r.s.size - uint64(len(r.pending)), Missing: r.pending[0].Type,
+		return &Difference{Index: r.s.size - uint64(len(r.pending)), Missing: r.pending[0].entry.Type,
 			Text: "the log ends before an entry that its last command makes"}
 	}
 	if r.clock != nil {
@@ -199,11 +199,13 @@ func recall(e *hotline.Entry, content any) (*Command, []hotline.Sequence) {
 		return c, x.Sequences
 	case *hotline.Received:
 		c.Type, c.Statement, c.Sender, c.Tender = Receive, x.Statement, x.Sender, x.Tender
-		if s, err := hotline.ParseSenderEntry(x.Sender); err == nil {
+		c.parts.sender, c.parts.tender = e.Parts.Sender, e.Parts.Tender
+		if s, err := c.ParseSender(); err == nil {
 			unproven(x.Marks &^ s.Sent.Marks)
 		}
 	case *hotline.Receipted:
 		c.Type, c.Receipt, c.Tender = Receipt, x.Receipt, x.Tender
+		c.parts.tender, c.parts.receipt = e.Parts.Tender, e.Parts.Receipt
 	case *hotline.Members:
 		c.Type, c.Voters = Members, x.Voters
 	case *hotline.RulesVersion:
