@@ -46,3 +46,22 @@ func TestHitReceiptBindsWhatItSays(t *testing.T) {
 		t.Errorf("a receipt for nothing is believed: %v", err)
 	}
 }
+
+// FuzzOpenHitReceipt defends whoever is handed a receipt for hits: whatever the bytes, nothing is believed that the key has not signed.
+func FuzzOpenHitReceipt(f *testing.F) {
+	key, err := keys.FromSeed(keys.Ed25519, [keys.SeedSize]byte{1})
+	if err != nil {
+		f.Fatal(err)
+	}
+	h := soundHit()
+	raw, err := SignHitReceipt(&HitReceipt{Party: "XA", Node: "XA-1", From: "XA-C1", Keys: []string{h.Key}, Digest: HitsDigest([]Hit{h}), Time: 5}, key)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(raw)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if r, err := OpenHitReceipt(b, key.Public()); err == nil && !bytes.Equal(b, raw) {
+			t.Errorf("a receipt that was never signed is believed: %+v", r)
+		}
+	})
+}

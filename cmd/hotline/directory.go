@@ -71,7 +71,7 @@ a page file, or from flags. A page file is TOML; paths in it are taken from wher
 
   [[officers]]
   key = "XA-L3.pub"
-  roles = ["liaison"]        # operator, releaser, liaison, authority, auditor, technician
+  roles = ["liaison"]        # operator, releaser, liaison, authority, auditor, technician; or reporter alone
   from = 2026-01-01          # left out: now
   until = 2027-01-01         # left out: five years after from
   # revoked = 2026-06-01T08:00:00Z
