@@ -58,11 +58,9 @@ func (p *pages) changed() {
 	}
 }
 
-// keepPaging wakes people while this node leads.
+// keepPaging wakes people while this node leads. Without channels of its own it
+// intends nothing, and brings to their end what a former leader intended.
 func (n *Node) keepPaging(ctx context.Context) {
-	if len(n.pages.channels.Names()) == 0 {
-		return
-	}
 	w := &waker{n: n, ended: make(chan uint64, pageAtOnce), jobs: map[uint64]context.CancelFunc{}, held: map[uint64]*heldPage{}}
 	defer w.wg.Wait() // ctx has ended by now
 	look := time.NewTicker(pageLook)
@@ -119,6 +117,9 @@ func (w *waker) look(ctx context.Context) int {
 		} else {
 			still[due] = true
 			w.hold(ctx, p)
+		}
+		if p.Stage == ledger.PageIntend && len(w.n.cfg.Pages) == 0 {
+			continue
 		}
 		if p.Stage != ledger.PageRest && w.jobs[due] == nil && w.room(p) {
 			w.start(ctx, p)
