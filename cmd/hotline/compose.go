@@ -17,21 +17,24 @@ import (
 
 // letter is what an officer says, before it has a header.
 type letter struct {
-	kind       hotline.Kind
-	status     hotline.Status
-	precedence hotline.Precedence
-	tlp        hotline.TLP // 0: AMBER
-	to         []hotline.Party
-	notify     []hotline.Party
-	in         *hotline.CaseID
-	re         *hotline.ID
-	detected   hotline.Time
-	assessed   hotline.Time
-	verdict    hotline.Verdict
-	answers    []bool           // of an assessment, to the decision questions
-	always     uint64           // of an assessment: number of the always-notifiable item; 0: none
-	second     *hotline.Officer // who signs after this officer; nil: nobody
-	body       hotline.Body
+	kind        hotline.Kind
+	status      hotline.Status
+	precedence  hotline.Precedence
+	tlp         hotline.TLP // 0: AMBER
+	to          []hotline.Party
+	notify      []hotline.Party
+	in          *hotline.CaseID
+	re          *hotline.ID
+	detected    hotline.Time
+	assessed    hotline.Time
+	verdict     hotline.Verdict
+	answers     []bool // of an assessment, to the decision questions
+	always      uint64 // of an assessment: number of the always-notifiable item; 0: none
+	reason      hotline.Code
+	disposition hotline.Disposition
+	cause       uint64           // of a late reason
+	second      *hotline.Officer // who signs after this officer; nil: nobody
+	body        hotline.Body
 }
 
 // compose makes the statement of a letter and signs it with this officer's key: a draft if a second officer is named. The body is
@@ -44,7 +47,8 @@ func (s *seat) compose(ctx context.Context, l *letter) ([]byte, error) {
 	h := hotline.Header{Kind: l.kind, Status: l.status, Precedence: l.precedence, TLP: l.tlp, From: s.party(), To: sortedParties(l.to),
 		Authors: []keys.ID{s.self.Key.ID()}, Convention: s.docs.Convention().ID, ConventionVersion: s.convention(now).Version,
 		Directory: s.page().Number, Case: l.in, Re: l.re, Issued: now, Detected: l.detected, Assessed: l.assessed,
-		Verdict: l.verdict, Notify: sortedParties(l.notify), Answers: l.answers, Always: l.always}
+		Verdict: l.verdict, Notify: sortedParties(l.notify), Answers: l.answers, Always: l.always,
+		Reason: l.reason, Disposition: l.disposition, Cause: l.cause}
 	if h.TLP == 0 {
 		h.TLP = hotline.TLPAmber
 	}

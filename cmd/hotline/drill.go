@@ -86,7 +86,31 @@ func (s *seat) drill(ctx context.Context, d *drilling) (steps []step, err error)
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	return steps, s.follow(ctx, alert, to[0], precedence, &steps)
+	if err := s.follow(ctx, alert, to[0], precedence, &steps); err != nil {
+		return steps, err
+	}
+	return steps, s.endDrill(ctx, alert, to, &steps)
+}
+
+// endDrill gives the final report, so that the drill leaves no duty behind.
+func (s *seat) endDrill(ctx context.Context, alert hotline.ID, to []hotline.Party, steps *[]step) error {
+	_, st, err := s.find(ctx, alert.String())
+	if err != nil {
+		return err
+	}
+	facts := notAssessed()
+	facts.State = 3
+	raw, err := s.compose(ctx, &letter{kind: hotline.KindFinal, status: hotline.Exercise, precedence: hotline.Routine, to: to, in: st.InCase(), re: &alert,
+		body: &hotline.Final{Facts: facts, Language: "en", Text: "EXERCISE: the drill is over"}})
+	if err != nil {
+		return err
+	}
+	v, err := s.submit(ctx, raw, "")
+	if err != nil {
+		return err
+	}
+	*steps = append(*steps, step{Name: "ended", At: v.Time, ID: v.ID})
+	return nil
 }
 
 // rehearse signs and submits detection, assessment and alert.

@@ -156,6 +156,9 @@ func (p *sheet) status(v *desk.StatusView) {
 		p.line(p.Say("line", "party", pad(string(l.Party), 8), "link", p.column("link", p.Word(codebook.Links, string(l.Link))),
 			"outbox", number(l.Outbox), "tested", clock(l.Tested), "missed", number(l.Missed)))
 	}
+	for _, post := range v.Posts {
+		p.line(p.Say("post", "role", p.Word(codebook.Roles, string(post.Role)), "officer", post.Officer, "time", clock(post.Since)))
+	}
 	for i := range v.Duties {
 		p.line(p.duty(&v.Duties[i], v.Clock))
 	}
@@ -166,4 +169,42 @@ func (p *sheet) status(v *desk.StatusView) {
 		p.line(p.Say("alarm", "text", printable(text)))
 	}
 	p.notice()
+}
+
+// caseOf prints how far the case of a statement is, and what was overdue.
+func (p *sheet) caseOf(v *desk.ShowView) {
+	if c := v.Case; c != nil {
+		p.field("case", p.Isolate(c.ID.Key())+"  "+p.Word(codebook.Stages, string(c.Stage)))
+		for _, l := range c.Lives {
+			words := []string{p.Word(codebook.Stages, string(l.Stage))}
+			for _, m := range l.Marks {
+				words = append(words, p.Word(codebook.Stages, m))
+			}
+			p.named(p.Isolate(string(l.Teller)+" → "+string(l.Told)), strings.Join(words, ", "))
+		}
+		for _, t := range []struct {
+			label string
+			at    hotline.Time
+		}{{"detected", c.Detected}, {"adopted", c.Opened}, {"assessed", c.Assessed}} {
+			if c.Detected != 0 && t.at != 0 {
+				p.given(t.label, clock(t.at))
+			}
+		}
+	}
+	for i := range v.Late {
+		p.field("late", p.late(&v.Late[i]))
+	}
+}
+
+// late is one duty that was overdue, with when it was done and why it was late, so far as that is known.
+func (p *sheet) late(l *desk.LateView) string {
+	parts := []string{p.Duty(l.Class) + " " + p.Isolate(strings.TrimSpace(l.Subject.Short()+" "+string(l.Peer))),
+		p.Say("overdue-since", "time", clock(l.Due)), p.Say("at-entry", "index", strconv.FormatUint(l.Entry, 10))}
+	if l.Done != 0 {
+		parts = append(parts, p.Say("done", "time", clock(l.Done)))
+	}
+	if l.Reason != "" {
+		parts = append(parts, p.Word(codebook.Reasons, string(l.Reason)))
+	}
+	return strings.Join(parts, ", ")
 }

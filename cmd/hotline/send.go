@@ -13,7 +13,7 @@ import (
 // newSendCmd holds the statements that go to other parties.
 func newSendCmd(a *app) *cobra.Command {
 	return newGroupCmd("send", "Sign a statement for another party, or draft it for a second officer",
-		newSendAlertCmd(a), newSendTextCmd(a), newSendRatificationCmd(a))
+		append([]*cobra.Command{newSendAlertCmd(a), newSendTextCmd(a), newSendRatificationCmd(a)}, newSayingCmds(a, manners)...)...)
 }
 
 // alerting is what an officer adds to an assessment to make it an alert.

@@ -80,7 +80,8 @@ func (s *seat) showStatement(v *desk.ShowView, st *hotline.Statement) error {
 		proof = err.Error()
 	}
 	view := map[string]any{"item": plain(v.Item), "header": plain(st.Header), "signatures": proof, "scope": plain(v.Scope), "marks": uint64(v.Marks),
-		"tender": plain(v.Tender), "receipts": plain(v.Receipts), "body": plainBody(says), "unreadable": v.Unreadable, "raw": plain(st.Raw)}
+		"tender": plain(v.Tender), "receipts": plain(v.Receipts), "body": plainBody(says), "unreadable": v.Unreadable, "raw": plain(st.Raw),
+		"case": plain(v.Case), "late": plain(v.Late)}
 	return s.show(view, func(w io.Writer) {
 		p := s.sheet(w)
 		s.statement(p, st, says)
@@ -89,6 +90,7 @@ func (s *seat) showStatement(v *desk.ShowView, st *hotline.Statement) error {
 		}
 		p.proof(proof)
 		p.places(v)
+		p.caseOf(v)
 		p.meaning(&st.Header, says, v)
 	})
 }

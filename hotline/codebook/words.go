@@ -25,6 +25,7 @@ const (
 	Assistance    Group = "assistance" // forms of help
 	Reasons       Group = "reason"     // of a retraction, and of lateness
 	Marks         Group = "mark"
+	Roles         Group = "role" // of officers
 )
 
 // Word renders a code of a group. A code that has no text, as one of a later

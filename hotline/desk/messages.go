@@ -244,6 +244,49 @@ type ShowView struct {
 	Blind []byte `cbor:"8,keyasint,omitempty" json:"blind,omitempty"` // 32 bytes
 	// Unreadable says why a sealed body is not there.
 	Unreadable string `cbor:"9,keyasint,omitempty" json:"unreadable,omitempty"`
+	// Case is how far the statement's case is; absent where it stands in none,
+	// or the case is no longer remembered.
+	Case *CaseView `cbor:"10,keyasint,omitempty" json:"case,omitempty"`
+	// Late are own duties of the case, or of the line, that were overdue, the
+	// newest last, at most hotline.MaxDeskDuties.
+	Late []LateView `cbor:"11,keyasint,omitempty" json:"late,omitempty"`
+}
+
+// CaseView is how far a case is.
+type CaseView struct {
+	ID       hotline.CaseID `cbor:"1,keyasint" json:"id"`
+	Stage    Stage          `cbor:"2,keyasint" json:"stage"`
+	Detected hotline.Time   `cbor:"3,keyasint,omitempty" json:"detected,omitempty"` // T0, of an own detection
+	Opened   hotline.Time   `cbor:"4,keyasint" json:"opened"`                       // committed: of an own detection, when it was adopted
+	Assessed hotline.Time   `cbor:"5,keyasint,omitempty" json:"assessed,omitempty"` // committed
+	Lives    []LifeView     `cbor:"6,keyasint,omitempty" json:"lives,omitempty"`
+}
+
+// LifeView is how far a case is between one party that tells and one that is
+// told (SPEC §6.9).
+type LifeView struct {
+	Teller hotline.Party `cbor:"1,keyasint" json:"teller"`
+	Told   hotline.Party `cbor:"2,keyasint" json:"told"`
+	Stage  Stage         `cbor:"3,keyasint" json:"stage"`
+	Marks  []string      `cbor:"4,keyasint,omitempty" json:"marks,omitempty"` // what stands beside: UNDELIVERED, INQUIRY-OPEN …
+}
+
+// LateView is an own duty that was overdue.
+type LateView struct {
+	Class   hotline.Duty  `cbor:"1,keyasint" json:"class"`
+	Subject hotline.ID    `cbor:"2,keyasint" json:"subject"`
+	Peer    hotline.Party `cbor:"3,keyasint,omitempty" json:"peer,omitempty"`
+	Due     hotline.Time  `cbor:"4,keyasint" json:"due"`
+	Entry   uint64        `cbor:"5,keyasint" json:"entry"`                      // that says overdue: a late reason names it
+	Done    hotline.Time  `cbor:"6,keyasint,omitempty" json:"done,omitempty"`   // 0: not yet
+	Reason  hotline.Code  `cbor:"7,keyasint,omitempty" json:"reason,omitempty"` // absent: not explained
+}
+
+// PostView is who has the desk of a role.
+type PostView struct {
+	Role    hotline.Role `cbor:"1,keyasint" json:"role"`
+	Officer string       `cbor:"2,keyasint" json:"officer"` // role name, XA-L3
+	Since   hotline.Time `cbor:"3,keyasint" json:"since"`
 }
 
 // StatusView is the state of one node and of its group.
@@ -270,8 +313,9 @@ type StatusView struct {
 	Duties     []DutyView `cbor:"18,keyasint,omitempty" json:"duties,omitempty"`
 	MoreDuties uint64     `cbor:"19,keyasint,omitempty" json:"more_duties,omitempty"`
 	// Alarms are short texts of what needs a technician: empty on a sound node.
-	Alarms []string `cbor:"20,keyasint,omitempty" json:"alarms,omitempty"`
-	Ladder uint64   `cbor:"21,keyasint,omitempty" json:"ladder,omitempty"` // number of the ladder in force; 0: the one that follows from the directory
+	Alarms []string   `cbor:"20,keyasint,omitempty" json:"alarms,omitempty"`
+	Ladder uint64     `cbor:"21,keyasint,omitempty" json:"ladder,omitempty"` // number of the ladder in force; 0: the one that follows from the directory
+	Posts  []PostView `cbor:"22,keyasint,omitempty" json:"posts,omitempty"`  // who has the desk, as far as handovers say
 }
 
 // LinkState is how the line to a peer is at this moment.

@@ -38,6 +38,9 @@ type right struct {
 // everybody leaves out reporters: they hand in hits and learn nothing.
 var everybody = slices.DeleteFunc(slices.Clone(hotline.Roles), func(r hotline.Role) bool { return r == hotline.Reporter })
 
+// drafting are those who may be one of two authors.
+var drafting = []hotline.Role{hotline.Operator, hotline.Releaser, hotline.Liaison, hotline.Authority}
+
 // rights is the whole table. What a statement may say and who may sign it is
 // not decided here: that stands in the rules of its kind and in the ledger.
 var rights = []right{
@@ -46,8 +49,8 @@ var rights = []right{
 	{"publish", func(r *Request) bool { return r.Publish != nil }, []hotline.Role{hotline.Authority, hotline.Technician}, false},
 	{"submit", func(r *Request) bool { return r.Submit != nil },
 		[]hotline.Role{hotline.Operator, hotline.Releaser, hotline.Liaison, hotline.Authority, hotline.Technician}, false},
-	{"draft", func(r *Request) bool { return r.Draft != nil }, []hotline.Role{hotline.Operator, hotline.Releaser, hotline.Authority}, false},
-	{"drafts", func(r *Request) bool { return r.Drafts != nil }, []hotline.Role{hotline.Operator, hotline.Releaser, hotline.Authority}, true},
+	{"draft", func(r *Request) bool { return r.Draft != nil }, drafting, false},
+	{"drafts", func(r *Request) bool { return r.Drafts != nil }, drafting, true},
 	{"hits", func(r *Request) bool { return r.Hits != nil }, []hotline.Role{hotline.Operator, hotline.Technician, hotline.Reporter}, false},
 	{"triage", func(r *Request) bool { return r.Triage != nil }, []hotline.Role{hotline.Operator, hotline.Releaser, hotline.Authority}, true},
 	{"dismiss", func(r *Request) bool { return r.Dismiss != nil }, []hotline.Role{hotline.Operator}, false},

@@ -216,6 +216,7 @@ func (n *Node) show(who *desk.Officer, r *desk.ShowRequest, send func(*desk.Repl
 	}
 	v := &desk.ShowView{Item: n.item(i, st, e, content), Raw: st.Raw, Scope: e.Scope}
 	n.proofs(i, content, v)
+	n.machine.view(func(s *ledger.State) { v.Case, v.Late = caseView(s, st), lateViews(s, st) })
 	if st.Header.Kind.Rules().Sealed {
 		switch blind, body, err := n.openStatement(st); {
 		case !who.MayRead():
@@ -227,6 +228,48 @@ func (n *Node) show(who *desk.Officer, r *desk.ShowRequest, send func(*desk.Repl
 		}
 	}
 	return send(&desk.Reply{Show: v})
+}
+
+// caseView is how far the case of a statement is; nil: it has none, or none
+// that is remembered.
+func caseView(s *ledger.State, st *hotline.Statement) *desk.CaseView {
+	in := st.InCase()
+	if in == nil {
+		return nil
+	}
+	k := s.Case(*in)
+	if k == nil {
+		return nil
+	}
+	v := &desk.CaseView{ID: k.ID, Stage: desk.Stage(k.Stage.String()), Detected: k.Detected, Opened: k.Opened, Assessed: k.Assessed}
+	for _, p := range k.Parties {
+		if p == s.Self() {
+			continue
+		}
+		for _, pair := range [][2]hotline.Party{{s.Self(), p}, {p, s.Self()}} {
+			if l := s.Life(k, pair[0], pair[1]); l.Stage != 0 || len(l.Marks()) > 0 && pair[0] == k.ID.Party {
+				v.Lives = append(v.Lives, desk.LifeView{Teller: pair[0], Told: pair[1], Stage: desk.Stage(l.Stage.String()), Marks: l.Marks()})
+			}
+		}
+	}
+	return v
+}
+
+// lateViews are the own duties of a statement's case that were overdue, or those
+// of the line that a statement without a case came by.
+func lateViews(s *ledger.State, st *hotline.Statement) (views []desk.LateView) {
+	var list []ledger.Late
+	if in := st.InCase(); in != nil {
+		if k := s.Case(*in); k != nil {
+			list = k.Late
+		}
+	} else if p := s.Pair(st.Header.From); p != nil {
+		list = p.Late
+	}
+	for _, l := range list[max(0, len(list)-hotline.MaxDeskDuties):] {
+		views = append(views, desk.LateView(l))
+	}
+	return views
 }
 
 // proofs adds what tender and receipts claim.

@@ -42,8 +42,24 @@ func (n *Node) status() *desk.StatusView {
 			v.Peers = append(v.Peers, peerView(s, p))
 		}
 		v.Duties, v.MoreDuties = duties(s)
+		v.Posts = posts(s)
 	})
 	return v
+}
+
+// posts names who has the desk of each role, as far as the own directory in
+// force still holds the officer.
+func posts(s *ledger.State) (views []desk.PostView) {
+	d := s.Directory(s.Self())
+	if d == nil {
+		return nil
+	}
+	for _, p := range s.Posts() {
+		if o := d.Officer(p.Officer); o != nil {
+			views = append(views, desk.PostView{Role: p.Role, Officer: o.Name, Since: p.Since})
+		}
+	}
+	return views
 }
 
 func linkOf(p link.PeerStatus) desk.LinkState {
