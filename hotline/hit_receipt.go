@@ -3,6 +3,7 @@ package hotline
 import (
 	"crypto/sha256"
 	"fmt"
+	"strings"
 
 	"example.org/hotline/crypto/keys"
 )
@@ -59,6 +60,11 @@ func OpenHitReceipt(raw []byte, service keys.Public) (*HitReceipt, error) {
 	r := &s.Receipt
 	if !r.Party.Valid() || len(r.Keys) == 0 || len(r.Keys) > MaxHitsAtOnce || r.Time <= 0 {
 		return nil, Refuse(CodeMalformed, "receipt for hits: a field is out of range")
+	}
+	for _, key := range r.Keys {
+		if len(key) != HitKeyLength || strings.Trim(key, "0123456789abcdef") != "" {
+			return nil, Refuse(CodeMalformed, "receipt for hits: %q is no key of a hit", clip(key))
+		}
 	}
 	if err := service.Verify(r.message(), s.Signature); err != nil {
 		return nil, Refuse(CodeBadSignature, "receipt for hits: the service key has not signed it")

@@ -2,6 +2,7 @@ package hotline
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"example.org/hotline/crypto/keys"
@@ -38,12 +39,14 @@ func TestHitReceiptBindsWhatItSays(t *testing.T) {
 			t.Fatalf("a receipt with byte %d changed is believed", i)
 		}
 	}
-	in.Keys = nil
-	if raw, err = SignHitReceipt(in, key); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := OpenHitReceipt(raw, key.Public()); CodeOf(err) != CodeMalformed {
-		t.Errorf("a receipt for nothing is believed: %v", err)
+	for _, list := range [][]string{nil, {"0a"}, {strings.Repeat("0A", 32)}} {
+		in.Keys = list
+		if raw, err = SignHitReceipt(in, key); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := OpenHitReceipt(raw, key.Public()); CodeOf(err) != CodeMalformed {
+			t.Errorf("a receipt for %q is believed: %v", list, err)
+		}
 	}
 }
 

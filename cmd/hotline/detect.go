@@ -136,12 +136,16 @@ func (s *seat) feed(ctx context.Context, path string, how *feeding) error {
 }
 
 func writeFeed(p *sheet, r *sensor.Report, list []hotline.Hit, taken int, receipts []signedReceipt) {
+	var keys []string // by which the group knows those that it took
+	for i := range receipts {
+		keys = append(keys, receipts[i].Keys...)
+	}
 	for i := range list {
-		mark := "queued"
-		if i >= taken {
-			mark = "NOT QUEUED"
+		key, mark := list[i].Key, "NOT QUEUED"
+		if i < min(taken, len(keys)) {
+			key, mark = keys[i], "queued"
 		}
-		p.line(list[i].Key[:12], mark, p.hit(&list[i]))
+		p.line(key[:12], mark, p.hit(&list[i]))
 	}
 	for _, broken := range r.Problems {
 		fmt.Fprintf(p.w, "line %d: %s\n", broken.Line, broken.Text)

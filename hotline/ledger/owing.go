@@ -246,8 +246,12 @@ func (r *run) setLadder(st *hotline.Statement) (func(uint64), error) {
 	d := r.s.Directory(r.s.self)
 	for _, rung := range slices.Concat(l.Owing, l.Receiving) {
 		for _, name := range l.People(rung.Targets) {
-			if o := d.OfficerByName(name); o == nil || o.Revoked != 0 || r.t >= o.Until {
+			o := d.OfficerByName(name)
+			if o == nil || o.Revoked != 0 || r.t >= o.Until {
 				return nil, hotline.Refuse(hotline.CodeLadder, "rung %s: %s is no officer in force", rung.Office, name)
+			}
+			if o.Has(hotline.Reporter) {
+				return nil, hotline.Refuse(hotline.CodeLadder, "rung %s: %s is a reporter, who may not watch", rung.Office, name)
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"example.org/hotline/hotline"
@@ -59,4 +60,27 @@ func TestOneReporterCannotFillTheQueue(t *testing.T) {
 	wantCode(t, "a change to one that waits", put("XA-C1", 0), "")
 	wantCode(t, "another reporter", put("XA-C2", 9001), "")
 	wantCode(t, "a sensor", put("", 9002), "")
+}
+
+// Promise: a reporter stands on no rung: not by an authority's mistake, and not
+// by default where nobody else is there.
+func TestNobodyIsWokenWhoMayOnlyReport(t *testing.T) {
+	w, a, _ := pairWorld(t, nil)
+	d := a.Page(2)
+	for i := range d.Officers {
+		if o := &d.Officers[i]; !o.Has(hotline.Authority, hotline.Operator) {
+			o.Roles = []hotline.Role{hotline.Reporter}
+		}
+	}
+	w.must(a, &ledger.Command{Type: ledger.Document, Document: a.SignDirectory(d)})
+	a.Number = 2
+	for _, rung := range slices.Concat(a.state.Ladder().Owing, a.state.Ladder().Receiving) {
+		for _, name := range rung.Targets {
+			if o := d.OfficerByName(name); o == nil || o.Has(hotline.Reporter) {
+				t.Errorf("%s stands on rung %s by default", name, rung.Office)
+			}
+		}
+	}
+	r := w.submit(a, a.Ladder(w.now, 1)) // names XA-R1 and XA-L1
+	wantCode(t, "a ladder with reporters", r.Code, hotline.CodeLadder)
 }

@@ -59,11 +59,6 @@ func parseCountries(data []byte) (*Countries, error) {
 	return c, nil
 }
 
-// String names the table and its date.
-func (c *Countries) String() string {
-	return fmt.Sprintf("%s of %s", c.name, c.table.Metadata.BuildTime().UTC().Format("2006-01-02"))
-}
-
 // of returns the two letters for an address, or nothing. Tables differ in where they write them.
 func (c *Countries) of(addr netip.Addr) string {
 	found := c.table.Lookup(addr)

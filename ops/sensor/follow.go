@@ -112,8 +112,19 @@ func matches(name string, p *Position) (same, ok bool) {
 	return device == p.Device && inode == p.Inode, err == nil && digest == p.Digest
 }
 
-// siblings are the files beside path that rotation may have made of it and that were changed after a time, oldest first: their
-// names begin with its name, and they are not compressed.
+// isRotated reports whether a name is one that rotation gives to the file called base: base with a number or a date behind it, or
+// between its stem and its ending (logrotate's "extension"), or ".old". Compressed files and other logs of the same sensor are none.
+func isRotated(name, base string) bool {
+	ext := filepath.Ext(base)
+	stem := strings.TrimSuffix(base, ext)
+	mark, ok := strings.CutPrefix(name, base)
+	if !ok && ext != "" && strings.HasPrefix(name, stem) && strings.HasSuffix(name, ext) && len(name) > len(base) {
+		mark, ok = name[len(stem):len(name)-len(ext)], true
+	}
+	return ok && (mark == ".old" || (len(mark) > 1 && strings.ContainsAny(mark[:1], ".-_") && strings.Trim(mark, "0123456789.-_:TZ") == ""))
+}
+
+// siblings are the files beside path that rotation may have made of it and that were changed after a time, oldest first.
 func (t *follower) siblings(after time.Time) ([]string, error) {
 	list, err := os.ReadDir(filepath.Dir(t.path))
 	if err != nil {
@@ -127,7 +138,7 @@ func (t *follower) siblings(after time.Time) ([]string, error) {
 	base := filepath.Base(t.path)
 	for _, entry := range list {
 		name := entry.Name()
-		if name == base || !strings.HasPrefix(name, base) || slices.Contains([]string{".gz", ".xz", ".zst", ".bz2", ".lz4"}, filepath.Ext(name)) {
+		if !isRotated(name, base) {
 			continue
 		}
 		info, err := entry.Info()

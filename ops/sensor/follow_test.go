@@ -224,7 +224,7 @@ func TestFollowAcrossRestart(t *testing.T) {
 
 // TestFollowSurvivesAnything defends the same against any order of writing, rotating, reading, crashing and restarting.
 func TestFollowSurvivesAnything(t *testing.T) {
-	for seed := range uint64(40) {
+	for seed := range uint64(25) {
 		s := newRotation(t)
 		r := rand.New(rand.NewPCG(seed, 2))
 		var story []string
@@ -433,4 +433,19 @@ func FuzzFeedState(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// TestOnlyRotatedFilesAreTakenForThem defends against reading another log of the same sensor for an older part of this one.
+func TestOnlyRotatedFilesAreTakenForThem(t *testing.T) {
+	for name, want := range map[string]bool{
+		"eve.json.1": true, "eve.json-20261122": true, "eve.json.2026-11-22T10:00:00Z": true, "eve.json.old": true, "eve.1.json": true, "eve-20261122.json": true,
+		"eve.json": false, "eve.json.1.gz": false, "eve.json.lock": false, "eve-stats.json": false, "eve.json-": false, "eve2.json": false, "fast.log.1": false, "eve.jsonT": false,
+	} {
+		if isRotated(name, "eve.json") != want {
+			t.Errorf("%s is taken for a rotated eve.json: %v", name, !want)
+		}
+	}
+	if isRotated("eve", "eve") || !isRotated("eve.1", "eve") {
+		t.Error("a name without an ending")
+	}
 }
