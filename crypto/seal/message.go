@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"sync"
 
 	"example.org/hotline/crypto/keys"
 )
@@ -249,6 +250,7 @@ func (m *Message) verify(aad []byte, signers []keys.Public) error {
 		}
 	}
 	tbs := newSigStructure(contextSignature, m.Protected, aad, m.Payload)
+	defer tbs.release()
 	for i, s := range m.Signatures {
 		if err := signers[i].Verify(tbs.bytes(algorithmHeader(s.Algorithm)), s.Bytes); err != nil {
 			return fmt.Errorf("signature %d of %d: %w", i+1, len(m.Signatures), err)
@@ -316,15 +318,22 @@ func parseAlgorithmHeader(b []byte) (keys.Algorithm, error) {
 // sigStructure builds the Sig_structure of RFC 9052 section 4.4 in one buffer
 // that is used again for each signature.
 type sigStructure struct {
-	buf                     []byte
+	buf                     *[]byte
 	context                 string
 	protected, aad, payload []byte
 }
 
+// sigBuffers hold what was signed while it is verified.
+var sigBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// newSigStructure takes a buffer, which release may give back.
 func newSigStructure(context string, protected, aad, payload []byte) sigStructure {
-	size := 32 + 4*headRoom + len(protected) + len(aad) + len(payload)
-	return sigStructure{make([]byte, 0, size), context, protected, aad, payload}
+	return sigStructure{sigBuffers.Get().(*[]byte), context, protected, aad, payload}
 }
+
+// release ends the use of what bytes returned. It is called after verifying
+// alone: a signer of another make may hold on to what it was given.
+func (t *sigStructure) release() { sigBuffers.Put(t.buf) }
 
 // bytes returns [context, protected, sign_protected, aad, payload]; for
 // COSE_Sign1 there is no sign_protected, which the empty string stands for. The
@@ -334,12 +343,12 @@ func (t *sigStructure) bytes(signProtected string) []byte {
 	if signProtected == "" {
 		n = 4
 	}
-	b := appendText(appendHead(t.buf[:0], majorArray, n), t.context)
+	b := appendText(appendHead((*t.buf)[:0], majorArray, n), t.context)
 	b = appendBytes(b, t.protected)
 	if signProtected != "" {
 		b = append(appendHead(b, majorBytes, uint64(len(signProtected))), signProtected...)
 	}
 	b = appendBytes(b, t.aad)
-	t.buf = appendBytes(b, t.payload)
-	return t.buf
+	*t.buf = appendBytes(b, t.payload)
+	return *t.buf
 }

@@ -256,6 +256,7 @@ func (receipt *Receipt) Verify(root [32]byte, aad []byte, key keys.Public) error
 		return fmt.Errorf("%w: the receipt is signed with %s, the key is %s", ErrSigners, receipt.Algorithm, key.Algorithm())
 	}
 	tbs := newSigStructure(contextSignature1, receipt.protected, aad, root[:])
+	defer tbs.release()
 	if err := key.Verify(tbs.bytes(""), receipt.Signature); err != nil {
 		return fmt.Errorf("receipt: %w", err)
 	}

@@ -118,6 +118,9 @@ func (s *State) file(d *hotline.SignedDirectory) {
 		}
 	}
 	s.directories[d.Party] = list[drop:]
+	if d.Party == s.self {
+		s.standing = defaultLadder(s.Directory(s.self))
+	}
 	// A key is remembered as long as a directory that holds it: memory stays
 	// bounded, and a state that a snapshot restores knows the same keys.
 	for _, kept := range list[drop:] {

@@ -37,6 +37,7 @@ type State struct {
 	conventions []*hotline.SignedConvention // by version, from 1
 	directories map[hotline.Party][]*hotline.SignedDirectory
 	ladder      *hotline.Ladder
+	standing    *hotline.Ladder // by the own directory, in force while there is no other
 	pairs       map[hotline.Party]*Pair
 	cases       map[string]*Case
 	recent      recents
@@ -57,6 +58,7 @@ func New() *State {
 	return &State{
 		tree:        &tlog.Frontier{},
 		directories: map[hotline.Party][]*hotline.SignedDirectory{},
+		standing:    defaultLadder(nil),
 		pairs:       map[hotline.Party]*Pair{},
 		cases:       map[string]*Case{},
 		recent:      newRecents(),
@@ -302,7 +304,7 @@ func (s *State) Ladder() *hotline.Ladder {
 	if s.ladder != nil {
 		return s.ladder
 	}
-	return defaultLadder(s.Directory(s.self))
+	return s.standing
 }
 
 // LadderNumber returns the number of the committed ladder; 0 if there is none.
