@@ -60,7 +60,12 @@ type inbound struct {
 	name string
 }
 
-func listen(addr string, tlsKey *keys.Private, r *rosterBox, log *slog.Logger, count func(string)) (*endpoint, error) {
+// listenUDP opens the socket of a node that has the machine's network.
+func listenUDP(addr *net.UDPAddr) (net.PacketConn, error) { return net.ListenUDP("udp", addr) }
+
+func listen(addr string, open func(*net.UDPAddr) (net.PacketConn, error), tlsKey *keys.Private, r *rosterBox, log *slog.Logger,
+	count func(string),
+) (*endpoint, error) {
 	cert, err := tlsKey.Certificate()
 	if err != nil {
 		return nil, fmt.Errorf("tls certificate: %w", err)
@@ -69,7 +74,7 @@ func listen(addr string, tlsKey *keys.Private, r *rosterBox, log *slog.Logger, c
 	if err != nil {
 		return nil, fmt.Errorf("listen address: %w", err)
 	}
-	socket, err := net.ListenUDP("udp", udp)
+	socket, err := open(udp)
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on udp %s: %w; is another daemon running", addr, err)
 	}

@@ -86,6 +86,13 @@ func newMetrics(n *Node) *metrics {
 		})
 		return v
 	})
+	gauge("next_clock_seconds", "When the earliest clock that has not fired is due, in seconds since 1970; 0 if there is none.", func() float64 {
+		if n.machine == nil {
+			return 0
+		}
+		due, _ := n.nextDeadline()
+		return float64(due) / 1000
+	})
 	gauge("ladder_until_seconds", "When the rotas of the ladder in force end, in seconds since 1970; 0 if it has none.", func() float64 {
 		return float64(n.rotasUntil()) / 1000
 	})

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -35,6 +36,9 @@ type Options struct {
 	Logger     *slog.Logger
 	// Now is the clock; nil is the machine's.
 	Now func() time.Time
+	// Listen opens the socket at the configured address; nil is UDP of the
+	// machine. The node closes what it returns.
+	Listen func(*net.UDPAddr) (net.PacketConn, error)
 	// Fatal ends the process; nil logs and panics. It is called when going on
 	// would make a wrong record: a stalled disk, files that disagree.
 	Fatal func(error)
@@ -98,6 +102,9 @@ func Open(cfg *config.Config, opt Options) (*Node, error) {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
+	if opt.Listen == nil {
+		opt.Listen = listenUDP
+	}
 	n := &Node{cfg: cfg, opt: opt, log: opt.Logger.With("node", cfg.Node), watchers: newWatchers(), refusals: newRefusals(),
 		effects: make(chan []ledger.Effect, effectQueue), resync: make(chan struct{}, 1), ready: make(chan struct{}), office: newOffice()}
 	n.metrics = newMetrics(n)
@@ -134,7 +141,7 @@ func (n *Node) open() (err error) {
 	if n.machine, err = openMachine(n.cfg.Data, n.log, n.emit, n.newRoster); err != nil {
 		return err
 	}
-	if n.end, err = listen(n.cfg.Listen, n.keys.tls, &n.roster, n.log, func(e string) { n.metrics.events.WithLabelValues(e, "").Inc() }); err != nil {
+	if n.end, err = listen(n.cfg.Listen, n.opt.Listen, n.keys.tls, &n.roster, n.log, n.countEvent); err != nil {
 		return err
 	}
 	n.line = link.New(link.Config{Party: party, Node: n.cfg.Node, Host: n, Dialer: n.end, Logger: n.log,
@@ -168,6 +175,9 @@ func (n *Node) open() (err error) {
 	n.spawn(n.keepRepeating)
 	return nil
 }
+
+// countEvent counts what is wrong with a connection.
+func (n *Node) countEvent(event string) { n.metrics.events.WithLabelValues(event, "").Inc() }
 
 // checkSelf: a node that its directory does not know would be refused by
 // everybody; better here, with a reason.
