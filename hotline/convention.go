@@ -110,6 +110,23 @@ const (
 	day    = 24 * hour
 )
 
+// Instrument is the decision instrument that ships with the profiles (SPEC
+// §6.11): four questions, after IHR Annex 2, and what is notifiable whatever
+// the answers are. A convention may have its own.
+func Instrument() (questions, always []string) {
+	return []string{
+			"Is the effect on a protected service, or on people, serious?",
+			"Is the event unusual or unexpected?",
+			"Does it come from or pass through the territory, or could it spread to that of another party?",
+			"Could another party take it for an attack, or act on knowing of it now?",
+		}, []string{
+			"health service",
+			"emergency or incident response team",
+			"nuclear installation",
+			"humanitarian organisation",
+		}
+}
+
 // Profile returns the terms shipped under name: crisis (minutes) or standard
 // (hours, as in NIS2). Numbers: DESIGN §6.
 func Profile(name string) (Terms, bool) {

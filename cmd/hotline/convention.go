@@ -39,8 +39,8 @@ func (f *proposalFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.validFrom, "valid-from", "", "2026-03-01T12:00:00Z or 2026-03-01 (version 1: now)")
 	flags.StringVar(&f.overlap, "overlap", "", "how long the version before is still good for statements in flight (24h in version 1)")
 	flags.Uint64Var(&f.witnesses, "witnesses", 0, "most witnesses of one log (7 in version 1)")
-	flags.StringArrayVar(&f.questions, "question", nil, "a question that an assessment answers (repeat)")
-	flags.StringArrayVar(&f.always, "always", nil, "what is notifiable whatever the answers are (repeat)")
+	flags.StringArrayVar(&f.questions, "question", nil, "a question that an assessment answers (repeat); default: the four that ship with the profiles")
+	flags.StringArrayVar(&f.always, "always", nil, "what is notifiable whatever the answers are (repeat); default: the list that ships with the profiles")
 	flags.StringArrayVar(&f.amends, "amends", nil, "the versions before: files, or a directory of documents (repeat)")
 	flags.StringSliceVar(&f.signers, "signers", nil, "which parties of the version before sign an amendment (all)")
 }

@@ -282,6 +282,10 @@ func (s *story) page(m *member, a args) {
 	for _, name := range list(a.pairs["without"]) {
 		d.Officers = slices.DeleteFunc(d.Officers, func(o hotline.Officer) bool { return o.Name == m.Name(name) })
 	}
+	if name, role, ok := strings.Cut(a.pairs["grant"], ":"); ok {
+		o := d.OfficerByName(m.Name(name))
+		o.Roles = append(o.Roles, hotline.Role(role))
+	}
 	for _, name := range list(a.pairs["person"]) {
 		d.OfficerByName(m.Name(name)).Person = hotline.ID{7}
 	}

@@ -194,7 +194,19 @@ func (r *run) ratification(st *hotline.Statement, k *Case) (func(uint64), error)
 	if !slices.Equal(alert.To, h.To) {
 		return nil, hotline.Refuse(hotline.CodeWrongAddressee, "a ratification goes to the alert's addressees: %v", alert.To)
 	}
+	if err := ratifiesAnother(r.s.Directory(r.s.self), h, alert); err != nil {
+		return nil, err
+	}
 	return func(uint64) { r.discharge(hotline.DutyRatify, k.Duties, *h.Re, "") }, nil
+}
+
+// ratifiesAnother: nobody ratifies their own release, whatever roles they have.
+func ratifiesAnother(d *hotline.SignedDirectory, h *hotline.Header, alert *Known) error {
+	by, released := d.Officer(h.Authors[0]), d.Officer(alert.Alone)
+	if h.Authors[0] == alert.Alone || by != nil && released != nil && (by.Name == released.Name || !by.Person.IsZero() && by.Person == released.Person) {
+		return hotline.Refuse(hotline.CodeSameOfficer, "the alert was released by the same person; have another authority ratify it")
+	}
+	return nil
 }
 
 // acknowledgement closes the duty that a peer's statement opened here.

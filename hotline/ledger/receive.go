@@ -230,6 +230,7 @@ func (r *run) peer(st *hotline.Statement, k *Case, d *hotline.SignedDirectory) (
 		if k == nil || k.known(*h.Re) == nil {
 			return nil, hotline.Refuse(hotline.CodeReference, "no alert of this id is known in the case")
 		}
+		return nil, ratifiesAnother(d, h, k.known(*h.Re))
 	case hotline.KindAlert:
 		return r.alertedHere(st), nil
 	case hotline.KindAutomaticAlert:

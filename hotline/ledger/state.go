@@ -165,6 +165,7 @@ type Known struct {
 	Re          hotline.ID // zero: it refers to nothing
 	Precedence  hotline.Precedence
 	Disposition hotline.Disposition
+	Alone       keys.ID // who released an ACTUAL alert alone; zero: nobody did
 }
 
 // Told is how far one addressee of a statement is.

@@ -234,6 +234,9 @@ func (c *Case) note(st *hotline.Statement, index uint64, t hotline.Time) {
 	if h.Re != nil {
 		x.Re = *h.Re
 	}
+	if h.Kind == hotline.KindAlert && h.Status == hotline.Actual && len(h.Authors) == 1 {
+		x.Alone = h.Authors[0]
+	}
 	c.Known = append(c.Known, x)
 	c.Touched = t
 }

@@ -228,7 +228,10 @@ func TestTermsAreSetByName(t *testing.T) {
 	if err := SetTerm(&terms, "one_officer_flash=false"); err != nil || terms.OneOfficer {
 		t.Errorf("one_officer_flash: %v", err)
 	}
-	for _, bad := range []string{"assess", "assess.FLASH=1s", "alert.flash=1s", "allert=1s", "assess=10", "assess=1ns", "automatic_alert=maybe", "=1s"} {
+	if err := SetTerm(&terms, "threshold=3"); err != nil || terms.Threshold != 3 {
+		t.Errorf("threshold: %v", err)
+	}
+	for _, bad := range []string{"threshold=many", "assess", "assess.FLASH=1s", "alert.flash=1s", "allert=1s", "assess=10", "assess=1ns", "automatic_alert=maybe", "=1s"} {
 		before := terms
 		if err := SetTerm(&terms, bad); hotline.CodeOf(err) != hotline.CodeDocument || terms != before {
 			t.Errorf("%q is answered with %v", bad, err)
@@ -264,6 +267,11 @@ func TestProposalKeepsWhatItDoesNotName(t *testing.T) {
 	if got.Name != "N" || got.Terms.Profile != "standard" || got.Amend.Den != 2 || got.Overlap != many || got.Witnesses != 1 ||
 		!slices.Equal(got.Member("XA").Reservations, []string{hotline.ReserveAutomaticAlert, hotline.ReserveLineTest}) {
 		t.Errorf("proposed %+v", got)
+	}
+	questions, always := hotline.Instrument()
+	first, err := (&Proposal{Name: "N", Profile: "crisis"}).Version(nil)
+	if err != nil || !slices.Equal(first.Questions, questions) || !slices.Equal(first.Always, always) || len(questions) != 4 {
+		t.Errorf("a first version without questions has %v and %v: %v", first.Questions, first.Always, err)
 	}
 	for what, p := range map[string]*Proposal{
 		"remove":  {Remove: []hotline.Party{"XD"}},

@@ -55,6 +55,8 @@ func (p *Proposal) Version(before *hotline.SignedConvention) (hotline.Convention
 		c.Parties = slices.Clone(c.Parties)
 	} else if p.Name == "" || p.Profile == "" {
 		return c, hotline.Refuse(hotline.CodeDocument, "version 1 needs a name and a profile, crisis or standard")
+	} else {
+		c.Questions, c.Always = hotline.Instrument()
 	}
 	if p.Name != "" {
 		c.Name = p.Name
