@@ -1,0 +1,49 @@
+// Entries of a log (SPEC §7.2).
+import { decode, refuse } from './cbor.mjs'
+import { checkScope, parseReceipt, parseSender } from './receipt.mjs'
+
+const MAX_ENTRY = 61440
+const types = ['', 'genesis', 'sent', 'received', 'receipted', 'due', 'clock', 'members', 'rules', 'document', 'page']
+
+// parseEntry reads a leaf: its head, its content, and the form of what travels in it.
+export function parseEntry (spec, raw) {
+  if (raw.length > MAX_ENTRY) refuse('too-large', `entry of ${raw.length} bytes`)
+  const e = decode(raw)
+  if (!Array.isArray(e) || e.length !== 6) refuse('malformed', 'an entry is an array of six')
+  const type = types[e[0]]
+  if (typeof e[0] !== 'number' || !type) refuse('malformed', `type ${e[0]}`)
+  spec.checkEntry(e)
+  const [, time, salt, scope, cause, content] = e
+  checkScope(scope)
+  contents[type]?.(spec, content)
+  return { raw, type, time, salt, scope, cause, content }
+}
+
+const sortedNames = list => list.every((x, i) => i === 0 || list[i - 1] < x)
+
+const contents = {
+  sent (spec, c) {
+    if (!sortedNames((c.get(1) ?? []).map(q => q[0]))) refuse('malformed', 'sequences are not sorted')
+  },
+  received (spec, c) {
+    parseSender(spec, c.get(2))
+    parseReceipt(spec, c.get(3))
+  },
+  receipted (spec, c) {
+    if (c.get(1).every(x => x === 0)) refuse('malformed', 'no statement')
+    parseReceipt(spec, c.get(3))
+    parseReceipt(spec, c.get(4))
+  },
+  genesis (spec, c) {
+    if (c.get(3).every(x => x === 0)) refuse('malformed', 'no convention')
+  },
+  clock (spec, c) {
+    if (new Set(c.get(1).map(r => r[0])).size !== c.get(1).length) refuse('malformed', 'a node twice')
+  },
+  members (spec, c) {
+    if (!sortedNames(c.get(1))) refuse('malformed', 'voters are not sorted')
+  },
+  page (spec, c) {
+    if (c.get(2).every(x => x === 0)) refuse('malformed', 'no key')
+  }
+}

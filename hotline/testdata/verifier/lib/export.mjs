@@ -1,0 +1,268 @@
+// Walks an export (SPEC §7.6): every leaf and the root, the checkpoint, every
+// document, statement, tender and receipt. It makes no decision of the ledger again.
+import { encode, equal, Refusal, refuse } from './cbor.mjs'
+import { parseConvention, parseDirectory } from './document.mjs'
+import { parseEntry } from './entry.mjs'
+import { openExport, unusable, usable } from './files.mjs'
+import { hex, keyId } from './keys.mjs'
+import { checkCosignature, parseCheckpoint, witnessOf } from './note.mjs'
+import { parseReceipt, parseSender, verifyReceipt, verifyTender } from './receipt.mjs'
+import { caseOf, complete, parse, verify } from './statement.mjs'
+import { emptyRoot, inclusionRoot, leafHash, nodeHash } from './tree.mjs'
+
+// The observation for a refusal, as §10.2 names them.
+const observation = {
+  'bad-signature': 'signature-invalid',
+  'unknown-key': 'signature-invalid',
+  'missing-author': 'signature-invalid',
+  tender: 'tender-invalid',
+  receipt: 'receipt-invalid',
+  malformed: 'entry-malformed',
+  'too-large': 'entry-malformed',
+  'entry-not-shown': 'entry-not-shown',
+  'tender-not-in-log': 'tender-not-in-log',
+  'head-not-in-log': 'head-not-in-log'
+}
+
+// The lapse for a duty that this party owed (§6.3, §10.2).
+const lapses = {
+  1: 'assess', 2: 'alert', 3: 'ratify', 5: 'acknowledge', 9: 'supplement', 10: 'progress', 11: 'final', 12: 'reply', 13: 'response', 14: 'consult'
+}
+
+// Tree grows leaf by leaf and keeps the root of every size.
+class Tree {
+  roots = [emptyRoot()]
+  peaks = [] // [height, hash], the largest first
+
+  append (hash) {
+    let node = [0, hash]
+    while (this.peaks.length > 0 && this.peaks.at(-1)[0] === node[0]) node = [node[0] + 1, nodeHash(this.peaks.pop()[1], node[1])]
+    this.peaks.push(node)
+    this.roots.push(this.peaks.map(p => p[1]).reduceRight((right, left) => nodeHash(left, right)))
+  }
+}
+
+class Walk {
+  constructor (spec, x, anchor) {
+    Object.assign(this, { spec, head: x.head, anchor })
+    this.conventions = []
+    this.directories = new Map() // "party number" to directory
+    this.newest = new Map() // party to directory
+    this.own = new Map() // index to own sent entry, with its statement
+    this.last = new Map() // addressee to sequence
+    this.tree = new Tree()
+    this.observations = []
+    this.checked = { entries: 0, 'hidden leaves': 0, documents: 0, statements: 0, signatures: 0, tenders: 0, receipts: 0, cosignatures: 0 }
+  }
+
+  observe (code, entry, text) {
+    this.observations.push({ class: code.endsWith('-overdue') ? 'terms' : 'protocol', code, party: this.head.party, entry, text })
+  }
+
+  leaf ({ raw, hash }, index) {
+    this.tree.append(hash)
+    if (!raw) {
+      if (index === 0) unusable('pair.bundle', 'the genesis is not shown')
+      this.checked['hidden leaves']++
+      return
+    }
+    this.checked.entries++
+    try {
+      const e = parseEntry(this.spec, raw)
+      if (index === 0) this.genesis(e)
+      this[e.type]?.(e, index)
+    } catch (e) {
+      if (!(e instanceof Refusal) || e.code === 'unusable') throw e
+      this.observe(observation[e.code] ?? 'decision-differs', index, e.message)
+    }
+  }
+
+  genesis (e) {
+    if (e.type !== 'genesis') unusable('entry 0', 'is no genesis')
+    const [party, generation, convention] = [1, 2, 3].map(k => e.content.get(k))
+    const h = this.head
+    if (party !== h.party || generation !== h.generation || hex(convention) !== h.convention) unusable('export.json', 'names another log than the genesis')
+  }
+
+  document (e) {
+    const raw = e.content.get(1)
+    this.checked.documents++
+    if (parse(this.spec, raw).kind.name === 'convention') {
+      const c = parseConvention(this.spec, raw, this.conventions.at(-1))
+      if (hex(c.id) !== this.head.convention) unusable('export.json', `the log holds convention ${hex(c.id)}`)
+      this.conventions.push(c)
+      return
+    }
+    if (this.conventions.length === 0) refuse('need', 'the convention comes before directories')
+    const d = parseDirectory(this.spec, raw, this.conventions.at(-1))
+    this.directories.set(`${d.party} ${d.number}`, d)
+    if (!(this.newest.get(d.party)?.number > d.number)) this.newest.set(d.party, d)
+  }
+
+  // author finds the key of an author in the directory that is in force, and holds an
+  // officer to role and validity at the time of the sender's entry (§3.5).
+  author (st, directory, time) {
+    const d = this.directories.get(`${st.from} ${directory}`)
+    if (!d) refuse('need', `directory ${directory} of ${st.from}`)
+    return id => {
+      if (st.kind.word === 'group') return keyId(d.service) === id ? d.service : undefined
+      const officer = d.body.get(11).find(o => keyId(o.get(2)) === id)
+      if (!officer) return undefined
+      if (time < officer.get(4) || time >= officer.get(5)) refuse('expired', `key of ${officer.get(1)}`)
+      if (officer.get(6) <= time) refuse('revoked', `key of ${officer.get(1)}`)
+      return officer.get(2)
+    }
+  }
+
+  statement (raw, directory, time) {
+    const st = parse(this.spec, raw)
+    this.checked.statements++
+    if (hex(st.convention) !== this.head.convention) refuse('convention', 'signed under another convention')
+    if (!complete(st)) refuse('missing-author', `${st.signatures.length} of ${st.authors.length} have signed`)
+    verify(st, this.author(st, directory, time))
+    this.checked.signatures += st.signatures.length
+    if (st.kind.name === 'automatic-alert') {
+      const inner = parse(this.spec, st.body.get(1))
+      verify(inner, this.anyKey(st.from))
+      this.checked.signatures += inner.signatures.length
+    }
+    return st
+  }
+
+  // anyKey finds an officer in any directory of a party: an embedded assessment was logged
+  // earlier, under a directory that nothing here names.
+  anyKey (party) {
+    const list = [...this.directories.values()].filter(d => d.party === party)
+    return id => list.flatMap(d => d.body.get(11)).find(o => keyId(o.get(2)) === id)?.get(2)
+  }
+
+  sent (e, index) {
+    const c = e.content
+    const st = this.statement(c.get(6), c.get(2), e.time)
+    this.own.set(index, { e, st })
+    if (st.from !== this.head.party) refuse('wrong-sender', `from ${st.from}`)
+    const sequences = c.get(1) ?? []
+    if (sequences.map(q => q[0]).join() !== (st.to ?? []).join()) refuse('header', 'the sequences do not name the addressees')
+    for (const [to, n] of sequences) {
+      const last = this.last.get(to) ?? 0
+      this.last.set(to, n)
+      if (n === last + 1 || (this.head.kind === 'pair' && to !== this.head.with)) continue
+      refuse(n > last && this.head.kind === 'pair' ? 'entry-not-shown' : 'old-number', `sequence ${n} to ${to} after ${last}`)
+    }
+  }
+
+  received (e) {
+    const c = e.content
+    const sender = parseSender(this.spec, c.get(2))
+    const tender = parseReceipt(this.spec, c.get(3))
+    const st = parse(this.spec, c.get(1))
+    const d = this.directories.get(`${st.from} ${sender.directory}`)
+    if (!d) refuse('need', `directory ${sender.directory} of ${st.from}`)
+    this.conventionId ??= this.conventions[0].id
+    verifyTender(tender, st, sender, this.conventionId, d.log)
+    this.checked.tenders++
+    if (c.get(4) === undefined) this.statement(c.get(1), sender.directory, sender.time)
+    else verify(st, this.anyAuthor(st, sender.directory))
+    if (c.get(4) === undefined && !st.to.includes(this.head.party)) refuse('wrong-addressee', 'it is not addressed to this party')
+    this.scope(e, st)
+    this.peerHead(st)
+  }
+
+  // anyAuthor is author without roles and validity: what was rejected is signed, if not by the right people.
+  anyAuthor (st, directory) {
+    const d = this.directories.get(`${st.from} ${directory}`)
+    const keys = [d.service, ...d.body.get(11).map(o => o.get(2))]
+    return id => keys.find(k => keyId(k) === id)
+  }
+
+  // scope: a received statement concerns the two parties, within its case (§7.3).
+  scope (e, st) {
+    const [cls, inCase, parties] = e.scope
+    const want = caseOf(st)
+    const same = want ? inCase && inCase[0] === want[0] && equal(inCase[1], want[1]) : cls === 1
+    if (!same || parties.join() !== [this.head.party, st.from].sort().join()) refuse('case', 'the scope of a received statement')
+  }
+
+  // peerHead: a checkpoint of this log that a statement names is one that this log had (§3.2).
+  peerHead (st) {
+    if (!st.peer || st.peer[0] !== `hotline/${this.head.party}/${this.head.generation}`) return
+    const root = this.tree.roots[st.peer[1]]
+    if (!root || !equal(root, st.peer[2])) refuse('head-not-in-log', `a head of size ${st.peer[1]}`)
+  }
+
+  receipted (e) {
+    const [id, at, tenderBytes, receiptBytes] = [1, 2, 3, 4].map(k => e.content.get(k))
+    const own = this.own.get(at)
+    if (!own || !equal(own.st.id, id)) refuse('receipt', `entry ${at} does not hold that statement`)
+    const sentContent = new Map(own.e.content)
+    sentContent.delete(6)
+    const sender = [own.e.time, own.e.salt, own.e.scope, own.e.cause, sentContent]
+    const senderBytes = encode(sender)
+    const tender = parseReceipt(this.spec, tenderBytes)
+    const key = this.directories.get(`${this.head.party} ${own.e.content.get(2)}`).log
+    this.conventionId ??= this.conventions[0].id
+    verifyTender(tender, own.st, parseSender(this.spec, senderBytes), this.conventionId, key)
+    const root = inclusionRoot(tender.proof[0], tender.index, leafHash(own.e.raw), tender.proof[2])
+    if (tender.index !== at || !equal(root, this.tree.roots[at + 1])) refuse('tender-not-in-log', `the tender for entry ${at} proves another log`)
+    this.checked.tenders++
+    this.receipt(parseReceipt(this.spec, receiptBytes), own, at, senderBytes, tenderBytes)
+    this.checked.receipts++
+  }
+
+  // receipt tries the log keys of the peer's directories, the newest first.
+  receipt (r, own, at, senderBytes, tenderBytes) {
+    const place = { generation: this.head.generation, index: at }
+    const list = [...this.directories.values()].filter(d => d.party === r.party).sort((a, b) => b.number - a.number)
+    let fault = new Refusal('need', `no directory of ${r.party}`)
+    for (const d of list) {
+      try {
+        return verifyReceipt(this.spec, r, r.party, own.st, place, senderBytes, tenderBytes, this.conventionId, d.log)
+      } catch (e) {
+        if (!(e instanceof Refusal)) throw e
+        fault = e
+      }
+    }
+    throw fault
+  }
+
+  due (e, index) {
+    const code = lapses[e.content.get(1)]
+    if (e.content.get(7) && code) this.observe(`${code}-overdue`, index, `due at ${new Date(Number(e.content.get(4))).toISOString()}`)
+  }
+
+  // end closes the chain: root keys, own directory, log key, checkpoint, root.
+  end (x) {
+    const d = this.newest.get(this.head.party)
+    if (!d) unusable('checkpoint', 'the log holds no proven directory of its party')
+    const c = usable('checkpoint', () => parseCheckpoint(x.checkpoint, x.note.origin, d.log))
+    if (!equal(c.root, this.tree.roots.at(-1))) unusable('checkpoint', 'the entries do not lead to its root')
+    if (this.anchor && hex(this.conventions[0].id) !== this.anchor) unusable('convention', `the log holds ${hex(this.conventions[0].id)}`)
+    for (const line of c.lines) this.cosignature(x, c, line)
+  }
+
+  // cosignature judges a line that is in the name of another party's witness.
+  cosignature (x, c, line) {
+    const party = /^hotline\/([A-Z][A-Z0-9]{1,7})\/witness$/.exec(line.name)?.[1]
+    const d = party && this.newest.get(party)
+    if (!d) return
+    const key = line.signature.length === 72 ? d.witness : d.witnessPQ
+    usable('checkpoint', () => checkCosignature(x.checkpoint, c.origin, witnessOf(party), key))
+    this.checked.cosignatures++
+  }
+}
+
+// checkExport walks the export in dir. anchor is the id of the convention that the caller
+// trusts, in hexadecimal; without it the log's own is taken.
+export function checkExport (spec, dir, anchor) {
+  const x = openExport(dir)
+  const walk = new Walk(spec, x, anchor)
+  let index = 0
+  for (const leaf of x.leaves) walk.leaf(leaf, index++)
+  walk.end(x)
+  const notJudged = ['decisions of the ledger: whether each entry had to follow, and whether a deadline is missing']
+  if (!anchor) notJudged.push(`whether ${x.head.convention} is the convention that was agreed on: name it with --convention`)
+  const others = x.note.lines.length - 1 - walk.checked.cosignatures
+  if (others > 0) notJudged.push(`${others} further signatures on the checkpoint`)
+  if (x.head.kind === 'pair') notJudged.push('entries that are not shown')
+  return { ...x.head, root: hex(walk.tree.roots.at(-1)), checked: walk.checked, observations: walk.observations, notJudged }
+}

@@ -1,0 +1,50 @@
+// Keys, signatures and hashes (SPEC §3.1, §5, §7.5).
+import { ed25519 } from '@noble/curves/ed25519.js'
+import { p256 } from '@noble/curves/nist.js'
+import { sha256 as hash } from '@noble/hashes/sha2.js'
+import { ml_dsa44 as mldsa44 } from '@noble/post-quantum/ml-dsa.js'
+import { encode } from './cbor.mjs'
+
+export const ED25519 = -19
+export const ES256 = -7
+export const MLDSA44 = -48
+
+export const sha256 = (...parts) => {
+  const h = hash.create()
+  for (const p of parts) h.update(p)
+  return h.digest()
+}
+
+export const hex = bytes => Buffer.from(bytes).toString('hex')
+export const unhex = text => Uint8Array.from(Buffer.from(text ?? '', 'hex'))
+export const utf8 = text => new TextEncoder().encode(text)
+
+// keyId is the SHA-256 of the encoding [alg, key], in hexadecimal.
+export const keyId = key => hex(sha256(encode(key)))
+
+// validKey: an Ed25519 key is canonical and not of small order, an ES256 key
+// a compressed point of the curve (§5).
+export function validKey ([alg, raw]) {
+  try {
+    if (alg === ED25519) return !ed25519.Point.fromBytes(raw).isSmallOrder()
+    if (alg === ES256) {
+      p256.Point.fromBytes(raw).assertValidity()
+      return raw.length === 33
+    }
+    return alg === MLDSA44
+  } catch {
+    return false
+  }
+}
+
+// verified checks one signature over message.
+export function verified ([alg, raw], message, signature) {
+  try {
+    switch (alg) {
+      case ED25519: return ed25519.verify(signature, message, raw, { zip215: false })
+      case ES256: return p256.verify(signature, message, raw, { lowS: true, prehash: true, format: 'compact' })
+      case MLDSA44: return mldsa44.verify(signature, message, raw)
+    }
+  } catch { /* a signature of another form is no signature */ }
+  return false
+}

@@ -1,0 +1,58 @@
+#!/usr/bin/env node
+// Checks vectors and exports of the Hotline protocol. See README.md.
+import { parseArgs } from 'node:util'
+import { fileURLToPath } from 'node:url'
+import { Spec } from './lib/cddl.mjs'
+import { checkVectors } from './lib/vectors.mjs'
+
+const usage = `usage: node verify.mjs vectors DIR
+       node verify.mjs export DIR [--convention ID]
+
+Options: --spec FILE (default: the SPEC.md that this stands beside), --json (one object for machines).
+Exit codes: 0 nothing to observe, 1 only lapses, 3 a rule or a proof is broken, 2 it cannot be judged.`
+
+const DEFAULT_SPEC = fileURLToPath(new URL('../../SPEC.md', import.meta.url))
+
+async function main () {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { spec: { type: 'string', default: DEFAULT_SPEC }, convention: { type: 'string' }, json: { type: 'boolean', default: false } }
+  })
+  const [mode, dir] = positionals
+  if (positionals.length !== 2 || !['vectors', 'export'].includes(mode)) throw new Error(usage)
+  const spec = new Spec(values.spec)
+  if (mode === 'vectors') return vectors(spec, dir, values.json)
+  const { checkExport } = await import('./lib/export.mjs')
+  return exported(await checkExport(spec, dir, values.convention), values.json)
+}
+
+function vectors (spec, dir, json) {
+  const r = checkVectors(spec, dir)
+  if (json) console.log(JSON.stringify(r))
+  else {
+    r.files.forEach(f => console.log(f))
+    r.faults.forEach(f => console.log(`DIFFERS ${f}`))
+    console.log(`${r.good} good and ${r.bad} bad vectors judged, ${r.faults.length} otherwise than they say`)
+  }
+  return r.faults.length > 0 || r.bad === 0 ? 3 : 0
+}
+
+function exported (r, json) {
+  if (json) console.log(JSON.stringify(r))
+  else {
+    console.log(`${r.kind} export of ${r.party}, generation ${r.generation}, ${r.size} entries`)
+    for (const [what, n] of Object.entries(r.checked)) console.log(`  ${what}: ${n}`)
+    for (const o of r.observations) console.log(`${o.code} (${o.class}) entry ${o.entry}: ${o.text}`)
+    r.notJudged.forEach(n => console.log(`not judged: ${n}`))
+    console.log(r.observations.length === 0 ? 'nothing to observe' : `first: ${r.observations[0].code}, entry ${r.observations[0].entry}`)
+  }
+  if (r.observations.some(o => o.class === 'protocol')) return 3
+  return r.observations.length > 0 ? 1 : 0
+}
+
+try {
+  process.exitCode = await main()
+} catch (e) {
+  console.error(e.code === 'unusable' ? e.message : e.stack ?? e)
+  process.exitCode = 2
+}
