@@ -111,7 +111,7 @@ func (r *Report) judge(ctx context.Context, open []*export, opt Options) error {
 	others := func(p hotline.Party, generation uint64) bool {
 		return slices.ContainsFunc(open, func(x *export) bool { return x.head.Party == p && x.head.Generation == generation })
 	}
-	cross := &crossing{report: r, missed: map[string]uint64{}, forks: map[forkKey]*forkFound{}}
+	cross := &crossing{report: r, missed: map[missed]uint64{}, forks: map[forkKey]*forkFound{}}
 	defer func() {
 		for _, j := range cross.logs {
 			j.close()

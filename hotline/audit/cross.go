@@ -53,22 +53,27 @@ func (j *judged) keepProofs(it *item) error {
 		p.Unproven = c.Marks&hotline.MarkTimeUnproven != 0
 	case *hotline.Receipted:
 		p.Kind, p.Unproven = receiptProof, f.proof.Of.Marks&hotline.MarkTimeUnproven != 0
-		j.contradicts(it.index, p.Unproven, f.proof.Time, f.sentTime,
-			fmt.Sprintf("%s signed that it received statement %s", f.proof.Party, p.Statement.Short()), "it was tendered here")
+		if !p.Unproven && tooEarly(f.proof.Time, f.sentTime) {
+			j.contradicts(it.index, f.proof.Time, f.sentTime, fmt.Sprintf("%s signed that it received statement %s", f.proof.Party, p.Statement.Short()),
+				"it was tendered here")
+		}
 	}
-	j.contradicts(it.index, p.Unproven, it.entry.Time, p.Time,
-		fmt.Sprintf("%s was logged here", map[proofKind]string{tenderProof: "statement ", receiptProof: "the receipt for "}[p.Kind]+p.Statement.Short()),
-		fmt.Sprintf("%s signed that it logged its part", p.Party))
-	return j.proofs.add(p)
+	if !p.Unproven && tooEarly(it.entry.Time, p.Time) {
+		j.contradicts(it.index, it.entry.Time, p.Time,
+			fmt.Sprintf("%s was logged here", map[proofKind]string{tenderProof: "statement ", receiptProof: "the receipt for "}[p.Kind]+p.Statement.Short()),
+			fmt.Sprintf("%s signed that it logged its part", p.Party))
+	}
+	return j.proofs.add(&p)
 }
 
-// contradicts observes that a later fact bears an earlier time than the fact
+// tooEarly reports whether a later fact bears an earlier time than the fact
 // that it follows, by more than clocks may differ.
-func (j *judged) contradicts(entry uint64, unproven bool, later, earlier hotline.Time, what, after string) {
-	if !unproven && later+skewMark < earlier {
-		j.observe(observe(TimeContradiction, j.x.head.Party, entry, fmt.Sprintf("%s at %s, %s before %s at %s: one of the two logs bears a wrong time",
-			what, stamp(later), length(earlier-later), after, stamp(earlier))))
-	}
+func tooEarly(later, earlier hotline.Time) bool { return later+skewMark < earlier }
+
+// contradicts observes that a fact is tooEarly.
+func (j *judged) contradicts(entry uint64, later, earlier hotline.Time, what, after string) {
+	j.observe(observe(TimeContradiction, j.x.head.Party, entry, fmt.Sprintf("%s at %s, %s before %s at %s: one of the two logs bears a wrong time",
+		what, stamp(later), length(earlier-later), after, stamp(earlier))))
 }
 
 var skewMark = hotline.Time(hotline.SkewMark.Milliseconds())
@@ -87,7 +92,7 @@ func (j *judged) keepHead(it *item) error {
 	if f.sender != nil {
 		at = f.sender.Time
 	}
-	return j.proofs.add(proof{Kind: headProof, Own: it.index, OwnTime: at, Statement: f.st.ID, Party: party, Generation: generation,
+	return j.proofs.add(&proof{Kind: headProof, Own: it.index, OwnTime: at, Statement: f.st.ID, Party: party, Generation: generation,
 		Index: peer.Size - 1, Root: peer.Root})
 }
 
@@ -95,8 +100,23 @@ func (j *judged) keepHead(it *item) error {
 type crossing struct {
 	logs   []*judged
 	report *Report
-	missed map[string]uint64 // what could not be judged, by reason
+	missed map[missed]uint64 // signatures of places that could not be judged
 	forks  map[forkKey]*forkFound
+}
+
+// missed is why the places that one log claims of another could not be judged.
+type missed struct {
+	party      hotline.Party
+	generation uint64
+	holder     hotline.Party // "": they lie beyond the end of the export, whoever claims them
+}
+
+func (m missed) text(n uint64) string {
+	if m.holder == "" {
+		return fmt.Sprintf("%d places in the log of %s lie beyond the end of its export", n, m.party)
+	}
+	return fmt.Sprintf("the log of %s (generation %d) was not given: %d signatures of it in the log of %s were verified by themselves, not against it",
+		m.party, m.generation, n, m.holder)
 }
 
 type forkKey struct{ holder, of int }
@@ -122,8 +142,8 @@ func (c *crossing) check() error {
 		return err
 	}
 	c.tellForks()
-	for text, n := range c.missed {
-		c.report.NotJudged = append(c.report.NotJudged, fmt.Sprintf(text, n))
+	for m, n := range c.missed {
+		c.report.NotJudged = append(c.report.NotJudged, m.text(n))
 	}
 	return nil
 }
@@ -136,7 +156,7 @@ func (c *crossing) proof(holder int, p *proof) error {
 		}
 		found = true
 		if p.Index >= of.marks.size {
-			c.missed[fmt.Sprintf("%%d places in the log of %s lie beyond the end of its export", p.Party)]++
+			c.missed[missed{party: p.Party}]++
 			continue
 		}
 		if err := c.against(holder, n, p); err != nil {
@@ -144,8 +164,7 @@ func (c *crossing) proof(holder int, p *proof) error {
 		}
 	}
 	if !found {
-		c.missed[fmt.Sprintf("the log of %s (generation %d) was not given: %%d signatures of it in the log of %s were verified by themselves, not against it",
-			p.Party, p.Generation, c.logs[holder].x.head.Party)]++
+		c.missed[missed{p.Party, p.Generation, c.logs[holder].x.head.Party}]++
 	}
 	return nil
 }

@@ -66,7 +66,7 @@ func newJudged(x *export, tmp string, number int, others func(hotline.Party, uin
 	if j.marks, err = newMarks(tmp, fmt.Sprintf("marks-%d", number)); err != nil {
 		return nil, err
 	}
-	if j.proofs, err = newSpool[proof](tmp, fmt.Sprintf("proofs-%d", number)); err != nil {
+	if j.proofs, err = newSpool(tmp, fmt.Sprintf("proofs-%d", number), (*proof).each); err != nil {
 		return nil, err
 	}
 	j.teller, err = newTeller(j.chain, &h, tmp, number, others)

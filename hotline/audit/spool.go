@@ -3,7 +3,6 @@ package audit
 import (
 	"bufio"
 	"encoding/binary"
-	"encoding/gob"
 	"fmt"
 	"io"
 	"iter"
@@ -24,23 +23,23 @@ type spool[T any] struct {
 	path  string
 	f     *os.File
 	w     *bufio.Writer
-	enc   *gob.Encoder
+	each  func(*T, *record) // writes or reads the parts of a value
 	count uint64
 }
 
-func newSpool[T any](dir, name string) (*spool[T], error) {
+func newSpool[T any](dir, name string, each func(*T, *record)) (*spool[T], error) {
 	f, err := os.Create(filepath.Join(dir, name))
 	if err != nil {
 		return nil, fmt.Errorf("temporary file: %w", err)
 	}
-	w := bufio.NewWriterSize(f, bundleBuffer)
-	return &spool[T]{path: f.Name(), f: f, w: w, enc: gob.NewEncoder(w)}, nil
+	return &spool[T]{path: f.Name(), f: f, w: bufio.NewWriterSize(f, bundleBuffer), each: each}, nil
 }
 
-func (s *spool[T]) add(v T) error {
+func (s *spool[T]) add(v *T) error {
 	s.count++
-	if err := s.enc.Encode(v); err != nil {
-		return fmt.Errorf("temporary file: %w", err)
+	r := record{w: s.w}
+	if s.each(v, &r); r.err != nil {
+		return fmt.Errorf("temporary file: %w", r.err)
 	}
 	return nil
 }
@@ -70,11 +69,11 @@ func (s *spool[T]) all() iter.Seq2[T, error] {
 			return
 		}
 		defer f.Close()
-		d := gob.NewDecoder(bufio.NewReaderSize(f, bundleBuffer))
+		r := record{r: bufio.NewReaderSize(f, bundleBuffer)}
 		for range s.count {
 			var v T
-			if err := d.Decode(&v); err != nil {
-				yield(v, fmt.Errorf("temporary file: %w", err))
+			if s.each(&v, &r); r.err != nil {
+				yield(v, fmt.Errorf("temporary file: %w", r.err))
 				return
 			}
 			if !yield(v, nil) {
@@ -82,6 +81,108 @@ func (s *spool[T]) all() iter.Seq2[T, error] {
 			}
 		}
 	}
+}
+
+// record writes the parts of a value to a temporary file, or reads them back:
+// numbers as varints, text after its length. After an error nothing more is done.
+type record struct {
+	w   *bufio.Writer // nil: it is read
+	r   *bufio.Reader
+	err error
+}
+
+// maxRecordText bounds one text of a record, in bytes.
+const maxRecordText = 1 << 20
+
+func number[T ~uint8 | ~uint64 | ~int64](v *T, r *record) {
+	switch {
+	case r.err != nil:
+	case r.w != nil:
+		_, r.err = r.w.Write(binary.AppendUvarint(r.w.AvailableBuffer(), uint64(*v)))
+	default:
+		var n uint64
+		n, r.err = binary.ReadUvarint(r.r)
+		*v = T(n)
+	}
+}
+
+func str[T ~string](v *T, r *record) {
+	n := uint64(len(*v))
+	number(&n, r)
+	switch {
+	case r.err != nil || n == 0:
+	case r.w != nil:
+		_, r.err = r.w.WriteString(string(*v))
+	case n > maxRecordText:
+		r.err = fmt.Errorf("a text of %d bytes, at most %d are possible", n, maxRecordText)
+	default:
+		b := make([]byte, n)
+		_, r.err = io.ReadFull(r.r, b)
+		*v = T(b)
+	}
+}
+
+func flag(v *bool, r *record) {
+	n := uint8(0)
+	if *v {
+		n = 1
+	}
+	number(&n, r)
+	*v = n == 1
+}
+
+// fixed is a part of a known length.
+func (r *record) fixed(v []byte) {
+	switch {
+	case r.err != nil:
+	case r.w != nil:
+		_, r.err = r.w.Write(v)
+	default:
+		_, r.err = io.ReadFull(r.r, v)
+	}
+}
+
+func (p *proof) each(r *record) {
+	number(&p.Kind, r)
+	number(&p.Own, r)
+	number(&p.OwnTime, r)
+	flag(&p.Unproven, r)
+	r.fixed(p.Statement[:])
+	str(&p.Party, r)
+	number(&p.Generation, r)
+	number(&p.Index, r)
+	number(&p.Time, r)
+	number(&p.Sequence, r)
+	r.fixed(p.Leaf[:])
+	r.fixed(p.Root[:])
+}
+
+func (e *Event) each(r *record) {
+	number(&e.Time, r)
+	str(&e.Party, r)
+	number(&e.Entry, r)
+	str(&e.Type, r)
+	str(&e.Peer, r)
+	str(&e.Statement, r)
+	str(&e.Case, r)
+	str(&e.Text, r)
+	flag(&e.Routine, r)
+}
+
+func (s *Statement) each(r *record) {
+	str(&s.ID, r)
+	str(&s.Kind, r)
+	str(&s.Status, r)
+	str(&s.Precedence, r)
+	str(&s.Case, r)
+	str(&s.From, r)
+	str(&s.To, r)
+	number(&s.Sequence, r)
+	number(&s.TenderedAs, r)
+	number(&s.Tendered, r)
+	number(&s.Received, r)
+	number(&s.Acknowledged, r)
+	str(&s.Rejected, r)
 }
 
 // mark is what is kept of one leaf: enough to check whether another party's

@@ -42,10 +42,10 @@ type row struct {
 func newTeller(c *chain, h *Head, tmp string, number int, others func(hotline.Party, uint64) bool) (*teller, error) {
 	t := &teller{chain: c, self: h.Party, others: others, open: map[rowKey]*row{}, climbs: map[RungCount]uint64{}}
 	var err error
-	if t.events, err = newSpool[Event](tmp, fmt.Sprintf("events-%d", number)); err != nil {
+	if t.events, err = newSpool(tmp, fmt.Sprintf("events-%d", number), (*Event).each); err != nil {
 		return nil, err
 	}
-	t.rows, err = newSpool[Statement](tmp, fmt.Sprintf("statements-%d", number))
+	t.rows, err = newSpool(tmp, fmt.Sprintf("statements-%d", number), (*Statement).each)
 	return t, err
 }
 
@@ -80,7 +80,7 @@ func (t *teller) tell(it *item) error {
 	if err := t.track(it); err != nil {
 		return err
 	}
-	return t.events.add(e)
+	return t.events.add(&e)
 }
 
 func (t *teller) document(c *hotline.Document) string {

@@ -111,7 +111,7 @@ func (t *teller) update(key rowKey, change func(*row)) error {
 
 func (t *teller) finish(w *row) error {
 	delete(t.open, rowKey{w.id, w.To})
-	return t.rows.add(w.Statement)
+	return t.rows.add(&w.Statement)
 }
 
 func (t *teller) openRows() []*row {
