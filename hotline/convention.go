@@ -98,7 +98,13 @@ type Terms struct {
 	Assist     Durations `cbor:"18,keyasint,omitzero" json:"assist"`      // assistance request, or pending → response
 	Consult    int64     `cbor:"19,keyasint,omitempty" json:"consult"`    // consult, or interim reply → reply
 	Threshold  uint64    `cbor:"20,keyasint,omitempty" json:"threshold"`  // so many answers of yes make a case notifiable
+	LineAlarm  uint64    `cbor:"21,keyasint,omitempty" json:"line_alarm"` // so many line tests in a row that fail ring the alarm at both desks
+	WatchTest  int64     `cbor:"22,keyasint,omitempty" json:"watch_test"` // interval in which a person of each party answers one peer
+	Contacts   int64     `cbor:"23,keyasint,omitempty" json:"contacts"`   // contact data confirmed → confirmed again
 }
+
+// maxLineAlarm bounds how many line tests may fail before the alarm.
+const maxLineAlarm = 16
 
 // maxAlways bounds the always-notifiable items of a convention.
 const maxAlways = 64
@@ -145,6 +151,7 @@ func Profile(name string) (Terms, bool) {
 		Reply:   Durations{4 * hour, 24 * hour, 48 * hour, 5 * day},
 		Assist:  Durations{4 * hour, 24 * hour, 48 * hour, 5 * day},
 		Consult: 48 * hour, Threshold: 2,
+		LineAlarm: 3, WatchTest: 8 * hour, Contacts: 180 * day,
 	}
 	switch name {
 	case "crisis":
@@ -171,6 +178,12 @@ func (t *Terms) Validate() error {
 	if t.Threshold > maxQuestions {
 		return Refuse(CodeDocument, "terms: threshold %d, at most %d answers", t.Threshold, maxQuestions)
 	}
+	if t.LineAlarm > maxLineAlarm {
+		return Refuse(CodeDocument, "terms: line alarm after %d tests, at most %d", t.LineAlarm, maxLineAlarm)
+	}
+	if t.Contacts != 0 && (t.Contacts < second || t.Contacts > 366*day) {
+		return Refuse(CodeDocument, "terms: contacts is %d ms, 1 s to 366 days are allowed", t.Contacts)
+	}
 	may := func(name string, v int64) {
 		if v != 0 {
 			one[name] = v
@@ -180,6 +193,7 @@ func (t *Terms) Validate() error {
 	may("supplement", t.Supplement)
 	may("final", t.Final)
 	may("consult", t.Consult)
+	may("watch test", t.WatchTest)
 	for name, d := range map[string]Durations{"progress": t.Progress, "reply": t.Reply, "assist": t.Assist} {
 		for i, v := range d {
 			may(name+" "+Precedence(i+1).String(), v)

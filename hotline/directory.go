@@ -30,7 +30,8 @@ type Directory struct {
 	Sealing    keys.SealingPublic `cbor:"10,keyasint" json:"sealing"`
 	Officers   []Officer          `cbor:"11,keyasint" json:"officers"` // sorted by name
 	UTCOffset  int64              `cbor:"12,keyasint" json:"utc_offset"`
-	Prefixes   []ID               `cbor:"13,keyasint,omitempty" json:"prefixes,omitempty"` // salted hashes of the party's network prefixes
+	Prefixes   []ID               `cbor:"13,keyasint,omitempty" json:"prefixes,omitempty"`  // salted hashes of the party's network prefixes
+	Confirmed  Time               `cbor:"14,keyasint,omitempty" json:"confirmed,omitempty"` // when every contact point was last tried and found right; 0: never said
 }
 
 // Node is one daemon of the party.
@@ -64,6 +65,8 @@ func (d *Directory) Validate() error {
 		return Refuse(CodeDocument, "%q is no party code", d.Party)
 	case d.Number == 0 || d.Generation == 0 || d.Issued <= 0:
 		return Refuse(CodeDocument, "number, generation and issued time begin at 1")
+	case d.Confirmed < 0 || d.Confirmed > d.Issued:
+		return Refuse(CodeDocument, "contact data are confirmed at %d, before 1970 or after the directory was issued", d.Confirmed)
 	case len(d.Nodes) == 0 || len(d.Nodes) > MaxNodes:
 		return Refuse(CodeDocument, "%d nodes, 1 to %d are allowed", len(d.Nodes), MaxNodes)
 	case len(d.Officers) > MaxOfficers:

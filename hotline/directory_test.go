@@ -109,6 +109,8 @@ func TestDirectoryBounds(t *testing.T) {
 		"valid from never":         func(d *Directory) { d.Officers[0].From = 0 },
 		"revoked before all time":  func(d *Directory) { d.Officers[0].Revoked = -1 },
 		"an officer of ML-DSA":     func(d *Directory) { d.Officers[0].Key = d.WitnessPQ },
+		"confirmed before 1970":    func(d *Directory) { d.Confirmed = -1 },
+		"confirmed after issued":   func(d *Directory) { d.Confirmed = d.Issued + 1 },
 		"too many network hashes":  func(d *Directory) { d.Prefixes = make([]ID, MaxArrayItems+1) },
 		"more officers than fit":   func(d *Directory) { d.Officers = make([]Officer, MaxOfficers+1) },
 		"a directory sealed to no": func(d *Directory) { d.Sealing = Directory{}.Sealing },

@@ -159,11 +159,24 @@ const (
 	DutyAwaitReply      Duty = 18
 	DutyAwaitAssist     Duty = 19
 	DutyAwaitConsult    Duty = 20
+
+	// Of the line itself, and of the whole party.
+	DutyLineAnswered Duty = 21 // waiting: one of the own line tests is answered
+	DutyLineHeard    Duty = 22 // waiting: one of the peer's line tests comes
+	DutyWatchTest    Duty = 23 // the next watch test of a pair
+	DutyContacts     Duty = 24 // of this party: confirm the contact data in its directory
 )
 
 // Provisional reports whether the duty is owed by the peer: this ledger waits,
 // and the peer's says whether it was late.
-func (d Duty) Provisional() bool { return d == DutyAwait || d >= DutyAwaitSupplement }
+func (d Duty) Provisional() bool { return d == DutyAwait || d.AwaitsReport() }
+
+// AwaitsReport reports whether a report or an answer of the peer is waited for.
+func (d Duty) AwaitsReport() bool { return d >= DutyAwaitSupplement && d <= DutyAwaitConsult }
+
+// Recurs reports whether the duty is only the moment of the next test of a
+// pair: it is done by coming, and never overdue.
+func (d Duty) Recurs() bool { return d == DutyLineTest || d == DutyWatchTest }
 
 // Owned reports whether the duty is owed by a person of this ledger's party.
 func (d Duty) Owned() bool {
@@ -173,7 +186,8 @@ func (d Duty) Owned() bool {
 func (d Duty) String() string {
 	names := [...]string{"", "assess", "alert", "ratify", "deliver", "acknowledge", "await-acknowledgement", "line-test", "line-reply",
 		"supplement", "report-progress", "report-final", "reply", "respond", "answer-consult",
-		"await-supplement", "await-progress", "await-final", "await-reply", "await-response", "await-consult"}
+		"await-supplement", "await-progress", "await-final", "await-reply", "await-response", "await-consult",
+		"line-answered", "line-heard", "watch-test", "confirm-contacts"}
 	if int(d) < len(names) {
 		return names[d]
 	}
@@ -183,7 +197,7 @@ func (d Duty) String() string {
 // Due is the content of EntryDue: one clock of one duty, fired once.
 type Due struct {
 	Duty     Duty     `cbor:"1,keyasint"`
-	Subject  ID       `cbor:"2,keyasint"`           // the statement that opened the duty; zero for a line test
+	Subject  ID       `cbor:"2,keyasint"`           // the statement that opened the duty; zero where none did
 	Peer     Party    `cbor:"3,keyasint,omitempty"` // the other party, if the duty concerns one
 	Due      Time     `cbor:"4,keyasint"`           // when it was due, not when it was found
 	Clock    uint64   `cbor:"5,keyasint"`           // number of the clock within its case or pair

@@ -107,7 +107,7 @@ func (r *Receipted) parts() (p Parts, err error) {
 // Validate checks the duty, the peer and the people.
 func (d *Due) Validate() error {
 	switch {
-	case d.Duty < DutyAssess || d.Duty > DutyAwaitConsult:
+	case d.Duty < DutyAssess || d.Duty > DutyContacts:
 		return Refuse(CodeMalformed, "duty %d", uint8(d.Duty))
 	case d.Peer != "" && !d.Peer.Valid():
 		return Refuse(CodeMalformed, "peer %q is no party code", d.Peer)

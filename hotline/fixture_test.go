@@ -178,7 +178,7 @@ func body(w *world, k Kind, full bool) Body {
 		return &Escalation{Due: at, Office: "director"}
 	case KindNonDelivery:
 		return &NonDelivery{To: "XB", Due: at}
-	case KindLineTest, KindLineReply:
+	case KindLineTest, KindLineReply, KindWatchTest:
 		return &LineTest{Serial: 1, Node: "XA-1"}
 	case KindReject:
 		return &Reject{Sequence: 1}
@@ -223,7 +223,7 @@ func fullBody(w *world, k Kind) Body {
 		return &Escalation{Due: at, Office: "director"}
 	case KindNonDelivery:
 		return &NonDelivery{To: "XB", Due: at}
-	case KindLineTest, KindLineReply:
+	case KindLineTest, KindLineReply, KindWatchTest:
 		return &LineTest{Serial: 1 << 40, Node: "XA-1"}
 	case KindReject:
 		return &Reject{Sequence: 9, Text: "the case is not known here"}
@@ -315,6 +315,7 @@ func fullDirectory(w *world) *Directory {
 	d := w.a.Page(2)
 	d.UTCOffset = -3 * 3600 * 1000
 	d.Prefixes = []ID{someID("prefix")}
+	d.Confirmed = d.Issued
 	d.Nodes, d.Officers = d.Nodes[:1], d.Officers[:3]
 	for i := range d.Officers {
 		d.Officers[i].Revoked, d.Officers[i].Person = at, someID(d.Officers[i].Name)

@@ -127,7 +127,7 @@ func TestHeaderRanges(t *testing.T) {
 		code   Code
 	}{
 		"kind 0":                  {func(h *Header) { h.Kind = 0 }, CodeUnknownKind},
-		"kind 35":                 {func(h *Header) { h.Kind = 35 }, CodeUnknownKind},
+		"kind 36":                 {func(h *Header) { h.Kind = 36 }, CodeUnknownKind},
 		"status 0":                {func(h *Header) { h.Status = 0 }, CodeHeader},
 		"status 4":                {func(h *Header) { h.Status = 4 }, CodeHeader},
 		"precedence 0":            {func(h *Header) { h.Precedence = 0 }, CodeHeader},

@@ -15,6 +15,14 @@ var KindLineReply = register(Rules{
 	Body: func() Body { return new(LineTest) },
 })
 
+// KindWatchTest asks the person who has the watch to acknowledge by name: a
+// quiet line proves nothing about people (SPEC §4.35).
+var KindWatchTest = register(Rules{
+	Kind: 35, Name: "watch-test", Class: ByGroup,
+	Delivered: true, OpensAck: true, Undeliver: true, Rejects: true, Cause: Must,
+	Body: func() Body { return new(LineTest) },
+})
+
 // LineTest carries the test's number within its pair and the node by which it
 // entered.
 type LineTest struct {

@@ -413,6 +413,9 @@ func TestProfilesAreThoseOfSpec(t *testing.T) {
 		{"assist", spans(crisis.Assist), spans(standard.Assist)},
 		{"consult", span(crisis.Consult), span(standard.Consult)},
 		{"threshold", fmt.Sprint(crisis.Threshold), fmt.Sprint(standard.Threshold)},
+		{"line alarm", fmt.Sprint(crisis.LineAlarm), fmt.Sprint(standard.LineAlarm)},
+		{"watch test", span(crisis.WatchTest), span(standard.WatchTest)},
+		{"contacts", span(crisis.Contacts), span(standard.Contacts)},
 		{"line test, line reply", span(crisis.LineTest) + ", " + span(crisis.LineReply), span(standard.LineTest) + ", " + span(standard.LineReply)},
 	} {
 		want := fmt.Sprintf("| %s | %s | %s |", row.name, row.crisis, row.standard)

@@ -73,6 +73,7 @@ func coded(t *testing.T) map[Key]string {
 	add("ledger.Life", Stages, wordsOf(t, "../ledger/life.go", "Life", "Marks")...)
 	add("desk.StatusView.Role", Members, "leader", "follower", "candidate", "learner")
 	add("the ladder that follows from the directory", Offices, officesOf(t, "../ledger/deadline.go")...)
+	add("alarms of the line and of the contacts", Offices, officesOf(t, "../ledger/line.go")...)
 	add("hotline.Rung", Offices, "desk", "deputy", "second-site", "director", "voice", "authority")
 	return want
 }

@@ -94,6 +94,10 @@ func (s *story) show(m *member, verb string, a args) {
 		}
 	case "pair":
 		s.w.tellPair(&s.b, m, hotline.Party(a.word(0)))
+	case "line":
+		s.w.tellLine(&s.b, m, hotline.Party(a.word(0)))
+	case "house":
+		s.w.tellDuties(&s.b, m.state.House())
 	case "time":
 		fmt.Fprintf(&s.b, "%s %s\n", m.Code, clock(m.state.Time()))
 	case "next":
@@ -292,6 +296,10 @@ func (s *story) page(m *member, a args) {
 	if mine, theirs, ok := strings.Cut(a.pairs["steal"], ":"); ok {
 		peer, post, _ := strings.Cut(theirs, "-")
 		d.OfficerByName(m.Name(mine)).Key = s.w.members[hotline.Party(peer)].Officer(post).Public()
+	}
+	if v := a.pairs["confirmed"]; v != "" {
+		d.Confirmed, _ = when(v, s.w.now)
+		d.Issued = s.w.now
 	}
 	d.Generation = max(a.number("generation"), 1)
 	as := string(m.Code) + "/" + a.word(0)

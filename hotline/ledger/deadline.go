@@ -38,7 +38,7 @@ type Rung struct {
 }
 
 // clockRef is a clock in the heap. owner is the key of its case, or "~PARTY"
-// for a pair, which sorts behind every case.
+// for a pair and "~" for the whole party, which sort behind every case.
 type clockRef struct {
 	due    hotline.Time
 	owner  string
@@ -98,6 +98,9 @@ func (c *Case) owner() owner { return owner{c.ID.Key(), &c.NextClock, &c.Duties}
 func (p *Pair) owner() owner { return owner{"~" + string(p.Peer), &p.NextClock, &p.Duties} }
 
 func (s *State) ownerOf(d *Duty) owner {
+	if d.Case == nil && d.Peer == "" {
+		return s.house.owner()
+	}
 	if d.Case != nil {
 		return s.cases[d.Case.Key()].owner()
 	}
@@ -183,7 +186,7 @@ func (s *State) OpenDuties() []*Duty {
 	for _, p := range sortedKeys(s.pairs) {
 		list = append(list, s.pairs[p].Duties...)
 	}
-	return list
+	return append(list, s.house.Duties...)
 }
 
 // fire makes a due entry for every clock at or before r.t, in the order (due
@@ -203,9 +206,13 @@ func (r *run) fire() {
 }
 
 func (r *run) fired(d *Duty, pages map[*Duty]int) {
+	if r.s.over(d) {
+		r.s.close(d)
+		return
+	}
 	c := d.Clocks[d.Next]
 	d.Next++
-	overdue := c.Permille == hotline.Deadline && d.Class != hotline.DutyLineTest
+	overdue := c.Permille == hotline.Deadline && !d.Class.Recurs()
 	d.Overdue = d.Overdue || overdue
 	scope := r.s.dutyScope(d)
 	index := r.add(hotline.EntryDue, scope, hotline.Derived, &hotline.Due{
@@ -228,7 +235,7 @@ func (r *run) fired(d *Duty, pages map[*Duty]int) {
 	if d.inVain() {
 		r.s.settle(r.s.caseOf(d.Case), r.t)
 	}
-	if d.Class == hotline.DutyLineTest || overdue {
+	if d.Class.Recurs() || overdue {
 		r.lapse(d, c, index)
 	}
 }
@@ -242,6 +249,9 @@ func (s *State) dutyScope(d *Duty) hotline.Scope {
 	}
 	if d.Case != nil {
 		return hotline.CaseScope(*d.Case, parties...)
+	}
+	if d.Peer == "" {
+		return hotline.Common()
 	}
 	return hotline.PairScope(s.self, d.Peer)
 }
@@ -273,6 +283,11 @@ func (r *run) lapse(d *Duty, c Rung, index uint64) {
 		}
 		r.ask(&Ask{Kind: hotline.KindLineTest, Cause: index, To: []hotline.Party{d.Peer},
 			Status: hotline.Test, Precedence: hotline.Routine, Due: c.Due})
+	case hotline.DutyWatchTest:
+		s.close(d)
+		r.scheduleWatchTest(s.pairs[d.Peer])
+		r.ask(&Ask{Kind: hotline.KindWatchTest, Cause: index, To: []hotline.Party{d.Peer},
+			Status: hotline.Test, Precedence: hotline.Immediate, Due: c.Due})
 	case hotline.DutyLineReply:
 		s.pairs[d.Peer].Missed++
 		s.close(d)

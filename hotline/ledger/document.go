@@ -49,8 +49,9 @@ func (r *run) conventionVersion() error {
 		s.keyof[m.Root.ID()] = hotline.KeyUse{Party: m.Party, Place: "root key"}
 	}
 	for _, p := range s.Peers() {
-		r.scheduleLineTest(s.pair(p))
+		r.scheduleLine(s.pair(p))
 	}
+	r.confirmContacts()
 	r.effect(Effect{Type: Published, Kind: hotline.KindConvention, Sequence: c.Version, Time: r.t})
 	return nil
 }
@@ -86,7 +87,12 @@ func (r *run) directory() error {
 	r.add(hotline.EntryDocument, hotline.Common(), hotline.Outside, &hotline.Document{Raw: r.c.Document})
 	s.file(d)
 	if d.Party != s.self {
-		r.scheduleLineTest(s.pair(d.Party))
+		r.scheduleLine(s.pair(d.Party))
+	} else {
+		for _, p := range s.Peers() {
+			r.scheduleLine(s.pair(p))
+		}
+		r.confirmContacts()
 	}
 	r.effect(Effect{Type: Published, Kind: hotline.KindDirectory, Peer: d.Party, Sequence: d.Number, Time: r.t})
 	return nil

@@ -47,6 +47,7 @@ func (s *State) Repeats(after, until hotline.Time, limit int) (pages []Effect, m
 	for _, p := range s.pairs {
 		again(p.Duties)
 	}
+	again(s.house.Duties)
 	slices.SortFunc(pages, func(a, b Effect) int {
 		return cmp.Or(-compareBool(a.Overdue, b.Overdue), cmp.Compare(a.Precedence, b.Precedence), cmp.Compare(a.Time, b.Time),
 			slices.Compare(a.ID[:], b.ID[:]), cmp.Compare(a.Peer, b.Peer)) // FLASH is the lowest number

@@ -119,6 +119,7 @@ func (r *run) answered(a *Ask, st *hotline.Statement, index uint64) {
 		}
 	case hotline.KindLineTest:
 		peer := a.To[0]
+		s.pairs[peer].Asked = r.t
 		c := s.Convention(r.t)
 		s.open(&Duty{Class: hotline.DutyLineReply, Subject: st.ID, Peer: peer, Status: a.Status, Precedence: a.Precedence,
 			Opened: r.t, Deadline: r.t + hotline.Time(c.Terms.LineReply)}, single("technician", nil))
@@ -149,55 +150,5 @@ func (r *run) ownUnreadable(st *hotline.Statement) (func(uint64), error) {
 	}
 	return func(at uint64) {
 		s.asks[key] = &Ask{Kind: h.Kind, Cause: h.Cause - 1, To: h.To, Answered: at + 1, Until: r.t + window}
-	}, nil
-}
-
-// scheduleLineTest sets the pair's next own test. Slots of the interval are
-// counted from the epoch; the party whose code sorts first takes the even
-// ones, the other the odd ones, as the Direct Communications Link does with
-// its hours: both sides originate, and neither needs to agree on a phase.
-func (r *run) scheduleLineTest(pair *Pair) {
-	s := r.s
-	c, at := s.Convention(r.t), r.t
-	if !s.testsLine(c, pair.Peer) {
-		// An amendment that is valid later may bring the tests.
-		c = s.conventions[len(s.conventions)-1]
-		at = max(r.t, c.ValidFrom)
-	}
-	if !s.testsLine(c, pair.Peer) {
-		return
-	}
-	if slices.ContainsFunc(pair.Duties, func(d *Duty) bool { return d.Class == hotline.DutyLineTest }) {
-		return
-	}
-	interval := hotline.Time(c.Terms.LineTest)
-	slot := at/interval + 1
-	parity := hotline.Time(0)
-	if s.self > pair.Peer {
-		parity = 1
-	}
-	if slot%2 != parity {
-		slot++
-	}
-	s.open(&Duty{Class: hotline.DutyLineTest, Peer: pair.Peer, Status: hotline.Test, Precedence: hotline.Routine,
-		Opened: r.t, Deadline: slot * interval}, single("line", nil))
-}
-
-// testsLine reports whether a version of the convention has the line to p
-// tested: not that of a party that left, nor against a reservation.
-func (s *State) testsLine(c *hotline.SignedConvention, p hotline.Party) bool {
-	return c.Member(s.self) != nil && c.Member(p) != nil && c.Terms.LineTest != 0 &&
-		!c.Reserves(s.self, hotline.ReserveLineTest) && !c.Reserves(p, hotline.ReserveLineTest)
-}
-
-func (r *run) lineReplied(st *hotline.Statement) (func(uint64), error) {
-	s, h := r.s, &st.Header
-	pair := s.pairs[h.From]
-	if pair == nil || find(pair.Duties, hotline.DutyLineReply, *h.Re, h.From) == nil {
-		return nil, hotline.Refuse(hotline.CodeNotOwed, "no line test of this id waits for a reply")
-	}
-	return func(uint64) {
-		pair.Missed, pair.Tested = 0, r.t
-		r.discharge(hotline.DutyLineReply, pair.Duties, *h.Re, h.From)
 	}, nil
 }

@@ -40,6 +40,9 @@ func (s *State) lateOf(c *hotline.CaseID, peer hotline.Party) *[]Late {
 
 // lately notes that an overdue duty was done after all.
 func (s *State) lately(d *Duty, at hotline.Time) {
+	if !d.Class.Owned() {
+		return
+	}
 	list := *s.lateOf(d.Case, d.Peer)
 	for i := range list {
 		if list[i].Class == d.Class && list[i].Subject == d.Subject && list[i].Peer == d.Peer && list[i].Done == 0 {

@@ -102,7 +102,7 @@ func (c *Case) holds() bool {
 // inVain reports whether the duty waits for a report or an answer of the peer
 // and has no clock left.
 func (d *Duty) inVain() bool {
-	return d.Class >= hotline.DutyAwaitSupplement && d.Next == len(d.Clocks)
+	return d.Class.AwaitsReport() && d.Next == len(d.Clocks)
 }
 
 // waits reports whether a statement of the case is still on its way.

@@ -224,6 +224,9 @@ func (r *run) acknowledgement(st *hotline.Statement) (func(uint64), error) {
 	}
 	return func(uint64) {
 		r.discharge(hotline.DutyAcknowledge, r.s.dutiesOf(h.Case, h.To[0]), *h.Re, h.To[0])
+		if h.Status == hotline.Test {
+			r.s.pair(h.To[0]).Here.manned(r.s.Directory(r.s.self), st, r.t)
+		}
 		r.dropAsks(hotline.KindEscalation, *h.Re)
 	}, nil
 }

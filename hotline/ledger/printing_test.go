@@ -221,6 +221,25 @@ func (w *world) tellPair(b *strings.Builder, m *member, with hotline.Party) {
 	w.tellDuties(b, p.Duties)
 }
 
+// tellLine writes down what tests have shown of a line, and what it waits for.
+func (w *world) tellLine(b *strings.Builder, m *member, with hotline.Party) {
+	p := m.state.Pair(with)
+	at := func(t hotline.Time) string {
+		if t == 0 {
+			return "never"
+		}
+		return clock(t)
+	}
+	by := func(m ledger.Manned) string { return strings.TrimSpace(at(m.At) + " " + m.By) }
+	fmt.Fprintf(b, "%s to %s: asked %s, tested %s (%d ms), heard %s, missed %d, here %s, there %s\n", m.Code, with, at(p.Asked), at(p.Tested),
+		p.RoundTrip, at(p.Heard), p.Missed, by(p.Here), by(p.There))
+	for _, d := range p.Duties {
+		if d.Class >= hotline.DutyLineAnswered {
+			w.tellDuties(b, []*ledger.Duty{d})
+		}
+	}
+}
+
 // tellLife writes down how far a case is between two parties, and on a line of
 // its own when it was detected, opened and assessed, so far as this log says.
 func (w *world) tellLife(b *strings.Builder, m *member, a args) {

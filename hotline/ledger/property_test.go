@@ -318,7 +318,7 @@ func bodyOf(m *member, k hotline.Kind) hotline.Body {
 		return &hotline.Escalation{Due: 1, Office: "director"}
 	case hotline.KindNonDelivery:
 		return &hotline.NonDelivery{To: "XB", Due: 1}
-	case hotline.KindLineTest, hotline.KindLineReply:
+	case hotline.KindLineTest, hotline.KindLineReply, hotline.KindWatchTest:
 		return &hotline.LineTest{Serial: 1, Node: m.Name("1")}
 	case hotline.KindReject:
 		return &hotline.Reject{Sequence: 1}

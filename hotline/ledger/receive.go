@@ -225,7 +225,7 @@ func (r *run) peer(st *hotline.Statement, k *Case, d *hotline.SignedDirectory) (
 	h := &st.Header
 	switch h.Kind {
 	case hotline.KindAcknowledgement:
-		return r.acknowledged(st, k)
+		return r.acknowledged(st, k, d)
 	case hotline.KindRatification:
 		if k == nil || k.known(*h.Re) == nil {
 			return nil, hotline.Refuse(hotline.CodeReference, "no alert of this id is known in the case")
@@ -253,7 +253,9 @@ func (r *run) peer(st *hotline.Statement, k *Case, d *hotline.SignedDirectory) (
 		}
 	case hotline.KindLineTest:
 		return func(index uint64) {
-			id := st.ID
+			id, pair := st.ID, r.s.pairs[h.From]
+			pair.Heard = r.t
+			r.proved(pair, hotline.DutyLineHeard, id)
 			r.ask(&Ask{Kind: hotline.KindLineReply, Cause: index, Re: id, To: []hotline.Party{h.From},
 				Status: h.Status, Precedence: h.Precedence, Due: r.t})
 		}, nil
@@ -328,7 +330,7 @@ func (r *run) automaticFits(st *hotline.Statement, d *hotline.SignedDirectory) e
 
 // acknowledged takes a peer's acknowledgement of an own statement. It may
 // overtake the receipt: then the receipt opens no waiting.
-func (r *run) acknowledged(st *hotline.Statement, k *Case) (func(uint64), error) {
+func (r *run) acknowledged(st *hotline.Statement, k *Case, d *hotline.SignedDirectory) (func(uint64), error) {
 	s, h := r.s, &st.Header
 	o := s.sentTo(h.From, *h.Re)
 	switch {
@@ -341,6 +343,9 @@ func (r *run) acknowledged(st *hotline.Statement, k *Case) (func(uint64), error)
 	}
 	return func(uint64) {
 		o.Acknowledged = true
+		if o.Status == hotline.Test {
+			s.pairs[h.From].There.manned(d, st, r.t)
+		}
 		if k != nil {
 			k.tell(h.From, *h.Re, ToldAcknowledged)
 		}

@@ -236,7 +236,7 @@ func TestStateTellsWhatIsOpen(t *testing.T) {
 		t.Errorf("convention %s, ladder %d", s.ConventionID(), s.LadderNumber())
 	}
 	open := s.OpenDuties()
-	if len(open) != 5 { // the ratification's delivery, the text to acknowledge, and the three reports
+	if len(open) != 6 { // the ratification's delivery, the text to acknowledge, the three reports, and the contacts
 		t.Errorf("%d duties are open: %v", len(open), open)
 	}
 	if d := s.Duties(nil, "XB"); len(d) != 1 || d[0].Class != hotline.DutyAcknowledge {

@@ -34,6 +34,7 @@ type snapshot struct {
 	Settling    []settling
 	Pagings     []*paging
 	Posts       []Post
+	House       house
 	Working     Working
 }
 
@@ -61,7 +62,7 @@ func (s *State) Snapshot() ([]byte, error) {
 	im := snapshot{
 		Version: snapshotVersion, Self: s.self, Generation: s.generation, Convention: s.convention, Rules: s.rules,
 		Time: s.time, Backed: s.backed, Voters: s.voters, Ladder: s.ladder, Recent: s.recent.queue,
-		Settling: s.settling, Posts: s.posts, Working: s.working,
+		Settling: s.settling, Posts: s.posts, House: s.house, Working: s.working,
 	}
 	if s.tree != nil {
 		im.Tree = *s.tree
@@ -131,7 +132,7 @@ func RestoreState(b []byte) (*State, error) {
 	s := New()
 	s.self, s.generation, s.convention, s.rules = im.Self, im.Generation, im.Convention, im.Rules
 	s.tree, s.size, s.time, s.backed = &im.Tree, im.Tree.Size, im.Time, im.Backed
-	s.voters, s.ladder, s.settling, s.posts, s.working = im.Voters, im.Ladder, im.Settling, im.Posts, im.Working
+	s.voters, s.ladder, s.settling, s.posts, s.house, s.working = im.Voters, im.Ladder, im.Settling, im.Posts, im.House, im.Working
 	for _, p := range im.Pagings {
 		s.pagings[p.Page.Index] = p
 	}
@@ -150,6 +151,9 @@ func RestoreState(b []byte) (*State, error) {
 		for _, d := range c.Duties {
 			s.watch(d, c.owner().key)
 		}
+	}
+	for _, d := range s.house.Duties {
+		s.watch(d, s.house.owner().key)
 	}
 	for _, a := range im.Asks {
 		s.asks[askKey{a.Cause, a.Kind}] = a

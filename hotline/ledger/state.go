@@ -40,6 +40,7 @@ type State struct {
 	standing    *hotline.Ladder // by the own directory, in force while there is no other
 	pairs       map[hotline.Party]*Pair
 	cases       map[string]*Case
+	house       house
 	recent      recents
 	asks        map[askKey]*Ask
 	settling    []settling
@@ -79,12 +80,23 @@ type Pair struct {
 	Seen      recents              // peer's statements without a case, for references
 	Done      recents              // settled own statements without a case, for references that come late
 	Duties    []*Duty
-	Missed    uint64 // line tests without reply, in a row
-	Tested    hotline.Time
-	Late      []Late // duties without a case that were overdue
+	Missed    uint64       // line tests without reply, in a row
+	Asked     hotline.Time // newest own line test
+	Tested    hotline.Time // newest own line test that was answered
+	RoundTrip hotline.Time // from that test to its reply, ms
+	Heard     hotline.Time // newest line test of the peer
+	Here      Manned       // who here answered a TEST of the peer last
+	There     Manned       // who there answered one of ours last
+	Late      []Late       // duties without a case that were overdue
 
 	SuspendedHere, SuspendedThere bool // by this party, by the peer, for the whole line
 	Head                          Head // newest head of the peer's log that is proven here
+}
+
+// Manned is the last time at which a person of a party acknowledged a TEST.
+type Manned struct {
+	At hotline.Time // committed here; 0: never
+	By string       // role name
 }
 
 // Sent is an own statement on its way to one addressee.

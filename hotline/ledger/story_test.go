@@ -113,7 +113,7 @@ func (s *story) line(words []string) {
 }
 
 // setupOf reads: world parties=XA,XB rogue=XC voters=3 at=09:00 and switches
-// of the terms: line-test, two-officers, no-automatic, reports, instrument,
+// of the terms: line-test, line-alarm, watch-test, contacts, two-officers, no-automatic, reports, instrument,
 // reserve=XA:line-test.
 func setupOf(t tester, a args) setup {
 	at, ok := when("09:00", 0)
@@ -141,6 +141,15 @@ func changeTerms(c *hotline.Convention, a args) {
 	c.Terms.LineTest = 0
 	if a.has("line-test") {
 		c.Terms.LineTest = 60 * minute
+	}
+	if !a.has("line-alarm") {
+		c.Terms.LineAlarm = 0
+	}
+	if !a.has("watch-test") {
+		c.Terms.WatchTest = 0
+	}
+	if !a.has("contacts") {
+		c.Terms.Contacts = 0
 	}
 	if !a.has("reports") { // a convention from before these terms
 		withoutReports(&c.Terms)

@@ -328,7 +328,7 @@ func (w *world) answer(m *member, a *ledger.Ask) *hotline.Statement {
 		body = &hotline.Escalation{Due: a.Due, Office: a.Office}
 	case hotline.KindNonDelivery:
 		body = &hotline.NonDelivery{To: a.Peer, Due: a.Due}
-	case hotline.KindLineTest, hotline.KindLineReply:
+	case hotline.KindLineTest, hotline.KindLineReply, hotline.KindWatchTest:
 		body = &hotline.LineTest{Serial: a.Cause + 1, Node: m.Name("1")}
 	case hotline.KindReject:
 		body = &hotline.Reject{Sequence: a.Sequence}

@@ -95,7 +95,7 @@ func (n *Node) groupBody(a *ledger.Ask) (hotline.Body, error) {
 		return &hotline.Escalation{Due: a.Due, Office: a.Office}, nil
 	case hotline.KindNonDelivery:
 		return &hotline.NonDelivery{To: a.Peer, Due: a.Due}, nil
-	case hotline.KindLineTest, hotline.KindLineReply:
+	case hotline.KindLineTest, hotline.KindLineReply, hotline.KindWatchTest:
 		return &hotline.LineTest{Serial: a.Cause + 1, Node: n.cfg.Node}, nil
 	case hotline.KindReject:
 		return &hotline.Reject{Sequence: a.Sequence}, nil
