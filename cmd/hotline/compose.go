@@ -170,7 +170,7 @@ func (s *seat) file(ctx context.Context, raw []byte, adopts string) error {
 	if err != nil {
 		return err
 	}
-	return s.show(plain(v), func(w io.Writer) { writePlace(w, st, v) })
+	return s.show(plain(v), func(w io.Writer) { s.writePlace(w, st, v) })
 }
 
 func (s *seat) draft(ctx context.Context, st *hotline.Statement) error {
@@ -179,16 +179,16 @@ func (s *seat) draft(ctx context.Context, st *hotline.Statement) error {
 	}
 	waits := s.page().Officer(st.Header.Authors[st.Signed])
 	return s.show(map[string]any{"draft": st.ID.String(), "waits_for": waits.Name}, func(w io.Writer) {
-		fmt.Fprintf(w, "draft %s of %s waits for %s: hotline release %s\n", st.ID.Short(), st.Header.Kind, waits.Name, st.ID.Short())
+		fmt.Fprintf(w, "draft %s of %s waits for %s: hotline release %s  %s\n", st.ID.Short(), st.Header.Kind, waits.Name, st.ID.Short(), s.sheet(w).signed(st.Header.Status))
 	})
 }
 
-func writePlace(w io.Writer, st *hotline.Statement, v *desk.SubmitView) {
+func (a *app) writePlace(w io.Writer, st *hotline.Statement, v *desk.SubmitView) {
 	verb := "is entry"
 	if v.Existing {
 		verb = "was entry"
 	}
-	fmt.Fprintf(w, "%s %s %s %d of the log, %s\n", st.Header.Kind, v.ID, verb, v.Index, clock(v.Time))
+	fmt.Fprintf(w, "%s %s %s %d of the log, %s  %s\n", st.Header.Kind, v.ID, verb, v.Index, clock(v.Time), a.sheet(w).signed(st.Header.Status))
 	for _, q := range v.Sequences {
 		fmt.Fprintf(w, "  tendered to %s as number %d\n", q.To, q.N)
 	}

@@ -4,10 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -47,19 +48,28 @@ const patience = time.Minute
 
 // scene is a running network of two parties with what the scripts have heard of it.
 type scene struct {
-	t       *testing.T
 	net     *testnet.Network
 	watches map[string]*testnet.Watch
 	ctx     context.Context // ends with the script
-	wg      sync.WaitGroup
 }
 
 // TestDesk runs the scripts in testdata/desk against two parties of one node each, every node a process: what officers type, what
 // they are told, and what becomes of it on the other side.
 func TestDesk(t *testing.T) {
 	terms, _ := hotline.Profile("crisis")
+	runScenes(t, "desk", terms)
+}
+
+// TestExampleDrill runs the exercise that is shipped as an example, between officers who each sit at their own machine.
+func TestExampleDrill(t *testing.T) {
+	terms := testnet.DemoTerms()
+	terms.Acknowledge[hotline.Flash-1] = (6 * time.Second).Milliseconds() // the last warning is left until this is over
+	runScenes(t, "drill", terms)
+}
+
+func runScenes(t *testing.T, dir string, terms hotline.Terms) {
 	testscript.Run(t, testscript.Params{
-		Dir: filepath.Join("testdata", "desk"),
+		Dir: filepath.Join("testdata", dir),
 		Setup: func(env *testscript.Env) error {
 			w, err := testnet.New(testnet.Options{Dir: filepath.Join(env.WorkDir, "net"), Parties: 2, Nodes: 1, Terms: terms,
 				Territory: []string{"198.51.100.0/24", "2001:db8:a::/48"}, Program: []string{os.Args[0], "node"}})
@@ -67,11 +77,10 @@ func TestDesk(t *testing.T) {
 				return err
 			}
 			ctx, cancel := context.WithCancel(context.Background())
-			s := &scene{t: t, net: w, watches: map[string]*testnet.Watch{}, ctx: ctx}
+			s := &scene{net: w, watches: map[string]*testnet.Watch{}, ctx: ctx}
 			env.Values["scene"] = s
 			env.Defer(func() {
 				cancel()
-				s.wg.Wait()
 				for _, x := range s.watches {
 					x.Close()
 				}
@@ -81,7 +90,7 @@ func TestDesk(t *testing.T) {
 			})
 			return s.begin(env)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "capture": capture, "await": await, "stop": stop, "answer": answer},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "capture": capture, "await": await, "stop": stop, "shorten": shorten},
 	})
 }
 
@@ -89,6 +98,11 @@ func TestDesk(t *testing.T) {
 func (s *scene) begin(env *testscript.Env) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	example, err := filepath.Abs("../../ops/deploy/drill.example.toml")
+	if err != nil {
+		return err
+	}
+	env.Setenv("EXAMPLE", example)
 	if err := s.net.Start(ctx); err != nil {
 		return err
 	}
@@ -141,29 +155,16 @@ func stop(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// answer PARTY has the party's liaison officer acknowledge the next EXERCISE alert, in the background.
-func answer(ts *testscript.TestScript, _ bool, args []string) {
-	s := ts.Value("scene").(*scene)
-	s.wg.Go(func() {
-		ctx, cancel := context.WithTimeout(s.ctx, patience)
-		defer cancel()
-		if err := s.answer(ctx, args[0]); err != nil {
-			s.t.Errorf("answer %s: %v", args[0], err)
-		}
+// shorten FILE writes the example drill, in which each minute of the timeline takes 50 ms.
+func shorten(ts *testscript.TestScript, _ bool, args []string) {
+	text, err := os.ReadFile(ts.Getenv("EXAMPLE"))
+	ts.Check(err)
+	short := regexp.MustCompile(`(?m)^at = "([0-9]+)m"$`).ReplaceAllStringFunc(string(text), func(line string) string {
+		minutes, err := strconv.Atoi(strings.Trim(line, `at ="m`))
+		ts.Check(err)
+		return fmt.Sprintf("at = %q", (time.Duration(minutes) * 50 * time.Millisecond).String())
 	})
-}
-
-func (s *scene) answer(ctx context.Context, party string) error {
-	e, err := s.watches[party].Wait(ctx, "an alert of an exercise", func(e *desk.Event) bool {
-		return e.Type == desk.EventReceived && e.Kind == hotline.KindAlert && e.Status == hotline.Exercise
-	})
-	if err != nil {
-		return err
-	}
-	a := &app{in: strings.NewReader(""), out: io.Discard, err: io.Discard, now: time.Now, home: s.net.Party(hotline.Party(party)).Officer("L1").Home}
-	ack := newAckCmd(a)
-	ack.SetArgs([]string{e.ID.String()})
-	return ack.ExecuteContext(ctx)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(short), 0o600))
 }
 
 // hostFunc is a node of which only the answers are real.

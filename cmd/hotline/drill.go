@@ -2,260 +2,267 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
-	"sync"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"example.org/hotline/hotline"
-	"example.org/hotline/hotline/desk"
+	"example.org/hotline/ops/ceremony"
+	"example.org/hotline/ops/drill"
 )
 
-// lookAgain is how often a drill asks where its alert is although nothing was heard: events may be missed.
-const lookAgain = 5 * time.Second
+// Codes of failures that only exercises have.
+const (
+	codeConsent  hotline.Code = "consent"  // the exercise is not announced, or somebody has not acknowledged that
+	codeNotMet   hotline.Code = "not-met"  // not everything that was expected happened in time
+	codeUnusable hotline.Code = "unusable" // the script, or the case, is none that could be judged
+)
 
-// drilling is what an operator says about a drill.
-type drilling struct {
-	to, text, precedence string
-	timeout              time.Duration
-}
+// exerciseActivity is the code of an exercise in an advance notice.
+var exerciseActivity = uint8(slices.Index(hotline.Activities, "exercise") + 1)
 
-// step is one step of a drill, as the evaluation shows it.
-type step struct {
-	Name    string       `json:"name"`
-	At      hotline.Time `json:"at"`
-	Took    int64        `json:"took_ms"`
-	Allowed int64        `json:"allowed_ms,omitempty"`
-	Late    bool         `json:"late"`
-	ID      hotline.ID   `json:"id,omitzero"`
-}
-
-// newDrillCmd runs an exercise through the whole path.
+// newDrillCmd holds what is done with scripted exercises.
 func newDrillCmd(a *app) *cobra.Command {
-	var d drilling
-	cmd := &cobra.Command{
-		Use:   "drill --to PARTY",
-		Short: "Run an EXERCISE from detection to the other side's acknowledgement, and evaluate it",
-		Long: "Signs a detection, an assessment and an alert of status EXERCISE, which one operator may do alone, waits until the other side has\n" +
-			"received the alert and a person there has acknowledged it, and prints how long each step took and was allowed to take. Nothing\n" +
-			"signed as EXERCISE can pass as real. Tell the other side before: a person there is woken.",
-		Args: cobra.NoArgs,
-	}
-	f := cmd.Flags()
-	f.StringVar(&d.to, "to", "", "the other party")
-	f.StringVar(&d.text, "text", "EXERCISE EXERCISE EXERCISE. This is a drill of the line. Please acknowledge.", "text of the alert")
-	f.StringVar(&d.precedence, "precedence", "FLASH", "FLASH, IMMEDIATE, PRIORITY or ROUTINE")
-	f.DurationVar(&d.timeout, "timeout", 0, "how long to wait for receipt and acknowledgement; default: what the terms allow, and a minute")
-	cmd.RunE = a.atDesk(func(ctx context.Context, s *seat, _ []string) error {
-		steps, err := s.drill(ctx, &d)
-		if len(steps) == 0 {
-			return err
-		}
-		late := false
-		for i := range steps {
-			late = late || steps[i].Late
-		}
-		shown := s.show(map[string]any{"steps": plain(steps), "complete": err == nil, "late": late}, func(w io.Writer) { writeDrill(w, steps, err == nil) })
-		return errors.Join(err, shown)
-	})
+	cmd := newGroupCmd("drill", "Announce, run and evaluate a scripted EXERCISE with other parties",
+		newDrillCheckCmd(a), newDrillAnnounceCmd(a), newDrillRunCmd(a), newDrillEvaluateCmd(a))
+	cmd.Long = `An exercise is a script that all parties have on their own machines: what the officers of each do and when, what should come of it,
+and what suffices. ops/deploy/drill.example.toml is one.
+
+It begins with consent. An operator of the leading party announces it (hotline drill announce): an ACTUAL advance notice, since that it
+is coming is no exercise, with its window and the SHA-256 of the script. Each other party acknowledges that in its own name (hotline ack).
+Without it nothing runs; a dispute of the notice, or its retraction, takes it away again.
+
+Everything after that bears the status EXERCISE, in the header and in what is signed beside it: it never verifies as ACTUAL, and it has
+cases and duties of its own. People are woken as by the real thing, and told so in the first word.`
 	return cmd
 }
 
-// drill runs the exercise. It returns the steps that were done, also beside an error.
-func (s *seat) drill(ctx context.Context, d *drilling) (steps []step, err error) {
-	to, err := parties(s.cmd, "to", []string{d.to})
-	if err != nil {
-		return nil, err
-	}
-	precedence, err := precedenceOf(s.cmd, d.precedence)
-	if err != nil {
-		return nil, err
-	}
-	alert, err := s.rehearse(ctx, d, to, precedence, &steps)
-	if err != nil {
-		return steps, err
-	}
-	terms := s.convention(s.time()).Terms
-	wait := d.timeout
-	if wait == 0 {
-		wait = time.Duration(terms.NonDelivery.At(precedence)+terms.Acknowledge.At(precedence))*time.Millisecond + time.Minute
-	}
-	ctx, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	if err := s.follow(ctx, alert, to[0], precedence, &steps); err != nil {
-		return steps, err
-	}
-	return steps, s.endDrill(ctx, alert, to, &steps)
+// unusable is the failure of what cannot be judged.
+func unusable(next, format string, args ...any) error {
+	return &failure{exit: exitUsage, Code: string(codeUnusable), Text: fmt.Sprintf(format, args...), Next: next}
 }
 
-// endDrill gives the final report, so that the drill leaves no duty behind.
-func (s *seat) endDrill(ctx context.Context, alert hotline.ID, to []hotline.Party, steps *[]step) error {
-	_, st, err := s.find(ctx, alert.String())
+// loadScript reads a script. Its error names the file and each line.
+func loadScript(path string) (*drill.Script, error) {
+	text, err := ceremony.ReadFile(path, drill.MaxFile)
 	if err != nil {
-		return err
+		return nil, unusable("check the name", "%v", err)
 	}
-	facts := notAssessed()
-	facts.State = 3
-	raw, err := s.compose(ctx, &letter{kind: hotline.KindFinal, status: hotline.Exercise, precedence: hotline.Routine, to: to, in: st.InCase(), re: &alert,
-		body: &hotline.Final{Facts: facts, Language: "en", Text: "EXERCISE: the drill is over"}})
+	s, err := drill.Read(text)
 	if err != nil {
-		return err
+		return nil, unusable("correct the script", "%s: %v", path, err)
 	}
-	v, err := s.submit(ctx, raw, "")
-	if err != nil {
-		return err
-	}
-	*steps = append(*steps, step{Name: "ended", At: v.Time, ID: v.ID})
-	return nil
+	return s, nil
 }
 
-// rehearse signs and submits detection, assessment and alert.
-func (s *seat) rehearse(ctx context.Context, d *drilling, to []hotline.Party, precedence hotline.Precedence, steps *[]step) (hotline.ID, error) {
-	terms := s.convention(s.time()).Terms
-	raw, err := s.detection(ctx, &opening{text: "EXERCISE: drill of the line to " + d.to, status: hotline.Exercise.String(), precedence: d.precedence}, nil)
-	if err != nil {
-		return hotline.ID{}, err
-	}
-	detection, err := s.submit(ctx, raw, "")
-	if err != nil {
-		return hotline.ID{}, err
-	}
-	*steps = append(*steps, step{Name: "detected", At: detection.Time, ID: detection.ID})
-	in := &hotline.CaseID{Party: s.party(), ID: detection.ID}
-	judged := &hotline.Assessment{Facts: notAssessed(), Note: "EXERCISE"}
-	answers := slices.Repeat([]bool{true}, len(s.convention(s.time()).Questions))
-	raw, err = s.compose(ctx, &letter{kind: hotline.KindAssessment, status: hotline.Exercise, precedence: precedence, notify: to, in: in, re: &in.ID,
-		assessed: s.time(), verdict: hotline.Notifiable, answers: answers, body: judged})
-	if err != nil {
-		return hotline.ID{}, err
-	}
-	assessment, err := s.submit(ctx, raw, "")
-	if err != nil {
-		return hotline.ID{}, err
-	}
-	addStep(steps, "assessed", assessment.Time, terms.Assess, assessment.ID)
-	raw, err = s.compose(ctx, &letter{kind: hotline.KindAlert, status: hotline.Exercise, precedence: precedence, to: to, in: in, re: &assessment.ID,
-		body: &hotline.Alert{Facts: judged.Facts, Text: d.text}})
-	if err != nil {
-		return hotline.ID{}, err
-	}
-	alert, err := s.submit(ctx, raw, "")
-	if err != nil {
-		return hotline.ID{}, err
-	}
-	addStep(steps, "alert tendered", alert.Time, terms.Alert.At(precedence), alert.ID)
-	return alert.ID, nil
-}
-
-// addStep adds a step that began when the one before it was done.
-func addStep(steps *[]step, name string, at hotline.Time, allowed int64, id hotline.ID) {
-	took := int64(at - (*steps)[len(*steps)-1].At)
-	*steps = append(*steps, step{Name: name, At: at, Took: took, Allowed: allowed, Late: took >= allowed, ID: id})
-}
-
-// follow waits for the receipt and for the acknowledgement. Times are those of the ledger in which each stands.
-func (s *seat) follow(ctx context.Context, alert hotline.ID, to hotline.Party, precedence hotline.Precedence, steps *[]step) error {
-	heard := make(chan struct{}, 1)
-	listening, cancel := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel()
-	wg.Go(func() {
-		// What ends the watch does not end the drill: it looks again by itself.
-		_ = s.client.Stream(listening, &desk.Request{Watch: &desk.WatchRequest{}}, func(*desk.Reply) error {
-			select {
-			case heard <- struct{}{}:
-			default:
+func newDrillCheckCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "check FILE", Short: "Check a script, and show its timeline", Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			s, err := loadScript(args[0])
+			if err != nil {
+				return err
 			}
-			return nil
-		})
-	})
-	terms := s.convention(s.time()).Terms
-	v, err := s.await(ctx, heard, alert, func(v *desk.ShowView) bool { return len(v.Receipts) > 0 })
-	if err != nil {
-		return notDone(err, hotline.CodeNoReceipt, fmt.Sprintf("%s has not receipted the drill", to))
+			view := map[string]any{"name": s.Name, "lead": s.Lead, "with": s.With, "digest": fmt.Sprintf("%x", s.Digest), "lasts_ms": int64(s.Lasts),
+				"steps": plain(s.Steps), "expect": plain(s.Expect), "pass": plain(s.Pass)}
+			return a.show(view, func(w io.Writer) { a.writeScript(a.sheet(w), s) })
+		},
 	}
-	addStep(steps, "received by "+string(to), v.Receipts[0].Time, terms.NonDelivery.At(precedence), alert)
-	if _, err = s.await(ctx, heard, alert, acknowledged); err != nil {
-		return notDone(err, codeUnanswered, fmt.Sprintf("nobody of %s has acknowledged the drill", to))
-	}
-	ack, err := s.search(ctx, func(it *desk.InboxItem) bool {
-		return it.Kind == hotline.KindAcknowledgement && it.From == to && it.Re != nil && *it.Re == alert
-	}, func(it *desk.InboxItem) bool { return it.ID == alert })
-	if err != nil {
-		return err
-	}
-	if ack == nil {
-		return fmt.Errorf("%w: an acknowledgement that is nowhere", desk.ErrAnswer)
-	}
-	addStep(steps, "acknowledged by "+string(to), ack.Time, terms.Acknowledge.At(precedence), ack.ID)
-	return nil
 }
 
-func acknowledged(v *desk.ShowView) bool {
-	return len(v.Item.Addressees) == 1 && v.Item.Addressees[0].Stage == desk.StageAcknowledged
+func (a *app) writeScript(p *sheet, s *drill.Script) {
+	p.line(p.sign(hotline.Exercise)+" "+p.Status(hotline.Exercise), p.Isolate(s.Name), p.Isolate(joinParties(s.Parties())), p.Isolate(fmt.Sprintf("SHA-256 %x", s.Digest)))
+	for i := range s.Steps {
+		x := &s.Steps[i]
+		what := fmt.Sprintf("  +%-9s %-8s %-12s %-16s", x.At, x.Party, x.Do, x.ID)
+		if x.Of != "" {
+			what += " of " + x.Of
+		}
+		if to := s.To(x); len(to) > 0 {
+			what += " to " + joinParties(to) + ", " + x.Precedence.String()
+		}
+		fmt.Fprintln(p.w, strings.TrimRight(what, " "))
+	}
+	for _, x := range s.Expect {
+		fmt.Fprintln(p.w, "  expects "+expected(&x))
+	}
+	fmt.Fprintf(p.w, "  suffices: %d %% on time, at most %d missing\n", s.Pass.OnTime, s.Pass.Missing)
 }
 
-// notDone makes the end of the wait the failure that it is.
-func notDone(err error, code hotline.Code, text string) error {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return refused(code, "see hotline status, and ask the other side by another channel", "%s in time", text)
+// expected is an expectation in words.
+func expected(x *drill.Expectation) string {
+	line := fmt.Sprintf("%s %s by %s", x.Of, x.Is, x.From)
+	if x.Is == drill.Replied || x.Is == drill.Escalated {
+		line = fmt.Sprintf("%s to be %s by %s", x.Of, x.Is, x.From)
+	}
+	switch {
+	case x.Within > 0:
+		line += fmt.Sprintf(" within %s", x.Within)
+	default:
+		line += " as the terms say"
+	}
+	if x.Precedence != 0 {
+		line += ", " + x.Precedence.String()
+	}
+	return line
+}
+
+func newDrillAnnounceCmd(a *app) *cobra.Command {
+	var from, precedence string
+	cmd := &cobra.Command{
+		Use: "announce FILE", Short: "Announce an exercise to the other parties, who must acknowledge it", Args: cobra.ExactArgs(1),
+		Long: "Signs an ACTUAL advance notice of an exercise, with its window and the SHA-256 of the script. Send them the file by another way:\n" +
+			"what they acknowledge is that very file.",
+	}
+	cmd.Flags().StringVar(&from, "from", "now", "when the window begins, as 2026-12-01T09:00:00Z, or now; it lasts as long as the script says")
+	cmd.Flags().StringVar(&precedence, "precedence", "ROUTINE", "FLASH, IMMEDIATE, PRIORITY or ROUTINE")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		x, err := loadScript(args[0])
+		if err != nil {
+			return err
+		}
+		begins, err := a.moment(from)
+		if err != nil || begins == 0 {
+			return usage(cmd, "--from %q is no time as 2026-12-01T09:00:00Z", from)
+		}
+		return a.atDesk(func(ctx context.Context, s *seat, _ []string) error {
+			if s.party() != x.Lead {
+				return refused(hotline.CodeWrongSender, "have them announce it", "%s leads the exercise %s", x.Lead, x.Name)
+			}
+			l := &letter{kind: hotline.KindAdvanceNotice, status: hotline.Actual, to: x.With, body: &hotline.AdvanceNotice{Activity: exerciseActivity,
+				From: begins, Until: begins + hotline.Time(x.Lasts), Networks: x.Facts.Networks, Language: x.Language, Text: x.Announce()}}
+			if l.precedence, err = precedenceOf(cmd, precedence); err != nil {
+				return err
+			}
+			raw, err := s.compose(ctx, l)
+			if err != nil {
+				return err
+			}
+			return s.file(ctx, raw, "")
+		})(cmd, args)
+	}
+	return cmd
+}
+
+func newDrillRunCmd(a *app) *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "run FILE", Short: "Play your own party's steps of an announced exercise, then evaluate it", Args: cobra.ExactArgs(1),
+		Long: "Refuses to begin without the announcement of this very file, within its window, acknowledged by every other party. Plays the\n" +
+			"steps of your own party that your role may sign, each at its time and when what it refers to has arrived; the other steps are\n" +
+			"other people's, at their own machines. Asks before each signature, unless --yes. A step that stands in the ledger is not played\n" +
+			"again, so a run that broke off goes on when it is begun anew. When everything expected is decided it prints the evaluation.\n\n" +
+			"Exit codes: 0 everything expected was met, 1 not everything or refused, 2 the script is unusable.",
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask before each step")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		x, err := loadScript(args[0])
+		if err != nil {
+			return err
+		}
+		return a.atDesk(func(ctx context.Context, s *seat, _ []string) error {
+			n, err := s.consented(ctx, x)
+			if err != nil {
+				return err
+			}
+			return s.play(ctx, x, n, yes)
+		})(cmd, args)
+	}
+	return cmd
+}
+
+func newDrillEvaluateCmd(a *app) *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use: "evaluate CASE", Short: "Judge an exercise from your own party's ledger", Args: cobra.ExactArgs(1), PreRunE: namesOne,
+		Long: "Judges by the script that is given, which must be that of the exercise, or else by the terms alone: that everything was received\n" +
+			"and acknowledged in time, and each inquiry answered. Nothing counts but what stands in the ledger.\n\n" +
+			"Exit codes: 0 everything expected was met, 1 not everything, 2 this script or case cannot be judged.",
+	}
+	cmd.Flags().StringVar(&file, "script", "", "the script by which it is judged; default: the terms")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		var x *drill.Script
+		if file != "" {
+			var err error
+			if x, err = loadScript(file); err != nil {
+				return err
+			}
+		}
+		return a.atDesk(func(ctx context.Context, s *seat, args []string) error {
+			st, in, err := s.findCase(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			if st.Header.Status != hotline.Exercise {
+				return unusable("name a case of an EXERCISE", "case %s is %s", in, st.Header.Status)
+			}
+			o := &observer{seat: s, script: x, in: in}
+			if err := o.look(ctx); err != nil {
+				return err
+			}
+			if x != nil && !o.bears(x) {
+				return unusable("give the file that was announced", "no statement of case %s bears the mark of this script, %s", in, x.Short())
+			}
+			return s.tell(o.evaluate())
+		})(cmd, args)
+	}
+	return cmd
+}
+
+// tell prints an evaluation. Its error is what the exit code says.
+func (s *seat) tell(v *drill.Evaluation) error {
+	err := s.show(plain(v), func(w io.Writer) { writeEvaluation(s.sheet(w), v) })
+	if err == nil && !v.AllMet {
+		err = refused(codeNotMet, "read the evaluation, and talk about it with the others", "%d of %d expectations are met", v.OnTime, v.Judged)
 	}
 	return err
 }
 
-// await looks at a statement until it is as wanted, each time that something was heard.
-func (s *seat) await(ctx context.Context, heard <-chan struct{}, id hotline.ID, want func(*desk.ShowView) bool) (*desk.ShowView, error) {
-	tick := time.NewTicker(lookAgain)
-	defer tick.Stop()
-	for {
-		v, _, err := s.find(ctx, id.String())
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
+func writeEvaluation(p *sheet, v *drill.Evaluation) {
+	p.line(p.sign(hotline.Exercise)+" "+p.Status(hotline.Exercise), p.Isolate(strings.TrimSpace(v.Name+" "+v.Script)), p.Isolate("case "+v.Case.String()),
+		p.Isolate("by the ledger of "+string(v.Party)))
+	fmt.Fprintf(p.w, "  T0 %s  adopted %s  assessed %s\n", moment(v.T0), moment(v.Adopted), moment(v.Assessed))
+	for i := range v.Ways {
+		w := &v.Ways[i]
+		fmt.Fprintf(p.w, "  %-8s %s %s %s→%s  tendered %s  received %s", w.Step, w.Precedence, w.Kind, w.From, w.To, moment(w.Tendered), moment(w.Received))
+		if w.Kind.Rules().OpensAck {
+			fmt.Fprintf(p.w, "  acknowledged %s", moment(w.Acknowledged))
 		}
-		if err != nil {
-			return nil, err
-		}
-		if want(v) {
-			return v, nil
-		}
-		for _, a := range v.Item.Addressees {
-			if a.Stage == desk.StageRejected {
-				return nil, refused(hotline.CodeReference, "see hotline inbox for its reject", "%s rejected %s", a.Party, id.Short())
-			}
-		}
-		select {
-		case <-heard:
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
+		fmt.Fprintln(p.w)
 	}
+	for i := range v.Results {
+		x := &v.Results[i]
+		line := fmt.Sprintf("  %-8s %s", strings.ToUpper(string(x.Outcome)), expected(&x.Expectation))
+		if x.At != 0 {
+			line += ": " + moment(x.At)
+		}
+		if x.Outcome == drill.Late {
+			line += fmt.Sprintf(", late by %s", time.Duration(x.LateBy)*time.Millisecond)
+		}
+		if x.Due != 0 && x.Outcome != drill.Met {
+			line += ", due " + moment(x.Due)
+		}
+		if x.Why != "" {
+			line += " (" + x.Why + ")"
+		}
+		fmt.Fprintln(p.w, line)
+	}
+	verdict := "does not suffice"
+	if v.Passed {
+		verdict = "suffices"
+	}
+	fmt.Fprintf(p.w, "  %d of %d on time (%d %%), %d late, %d missing, %d open: %s by the script's marks\n", v.OnTime, v.Judged, v.Share, v.Late, v.Missing, v.Open, verdict)
+	p.notice()
 }
 
-func writeDrill(w io.Writer, steps []step, complete bool) {
-	late := 0
-	for _, x := range steps {
-		line := fmt.Sprintf("%-22s %s", x.Name, clock(x.At))
-		if x.Allowed > 0 {
-			line += fmt.Sprintf("  took %.3f s of %s", float64(x.Took)/1000, span(time.Duration(x.Allowed)*time.Millisecond))
-		}
-		if x.Late {
-			late++
-			line += "  LATE"
-		}
-		fmt.Fprintln(w, line)
+// moment is a time of an exercise, UTC, to the millisecond: expectations are.
+func moment(t hotline.Time) string {
+	if t == 0 {
+		return "-"
 	}
-	switch {
-	case !complete:
-		fmt.Fprintln(w, "the drill is NOT COMPLETE")
-	case late > 0:
-		fmt.Fprintf(w, "the drill is complete, %d steps late\n", late)
-	default:
-		fmt.Fprintln(w, "the drill is complete, every step in time")
-	}
+	return time.UnixMilli(int64(t)).UTC().Format("2006-01-02T15:04:05.000Z")
 }

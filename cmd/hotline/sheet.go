@@ -127,6 +127,9 @@ func (p *sheet) sign(s hotline.Status) string {
 	return sgr[m.Colour] + p.Isolate(m.Sign) + "\x1b[0m"
 }
 
+// signed is a status with its sign and its word.
+func (p *sheet) signed(s hotline.Status) string { return p.sign(s) + " " + p.Status(s) }
+
 // parties are codes, which are the same in every language.
 func (p *sheet) parties(list []hotline.Party) string { return p.Isolate(joinParties(list)) }
 
