@@ -1,0 +1,324 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"example.org/hotline/crypto/keys"
+	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/hotlinetest"
+)
+
+// The verifier of testdata/verifier shares no code with this package: it was
+// written in another language, with other libraries, from SPEC. What both see
+// must be the same.
+
+const verifierDir = "../testdata/verifier"
+
+// verifier skips the test where the other verifier cannot run, unless it must.
+func verifier(t *testing.T) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("a process of its own for each export")
+	}
+	node, err := exec.LookPath("node")
+	if err == nil {
+		_, err = os.Stat(filepath.Join(verifierDir, "node_modules", "cbor2"))
+	}
+	if err != nil && os.Getenv("HOTLINE_VERIFIER_REQUIRED") != "" {
+		t.Fatalf("%v: install node and run npm ci in hotline/testdata/verifier", err)
+	}
+	if err != nil {
+		t.Skipf("%v: install node and run npm ci in hotline/testdata/verifier", err)
+	}
+	return node
+}
+
+// seen is what the other verifier says of an export.
+type seen struct {
+	exit         int
+	Root         string            `json:"root"`
+	Checked      map[string]uint64 `json:"checked"`
+	Observations []Observation     `json:"observations"`
+}
+
+// first is the code of the first observation of class protocol, or "".
+func first(list []Observation) Code {
+	for _, o := range list {
+		if o.Class == Protocol {
+			return o.Code
+		}
+	}
+	return ""
+}
+
+// lapsesOf lists the lapses as code@entry.
+func lapsesOf(list []Observation) map[uint64]Code {
+	m := map[uint64]Code{}
+	for _, o := range list {
+		if o.Class == Terms {
+			m[o.Entry] = o.Code
+		}
+	}
+	return m
+}
+
+func verified(t *testing.T, node, dir string, more ...string) *seen {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), node, append([]string{filepath.Join(verifierDir, "verify.mjs"), "export", dir, "--json"}, more...)...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	s := &seen{exit: cmd.ProcessState.ExitCode()}
+	if s.exit != ExitUnusable {
+		if err := json.Unmarshal(out, s); err != nil {
+			t.Fatalf("%v\n%s\n%s", err, out, &stderr)
+		}
+		return s
+	}
+	if bytes.Contains(stderr.Bytes(), []byte("    at ")) || !bytes.HasPrefix(stderr.Bytes(), []byte("unusable: ")) {
+		t.Errorf("the verifier broke down: %s", &stderr)
+	}
+	return s
+}
+
+// bothJudge holds both verifiers of one export against each other: exit code,
+// root, lapses, and the first broken rule or proof.
+func bothJudge(t *testing.T, node, dir string) *seen {
+	t.Helper()
+	theirs := verified(t, node, dir)
+	r, err := Replay(context.Background(), []string{dir}, Options{TempDir: t.TempDir()})
+	if err != nil {
+		if !errors.Is(err, ErrUnusable) {
+			t.Fatal(err)
+		}
+		if theirs.exit != ExitUnusable {
+			t.Errorf("exit code %d for what cannot be judged: %v", theirs.exit, err)
+		}
+		return theirs
+	}
+	defer r.Close()
+	if theirs.exit != r.ExitCode() {
+		t.Errorf("exit code %d, the auditor %d\n%+v\n%+v", theirs.exit, r.ExitCode(), theirs.Observations, r.Observations)
+	}
+	if theirs.exit != ExitUnusable && theirs.Root != r.Logs[0].Root {
+		t.Errorf("root %s, the auditor %s", theirs.Root, r.Logs[0].Root)
+	}
+	if got, want := first(theirs.Observations), first(r.Observations); got != want {
+		t.Errorf("first %q, the auditor %q\n%+v\n%+v", got, want, theirs.Observations, r.Observations)
+	}
+	if got, want := lapsesOf(theirs.Observations), lapsesOf(r.Observations); len(got) != len(want) {
+		t.Errorf("lapses %v, the auditor %v", got, want)
+	}
+	return theirs
+}
+
+// Two programs that share no code and no library see the same in an honest
+// log: the same root, the same lapses, and every proof in it holds.
+func TestTheOtherVerifierAgreesOnHonestExports(t *testing.T) {
+	node := verifier(t)
+	w := late(t)
+	for _, code := range []hotline.Party{"XA", "XB"} {
+		full := w.at(code).export()
+		s := bothJudge(t, node, full)
+		for _, what := range []string{"documents", "statements", "signatures", "tenders", "receipts"} {
+			if s.Checked[what] == 0 {
+				t.Errorf("%s: no %s were checked: %v", code, what, s.Checked)
+			}
+		}
+		for _, with := range []hotline.Party{"XA", "XB"} {
+			if with != code {
+				bothJudge(t, node, pairOf(t, full, with))
+			}
+		}
+	}
+	_, st := short(t, "one")
+	three := newWorld(t, terms(), "XA", "XB", "XC")
+	a := three.at("XA")
+	a.send(a.submit(a.Text(three.now, "XC", string(st.Header.From))), "XC")
+	hidden := bothJudge(t, node, pairOf(t, a.export(), "XB"))
+	if hidden.Checked["hidden leaves"] == 0 {
+		t.Error("nothing was hidden from the third party")
+	}
+}
+
+// The id of the convention that the caller names is the anchor: a whole log
+// under another one proves nothing.
+func TestTheOtherVerifierHoldsAnExportToTheConvention(t *testing.T) {
+	node := verifier(t)
+	w, _ := short(t, "one")
+	a := w.at("XA")
+	dir := a.export()
+	if s := verified(t, node, dir, "--convention", a.Convention.ID.String()); s.exit != ExitClean {
+		t.Errorf("exit code %d: %+v", s.exit, s.Observations)
+	}
+	if s := verified(t, node, dir, "--convention", hotline.ID{1}.String()); s.exit != ExitUnusable {
+		t.Errorf("exit code %d under another convention", s.exit)
+	}
+}
+
+// A log of more entries than one tile holds is walked as well as a short one.
+func TestTheOtherVerifierReadsEveryTile(t *testing.T) {
+	node := verifier(t)
+	w := newWorld(t, terms(), "XA", "XB")
+	a := w.at("XA")
+	for range 300 {
+		a.submit(a.Text(w.now, "XB", "one of many"))
+	}
+	dir := a.export()
+	bothJudge(t, node, dir)
+	for _, name := range []string{"tile/0/000", "tile/1/000.p/1", "tile/entries/000"} {
+		damaged := copyDir(t, dir)
+		flip(t, filepath.Join(damaged, name), 40)
+		if s := bothJudge(t, node, damaged); s.exit != ExitUnusable {
+			t.Errorf("%s: exit code %d", name, s.exit)
+		}
+	}
+}
+
+// flip changes one bit of a file.
+func flip(t *testing.T, name string, at int) {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at >= len(b) {
+		at = len(b) - 1
+	}
+	b[at] ^= 1
+	if err := os.WriteFile(name, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What was damaged in the files of an export is refused by both.
+func TestTheOtherVerifierRefusesDamagedFiles(t *testing.T) {
+	node := verifier(t)
+	w, _ := short(t, "one")
+	full := w.at("XA").export()
+	pair := pairOf(t, full, "XB")
+	tile, err := filepath.Glob(filepath.Join(full, "tile", "entries", "000.p", "*"))
+	if err != nil || len(tile) != 1 {
+		t.Fatalf("%v %v", tile, err)
+	}
+	entries, err := filepath.Rel(full, tile[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	hashes := filepath.Join("tile", "0", "000.p", filepath.Base(entries))
+	stranger := w.at("XB").checkpoint(w.at("XA").entries)
+	write := func(name string, b []byte) func(string) error {
+		return func(dir string) error { return os.WriteFile(filepath.Join(dir, name), b, 0o600) }
+	}
+	bit := func(name string, at int) func(string) error {
+		return func(dir string) error { flip(t, filepath.Join(dir, name), at); return nil }
+	}
+	remove := func(name string) func(string) error {
+		return func(dir string) error { return os.RemoveAll(filepath.Join(dir, name)) }
+	}
+	for _, d := range []struct {
+		name   string
+		of     string
+		damage func(dir string) error
+	}{
+		{"a bit of an entry", full, bit(entries, 400)},
+		{"the length of an entry", full, bit(entries, 1)},
+		{"a bit of a hash tile", full, bit(hashes, 9)},
+		{"no hash tile", full, remove(hashes)},
+		{"no tiles", full, remove("tile")},
+		{"a file too many", full, write("notes.txt", []byte("x"))},
+		{"a tile too many", full, write("tile/0/001", make([]byte, 32))},
+		{"no checkpoint", full, remove(FileCheckpoint)},
+		{"another party's checkpoint", full, write(FileCheckpoint, stranger)},
+		{"a bit of the checkpoint's root", full, bit(FileCheckpoint, 30)},
+		{"a bit of the checkpoint's signature", full, bit(FileCheckpoint, 140)},
+		{"no head", full, remove(FileHead)},
+		{"a bit of the head", full, bit(FileHead, 20)},
+		{"a head with a byte after it", full, func(dir string) error {
+			b, err := os.ReadFile(filepath.Join(dir, FileHead))
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(dir, FileHead), append(b, '\n'), 0o600)
+		}},
+		{"a bit of the bundle's header", pair, bit(FileBundle, 12)},
+		{"a bit of the last record", pair, bit(FileBundle, 1<<30)},
+		{"a bundle cut short", pair, func(dir string) error {
+			name := filepath.Join(dir, FileBundle)
+			info, err := os.Stat(name)
+			if err != nil {
+				return err
+			}
+			return os.Truncate(name, info.Size()-5)
+		}},
+		{"no bundle", pair, remove(FileBundle)},
+	} {
+		t.Run(d.name, func(t *testing.T) {
+			dir := copyDir(t, d.of)
+			if err := d.damage(dir); err != nil {
+				t.Fatal(err)
+			}
+			if s := bothJudge(t, node, dir); s.exit != ExitUnusable {
+				t.Errorf("exit code %d", s.exit)
+			}
+		})
+	}
+}
+
+// What a party that signs its own tree anew forged within it is found by both,
+// and called the same.
+func TestTheOtherVerifierFindsForgeries(t *testing.T) {
+	node := verifier(t)
+	w, _ := short(t, "one")
+	a, b := w.at("XA"), w.at("XB")
+	stranger := a.Key(keys.Ed25519, "stranger")
+	unknown := a.Make(a.Header(hotline.KindText, w.now, hotlinetest.To("XB")), &hotline.Note{Text: "x"}, stranger)
+	bad := slices.Clone(a.Text(w.now, "XB", "two").Raw)
+	bad[len(bad)-1] ^= 1
+	next := hotline.Sequence{To: "XB", N: 2}
+	change := func(p *peer, kind hotline.EntryType, change func(any)) string {
+		entries := slices.Clone(p.entries)
+		i := last(t, entries, kind)
+		entries[i] = reenter(t, entries[i], func(_ *hotline.Entry, c any) { change(c) })
+		return p.exportOf(entries)
+	}
+	cut := slices.Clone(a.entries)
+	cut[len(cut)-1] = append(slices.Clone(cut[len(cut)-1]), 0)
+	lastBit := func(raw []byte) []byte { raw = slices.Clone(raw); raw[len(raw)-1] ^= 1; return raw }
+	for _, f := range []struct {
+		name string
+		dir  string
+		code Code
+	}{
+		{"unknown key", a.exportOf(a.forge(a.entries, unknown.Raw, next)), SignatureInvalid},
+		{"bit of a signature", a.exportOf(a.forge(a.entries, bad, next)), SignatureInvalid},
+		{"bytes after an entry", a.exportOf(cut), EntryMalformed},
+		{"sequence left out", a.exportOf(a.forge(a.entries, a.Text(w.now, "XB", "2").Raw, hotline.Sequence{To: "XB", N: 3})), DecisionDiffers},
+		{"tender", change(b, hotline.EntryReceived, func(c any) {
+			r := c.(*hotline.Received)
+			r.Tender = lastBit(r.Tender)
+		}), TenderInvalid},
+		{"receipt", change(a, hotline.EntryReceipted, func(c any) {
+			r := c.(*hotline.Receipted)
+			r.Receipt = lastBit(r.Receipt)
+		}), ReceiptInvalid},
+	} {
+		t.Run(f.name, func(t *testing.T) {
+			if s := bothJudge(t, node, f.dir); first(s.Observations) != f.code {
+				t.Errorf("observed %+v, want %s", s.Observations, f.code)
+			}
+		})
+	}
+}
