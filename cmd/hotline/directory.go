@@ -21,9 +21,9 @@ func newDirectoryCmd(a *app) *cobra.Command {
 
 // pageFlags say on the command line what a page file says.
 type pageFlags struct {
-	party, offset, group, from, until string
-	number, generation                uint64
-	nodes, officers                   []string
+	party, offset, group, from, until, confirmed string
+	number, generation                           uint64
+	nodes, officers                              []string
 }
 
 func (f *pageFlags) add(cmd *cobra.Command) {
@@ -32,6 +32,7 @@ func (f *pageFlags) add(cmd *cobra.Command) {
 	flags.Uint64Var(&f.number, "number", 1, "number of the page; each is above the one before")
 	flags.Uint64Var(&f.generation, "generation", 1, "generation of the party's log")
 	flags.StringVar(&f.offset, "utc-offset", "0s", "the party's offset from UTC, like 2h or -5h30m")
+	flags.StringVar(&f.confirmed, "confirmed", "", "when every contact point was last tried and found right (never said)")
 	flags.StringVar(&f.group, "group", "", "directory with the public files of the group's keys")
 	flags.StringArrayVar(&f.nodes, "node", nil, "public file of a node (repeat)")
 	flags.StringArrayVar(&f.officers, "officer", nil, "FILE.pub=ROLE[,ROLE]: public file and roles of an officer (repeat)")
@@ -42,6 +43,9 @@ func (f *pageFlags) add(cmd *cobra.Command) {
 func (f *pageFlags) page() (*ceremony.Page, error) {
 	p := &ceremony.Page{Party: f.party, Number: f.number, Generation: f.generation, Group: f.group, Nodes: f.nodes}
 	if err := p.SetUTCOffset(f.offset); err != nil {
+		return nil, err
+	}
+	if err := p.SetConfirmed(f.confirmed); err != nil {
 		return nil, err
 	}
 	for _, text := range f.officers {
@@ -67,6 +71,7 @@ a page file, or from flags. A page file is TOML; paths in it are taken from wher
   utc_offset = "2h"          # left out: 0
   group = "group"            # directory with log.pub, service.pub, witness.pub, witness-pq.pub, sealing.pub
   nodes = ["XA-1.pub", "XA-2.pub", "XA-3.pub"]
+  confirmed = 2026-01-01     # when every contact point was last tried and found right; left out: never said
   prefixes = []              # salted SHA-256 of network prefixes
 
   [[officers]]

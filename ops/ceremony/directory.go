@@ -26,7 +26,8 @@ type Page struct {
 	Group      string        `toml:"group"`      // directory with the public files of the group's keys
 	Nodes      []string      `toml:"nodes"`      // public files of the nodes
 	Officers   []PageOfficer `toml:"officers"`
-	Prefixes   []string      `toml:"prefixes"` // salted SHA-256 of network prefixes, in hexadecimal
+	Confirmed  time.Time     `toml:"confirmed"` // when every contact point was last tried and found right; absent: never said
+	Prefixes   []string      `toml:"prefixes"`  // salted SHA-256 of network prefixes, in hexadecimal
 }
 
 // PageOfficer is one officer of a Page.
@@ -52,7 +53,7 @@ func LoadPage(path string) (*Page, error) {
 	if err := decodeStrict(text, p); err != nil {
 		return nil, hotline.Refuse(hotline.CodeDocument, "%s: %v", path, err)
 	}
-	readUTC(&p.Issued)
+	readUTC(&p.Issued, &p.Confirmed)
 	for i := range p.Officers {
 		o := &p.Officers[i]
 		readUTC(&o.From, &o.Until, &o.Revoked)
@@ -75,6 +76,16 @@ func under(base, path string) string {
 	return filepath.Join(base, path)
 }
 
+// SetConfirmed takes what ParseTime reads; an empty text says nothing.
+func (p *Page) SetConfirmed(text string) error {
+	if text == "" {
+		return nil
+	}
+	t, err := ParseTime(text)
+	p.Confirmed = momentOf(t)
+	return err
+}
+
 // SetUTCOffset takes "2h" or "-5h30m".
 func (p *Page) SetUTCOffset(text string) error { return p.UTCOffset.UnmarshalText([]byte(text)) }
 
@@ -82,7 +93,7 @@ func (p *Page) SetUTCOffset(text string) error { return p.UTCOffset.UnmarshalTex
 // can break. now is the time of issue where the page does not say, and the beginning of officers' validity likewise.
 func DraftDirectory(p *Page, now hotline.Time) (*hotline.Directory, error) {
 	d := &hotline.Directory{Party: hotline.Party(p.Party), Number: p.Number, Generation: max(p.Generation, 1),
-		Issued: cmp.Or(timeOf(p.Issued), now), UTCOffset: int64(p.UTCOffset)}
+		Issued: cmp.Or(timeOf(p.Issued), now), UTCOffset: int64(p.UTCOffset), Confirmed: timeOf(p.Confirmed)}
 	group, err := LoadGroup(p.Group)
 	if err != nil {
 		return nil, err
@@ -217,6 +228,7 @@ type directoryText struct {
 	Issued     time.Time     `toml:"issued"`
 	Generation uint64        `toml:"generation" comment:"Of the log; a new one closes the old log."`
 	UTCOffset  millis        `toml:"utc_offset"`
+	Confirmed  *time.Time    `toml:"confirmed,omitempty" comment:"When every contact point was last tried and found right."`
 	Prefixes   []string      `toml:"prefixes,multiline" comment:"Salted hashes of the party's network prefixes."`
 	Group      []keyText     `toml:"group"`
 	Nodes      []nodeText    `toml:"nodes"`
@@ -278,6 +290,10 @@ func InspectDirectory(raw []byte) (*hotline.Directory, error) {
 func encodeDirectory(head string, d *hotline.Directory) ([]byte, error) {
 	t := directoryText{Party: string(d.Party), Number: d.Number, Issued: momentOf(d.Issued), Generation: d.Generation,
 		UTCOffset: millis(d.UTCOffset), Prefixes: []string{}}
+	if d.Confirmed != 0 {
+		confirmed := momentOf(d.Confirmed)
+		t.Confirmed = &confirmed
+	}
 	for _, k := range groupKeys(d) {
 		text, err := k.hexKey()
 		if err != nil {
@@ -335,6 +351,10 @@ func ParseDirectoryDraft(text []byte) (*hotline.Directory, error) {
 	}
 	readUTC(&t.Issued)
 	d := &hotline.Directory{Party: hotline.Party(t.Party), Number: t.Number, Issued: timeOf(t.Issued), Generation: t.Generation, UTCOffset: int64(t.UTCOffset)}
+	if t.Confirmed != nil {
+		readUTC(t.Confirmed)
+		d.Confirmed = timeOf(*t.Confirmed)
+	}
 	if err := t.groupInto(d); err != nil {
 		return nil, err
 	}

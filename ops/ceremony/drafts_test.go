@@ -231,7 +231,10 @@ func TestTermsAreSetByName(t *testing.T) {
 	if err := SetTerm(&terms, "threshold=3"); err != nil || terms.Threshold != 3 {
 		t.Errorf("threshold: %v", err)
 	}
-	for _, bad := range []string{"threshold=many", "assess", "assess.FLASH=1s", "alert.flash=1s", "allert=1s", "assess=10", "assess=1ns", "automatic_alert=maybe", "=1s"} {
+	if err := SetTerm(&terms, "line_alarm=5"); err != nil || terms.LineAlarm != 5 {
+		t.Errorf("line alarm: %v", err)
+	}
+	for _, bad := range []string{"threshold=many", "line_alarm=often", "assess", "assess.FLASH=1s", "alert.flash=1s", "allert=1s", "assess=10", "assess=1ns", "automatic_alert=maybe", "=1s"} {
 		before := terms
 		if err := SetTerm(&terms, bad); hotline.CodeOf(err) != hotline.CodeDocument || terms != before {
 			t.Errorf("%q is answered with %v", bad, err)
@@ -297,7 +300,7 @@ func TestPageBecomesTheDirectory(t *testing.T) {
 	time.Local = time.FixedZone("far away", 9*3600)
 	t.Cleanup(func() { time.Local = zone })
 	dir := party(t, "XA")
-	page := "party = 'XA'\nnumber = 3\nutc_offset = '-5h30m'\ngroup = 'group'\nnodes = ['node/XA-1.pub']\nprefixes = ['" + strings.Repeat("ab", 32) + "']\n" +
+	page := "party = 'XA'\nnumber = 3\nutc_offset = '-5h30m'\nconfirmed = 2026-01-01\ngroup = 'group'\nnodes = ['node/XA-1.pub']\nprefixes = ['" + strings.Repeat("ab", 32) + "']\n" +
 		"[[officers]]\nkey = 'XA-O1.pub'\nroles = ['releaser', 'operator']\nfrom = 2026-01-01\nuntil = 2027-01-01T00:00:00+09:00\n" +
 		"revoked = 2026-06-01T08:00:00\nperson = '" + strings.Repeat("cd", 32) + "'\n[[officers]]\nkey = 'XA-L1.pub'\nroles = ['liaison']\n"
 	path := filepath.Join(dir, "page.toml")
@@ -318,7 +321,7 @@ func TestPageBecomesTheDirectory(t *testing.T) {
 		o.Revoked != hotline.Time(time.Date(2026, 6, 1, 8, 0, 0, 0, time.UTC).UnixMilli()) || o.Person[0] != 0xcd || !slices.Equal(o.Roles, []hotline.Role{hotline.Operator, hotline.Releaser}) {
 		t.Errorf("XA-O1 is %+v", o)
 	}
-	if l.From != now || l.Until != now+hotline.Time(officerTerm.Milliseconds()) || d.Issued != now || d.UTCOffset != -19_800_000 || d.Generation != 1 {
+	if l.From != now || l.Until != now+hotline.Time(officerTerm.Milliseconds()) || d.Issued != now || d.UTCOffset != -19_800_000 || d.Generation != 1 || d.Confirmed != hotlinetest.Epoch {
 		t.Errorf("directory %+v", d)
 	}
 	text, err := EncodeDirectory(d)

@@ -76,6 +76,9 @@ type termsText struct {
 	Assist       lanes   `toml:"assist,inline" comment:"Assistance request, or PENDING, to response."`
 	Consult      millis  `toml:"consult" comment:"Consult, or interim reply, to reply."`
 	Threshold    *uint64 `toml:"threshold" comment:"So many answers of yes make a case notifiable; 0: the answers decide nothing."`
+	LineAlarm    *uint64 `toml:"line_alarm" comment:"So many line tests in a row that fail wake the desk on either side; 0: none."`
+	WatchTest    millis  `toml:"watch_test" comment:"Interval in which a person of each party answers a test by name; 0s: none."`
+	Contacts     millis  `toml:"contacts" comment:"Contact data confirmed to confirmed again; 0s: no such clock."`
 }
 
 func termsTextOf(t hotline.Terms) termsText {
@@ -86,6 +89,7 @@ func termsTextOf(t hotline.Terms) termsText {
 		OneOfficer: &t.OneOfficer, Automatic: &t.Automatic,
 		Supplement: millis(t.Supplement), Progress: lanesOf(t.Progress), Final: millis(t.Final), Reply: lanesOf(t.Reply),
 		Assist: lanesOf(t.Assist), Consult: millis(t.Consult), Threshold: &t.Threshold,
+		LineAlarm: &t.LineAlarm, WatchTest: millis(t.WatchTest), Contacts: millis(t.Contacts),
 	}
 }
 
@@ -93,15 +97,16 @@ func termsTextOf(t hotline.Terms) termsText {
 func noTerms() termsText {
 	return termsText{Assess: missing, Alert: noLanes, AlertCap: missing, FirstAttempt: noLanes, NextPath: noLanes,
 		NonDelivery: noLanes, Acknowledge: noLanes, Ratify: missing, LineTest: missing, LineReply: missing,
-		Supplement: missing, Progress: noLanes, Final: missing, Reply: noLanes, Assist: noLanes, Consult: missing}
+		Supplement: missing, Progress: noLanes, Final: missing, Reply: noLanes, Assist: noLanes, Consult: missing,
+		WatchTest: missing, Contacts: missing}
 }
 
 func (t termsText) terms() (hotline.Terms, error) {
 	if t.OneOfficer == nil || t.Automatic == nil {
 		return hotline.Terms{}, hotline.Refuse(hotline.CodeDocument, "terms: one_officer_flash and automatic_alert must both be there")
 	}
-	if t.Threshold == nil {
-		return hotline.Terms{}, hotline.Refuse(hotline.CodeDocument, "terms: threshold must be there, 0 for none")
+	if t.Threshold == nil || t.LineAlarm == nil {
+		return hotline.Terms{}, hotline.Refuse(hotline.CodeDocument, "terms: threshold and line_alarm must both be there, 0 for none")
 	}
 	return hotline.Terms{
 		Profile: t.Profile, Assess: int64(t.Assess), Alert: t.Alert.durations(), AlertCap: int64(t.AlertCap),
@@ -110,6 +115,7 @@ func (t termsText) terms() (hotline.Terms, error) {
 		OneOfficer: *t.OneOfficer, Automatic: *t.Automatic,
 		Supplement: int64(t.Supplement), Progress: t.Progress.durations(), Final: int64(t.Final), Reply: t.Reply.durations(),
 		Assist: t.Assist.durations(), Consult: int64(t.Consult), Threshold: *t.Threshold,
+		LineAlarm: *t.LineAlarm, WatchTest: int64(t.WatchTest), Contacts: int64(t.Contacts),
 	}, nil
 }
 
@@ -130,6 +136,7 @@ func clocks(t *hotline.Terms) []clock {
 		one("ratify", &t.Ratify), one("line_test", &t.LineTest), one("line_reply", &t.LineReply),
 		one("supplement", &t.Supplement), four("progress", &t.Progress), one("final", &t.Final), four("reply", &t.Reply),
 		four("assist", &t.Assist), one("consult", &t.Consult),
+		one("watch_test", &t.WatchTest), one("contacts", &t.Contacts),
 	}
 }
 
@@ -167,19 +174,21 @@ func SetTerm(t *hotline.Terms, setting string) error {
 			return nil
 		}
 	}
-	if name == "threshold" {
-		v, err := strconv.ParseUint(value, 10, 64)
-		if err != nil {
-			return hotline.Refuse(hotline.CodeDocument, "threshold is a number of answers, not %q", value)
+	for count, target := range map[string]*uint64{"threshold": &t.Threshold, "line_alarm": &t.LineAlarm} {
+		if name == count {
+			v, err := strconv.ParseUint(value, 10, 64)
+			if err != nil {
+				return hotline.Refuse(hotline.CodeDocument, "%s is a number, not %q", name, value)
+			}
+			*target = v
+			return nil
 		}
-		t.Threshold = v
-		return nil
 	}
 	name, precedence, single := strings.Cut(name, ".")
 	all := clocks(t)
 	i := slices.IndexFunc(all, func(c clock) bool { return c.name == name })
 	if i < 0 || single && len(all[i].lanes) == 1 {
-		return hotline.Refuse(hotline.CodeDocument, "there is no term %q; known are %s, one_officer_flash, automatic_alert, threshold", setting, clockNames(all))
+		return hotline.Refuse(hotline.CodeDocument, "there is no term %q; known are %s, one_officer_flash, automatic_alert, threshold, line_alarm", setting, clockNames(all))
 	}
 	v, err := ParseDuration(value)
 	if err != nil {
