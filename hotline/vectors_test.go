@@ -352,6 +352,9 @@ func entryVectors(t *testing.T, x *exchange) (list []vector) {
 		bad("pair of three", entry(func(e *Entry) { e.Scope = Scope{Class: ScopePair, Parties: []Party{"XA", "XB", "XC"}} }), CodeMalformed),
 		bad("common scope with a party", entry(func(e *Entry) { e.Scope.Parties = []Party{"XA"} }), CodeMalformed),
 		bad("scope out of order", entry(func(e *Entry) { e.Scope = Scope{Class: ScopePair, Parties: []Party{"XB", "XA"}} }), CodeMalformed),
+		bad("duty of no number", entry(func(e *Entry) {
+			e.Type, e.Content = EntryDue, MustMarshal(&Due{Duty: DutyContacts + 1, Due: at})
+		}), CodeMalformed),
 		bad("content of another type", entry(func(e *Entry) { e.Type = EntryDue }), CodeMalformed),
 		bad("content not in its one encoding", entry(func(e *Entry) { e.Content = unhex("a1011801") }), CodeMalformed),
 	)
