@@ -55,6 +55,8 @@ var (
 	snapDecoder, _ = cbor.DecOptions{MaxArrayElements: 1 << 24, MaxMapPairs: 1 << 24, MaxNestedLevels: 32,
 		DupMapKey: cbor.DupMapKeyEnforcedAPF, FieldNameMatching: cbor.FieldNameMatchingCaseSensitive,
 		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField}.DecMode()
+	snapLenient, _ = cbor.DecOptions{MaxArrayElements: 1 << 24, MaxMapPairs: 1 << 24, MaxNestedLevels: 32,
+		FieldNameMatching: cbor.FieldNameMatchingCaseSensitive}.DecMode()
 )
 
 // Snapshot captures the state. The result shares nothing with it.
@@ -119,12 +121,17 @@ func sortedKeys[K ~string | ~uint64, V any](m map[K]V) []K {
 // verified again; an error means that the snapshot is damaged and the process
 // must not go on with it.
 func RestoreState(b []byte) (*State, error) {
+	// The version first, by itself: what another version holds has other types.
+	var head struct{ Version uint64 }
+	if err := snapLenient.Unmarshal(b, &head); err != nil {
+		return nil, fmt.Errorf("snapshot: %w", err)
+	}
+	if head.Version != snapshotVersion {
+		return nil, fmt.Errorf("snapshot version %d, this program reads %d: use the version that wrote it", head.Version, snapshotVersion)
+	}
 	var im snapshot
 	if err := snapDecoder.Unmarshal(b, &im); err != nil {
 		return nil, fmt.Errorf("snapshot: %w", err)
-	}
-	if im.Version != snapshotVersion {
-		return nil, fmt.Errorf("snapshot version %d, this program reads %d: use the version that wrote it", im.Version, snapshotVersion)
 	}
 	if err := im.Tree.Validate(); err != nil {
 		return nil, fmt.Errorf("snapshot: tree: %w", err)
