@@ -88,7 +88,7 @@ func replay(code *int) *cobra.Command {
 			if asJSON {
 				err = report.WriteJSON(cmd.OutOrStdout())
 			} else {
-				err = report.WriteText(cmd.OutOrStdout(), all)
+				err = report.WriteText(cmd.OutOrStdout(), audit.Text{All: all, Colour: colours(cmd.OutOrStdout())})
 			}
 			return errors.Join(err, report.Close())
 		},
@@ -100,6 +100,12 @@ func replay(code *int) *cobra.Command {
 	f.StringVar(&temp, "temp", "", "directory for temporary files, some 100 bytes an entry and the chronology (default: the system's)")
 	f.IntVar(&workers, "workers", 0, "goroutines that verify signatures (default: one for each processor)")
 	return c
+}
+
+// colours reports whether w is a terminal whose owner has not said NO_COLOR.
+func colours(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(f.Fd()))
 }
 
 // bar shows progress on a terminal, and nowhere else.

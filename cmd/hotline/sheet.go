@@ -115,16 +115,15 @@ func (p *sheet) width(group string, most int) int {
 // column pads a text of a group to the group's column.
 func (p *sheet) column(group, text string) string { return pad(text, p.width(group, 16)) }
 
-// sgr are the colours of marks as terminals take them (ECMA-48 SGR).
-var sgr = map[string]string{"red": "\x1b[1;31m", "blue": "\x1b[1;34m", "gray": "\x1b[90m"}
-
 // sign is the sign of a status, in its colour.
-func (p *sheet) sign(s hotline.Status) string {
-	m := codebook.MarkOf(s)
+func (p *sheet) sign(s hotline.Status) string { return p.paint(s, p.Isolate(codebook.MarkOf(s).Sign)) }
+
+// paint colours the sign of a status in a text.
+func (p *sheet) paint(s hotline.Status, text string) string {
 	if !p.colour {
-		return p.Isolate(m.Sign)
+		return text
 	}
-	return sgr[m.Colour] + p.Isolate(m.Sign) + "\x1b[0m"
+	return codebook.MarkOf(s).Paint(text)
 }
 
 // signed is a status with its sign and its word.

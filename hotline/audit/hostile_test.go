@@ -241,7 +241,7 @@ func sameWithNothingAhead(t *testing.T, dir string) {
 func text(t testing.TB, r *Report) string {
 	t.Helper()
 	var b strings.Builder
-	if err := errors.Join(r.WriteText(&b, true), r.WriteJSON(io.Discard)); err != nil {
+	if err := errors.Join(r.WriteText(&b, Text{All: true}), r.WriteJSON(io.Discard)); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()

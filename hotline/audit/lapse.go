@@ -29,6 +29,9 @@ func (j *judged) lapsed(it *item) {
 	if due, ok := it.content.(*hotline.Due); ok && due.Overdue && lapseCodes[due.Duty] != "" {
 		o := observe(lapseCodes[due.Duty], j.x.head.Party, it.index, j.lapseText(it.entry, due))
 		o.Due = due.Due
+		if s := j.statusOf(it); s != 0 {
+			o.Status = s.String()
+		}
 		j.observe(o)
 		if n := len(j.observations) - 1; n >= 0 && j.observations[n] == o {
 			j.lapses[lapse{due.Duty, due.Subject, due.Peer}] = n

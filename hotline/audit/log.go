@@ -33,7 +33,8 @@ type judged struct {
 	notJudged    []string
 	stopped      bool // the replay has found a difference
 	unjudged     uint64
-	known        map[author]bool // keys that stand in the state; cleared by each document
+	known        map[author]bool           // keys that stand in the state; cleared by each document
+	duties       map[uint64]hotline.Status // of due entries of no case, by index; at most maxOpenRows
 	tmp          string
 	name         int
 }
@@ -58,7 +59,7 @@ func newJudged(x *export, tmp string, number int, others func(hotline.Party, uin
 		only = map[hotline.Party]bool{h.Party: true, h.With: true}
 	}
 	j := &judged{x: x, replay: ledger.NewReplay(only), chain: newChain(h.Party), sequences: map[hotline.Party]*sequences{},
-		more: map[Class]uint64{}, lapses: map[lapse]int{}, known: map[author]bool{}, tmp: tmp, name: number,
+		more: map[Class]uint64{}, lapses: map[lapse]int{}, known: map[author]bool{}, duties: map[uint64]hotline.Status{}, tmp: tmp, name: number,
 		log: Log{Dir: x.dir, Kind: h.Kind, Party: h.Party, With: h.With, Generation: h.Generation, Size: h.Size}}
 	j.exam = &examiner{self: h.Party, generation: h.Generation, convention: x.convention, ring: newRing(),
 		sent: sentCache{at: map[uint64]*own{}}, again: j.again}
@@ -179,7 +180,38 @@ func (j *judged) take(it *item) error {
 		}
 	}
 	j.lapsed(it)
-	return j.teller.tell(it)
+	return j.teller.tell(it, j.statusOf(it))
+}
+
+// statusOf is the status of what an entry concerns; 0: nothing that has one, or it is not known.
+func (j *judged) statusOf(it *item) hotline.Status {
+	if it.facts.st != nil {
+		return it.facts.st.Header.Status
+	}
+	if j.stopped {
+		return 0
+	}
+	if in := it.entry.Scope.Case; in != nil {
+		if k := j.replay.State().Case(*in); k != nil {
+			return k.Status
+		}
+	}
+	switch c := it.content.(type) {
+	case *hotline.Page:
+		return j.duties[c.Due]
+	case *hotline.Due:
+		for _, e := range j.replay.Effects() {
+			if e.Status == 0 {
+				continue
+			}
+			if len(j.duties) >= maxOpenRows {
+				clear(j.duties)
+			}
+			j.duties[it.index] = e.Status // a page that follows names this entry alone
+			return e.Status
+		}
+	}
+	return 0
 }
 
 func (j *judged) span(t hotline.Time) {

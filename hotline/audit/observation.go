@@ -94,10 +94,11 @@ var codeInfo = func() map[Code]CodeInfo {
 type Observation struct {
 	Class   Class         `json:"class"`
 	Code    Code          `json:"code"`
-	Section string        `json:"section"` // of the specification
-	Party   hotline.Party `json:"party"`   // in whose log it stands
-	Entry   uint64        `json:"entry"`   // its index there
-	Text    string        `json:"text"`    // for people
+	Section string        `json:"section"`          // of the specification
+	Party   hotline.Party `json:"party"`            // in whose log it stands
+	Entry   uint64        `json:"entry"`            // its index there
+	Status  string        `json:"status,omitempty"` // of a lapse: that of the duty
+	Text    string        `json:"text"`             // for people
 	// Of a lapse: when the thing was due, and when it was done; 0 if the log
 	// does not show that it was. Unix milliseconds.
 	Due  hotline.Time `json:"due,omitempty"`

@@ -65,6 +65,7 @@ type Event struct {
 	Peer      hotline.Party `json:"peer,omitempty"`
 	Statement string        `json:"statement,omitempty"` // id, in hexadecimal
 	Case      string        `json:"case,omitempty"`
+	Status    string        `json:"status,omitempty"`  // of the statement or the duty concerned; absent where there is none, or it is not shown
 	Text      string        `json:"text"`              // for people
 	Routine   bool          `json:"routine,omitempty"` // line tests, clocks, members: not shown unless asked for
 }

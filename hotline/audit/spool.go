@@ -165,6 +165,7 @@ func (e *Event) each(r *record) {
 	str(&e.Peer, r)
 	str(&e.Statement, r)
 	str(&e.Case, r)
+	str(&e.Status, r)
 	str(&e.Text, r)
 	flag(&e.Routine, r)
 }

@@ -50,8 +50,11 @@ func newTeller(c *chain, h *Head, tmp string, number int, others func(hotline.Pa
 }
 
 // tell takes one entry.
-func (t *teller) tell(it *item) error {
+func (t *teller) tell(it *item, status hotline.Status) error {
 	e := Event{Time: it.entry.Time, Party: t.self, Entry: it.index}
+	if status != 0 {
+		e.Status = status.String()
+	}
 	if it.entry.Scope.Case != nil {
 		e.Case = it.entry.Scope.Case.Key()
 	}
@@ -190,7 +193,7 @@ func (t *teller) receipted(e *Event, it *item) {
 	}
 	e.Statement, e.Peer = r.Statement.String(), r.Party
 	if row := t.open[rowKey{r.Statement, r.Party}]; row != nil {
-		e.Routine = routine(row.kind)
+		e.Routine, e.Status = routine(row.kind), row.Status
 	}
 	e.Text = fmt.Sprintf("%s holds the receipt of %s for statement %s: stored at %s as entry %d, %d voters",
 		t.self, r.Party, r.Statement.Short(), stamp(r.Time), r.Index, r.Voters)

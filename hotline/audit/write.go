@@ -8,14 +8,36 @@ import (
 	"iter"
 
 	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/codebook"
 )
 
 // disclaimer stands in every report.
 const disclaimer = "This shows whether agreed procedure was followed. It attributes nothing and is no legal determination."
 
-// WriteText writes the report for people. all adds to the chronology what is
-// routine: line tests, clocks, members.
-func (r *Report) WriteText(w io.Writer, all bool) error {
+// Text says how a report is written for people.
+type Text struct {
+	All    bool // what is routine too: line tests, clocks, members
+	Colour bool // the sign of each status in its colour, for a terminal
+}
+
+// mark is the sign and the word of a status as a line begins with it; nothing
+// where nothing has one.
+func (t Text) mark(status string) string {
+	for s := hotline.Actual; s <= hotline.Test; s++ {
+		if s.String() != status {
+			continue
+		}
+		m := codebook.MarkOf(s)
+		if t.Colour {
+			return m.Paint(m.Sign) + " " + status + " "
+		}
+		return m.Sign + " " + status + " "
+	}
+	return ""
+}
+
+// WriteText writes the report for people.
+func (r *Report) WriteText(w io.Writer, how Text) error {
 	b := bufio.NewWriter(w)
 	fmt.Fprintln(b, disclaimer)
 	if r.Pinned {
@@ -24,7 +46,7 @@ func (r *Report) WriteText(w io.Writer, all bool) error {
 		fmt.Fprintf(b, "\nConvention %s: this id is what the logs say of themselves.\nCompare it with one known from elsewhere, or give that with --convention.\n", r.Convention)
 	}
 	r.writeLogs(b)
-	r.writeObservations(b)
+	r.writeObservations(b, how)
 	if len(r.NotJudged) > 0 {
 		fmt.Fprintf(b, "\nWhat the material does not show\n")
 		for _, s := range r.NotJudged {
@@ -36,8 +58,8 @@ func (r *Report) WriteText(w io.Writer, all bool) error {
 		if err != nil {
 			return err
 		}
-		if all || (s.Kind != hotline.KindLineTest.String() && s.Kind != hotline.KindLineReply.String()) {
-			writeStatement(b, &s)
+		if how.All || (s.Kind != hotline.KindLineTest.String() && s.Kind != hotline.KindLineReply.String()) {
+			writeStatement(b, &s, how)
 		}
 	}
 	fmt.Fprintf(b, "\nChronology (UTC)\n")
@@ -45,8 +67,8 @@ func (r *Report) WriteText(w io.Writer, all bool) error {
 		if err != nil {
 			return err
 		}
-		if all || !e.Routine {
-			fmt.Fprintf(b, "  %s  %-8s %6d  %s\n", stamp(e.Time), e.Party, e.Entry, e.Text)
+		if how.All || !e.Routine {
+			fmt.Fprintf(b, "  %s  %-8s %6d  %s%s\n", stamp(e.Time), e.Party, e.Entry, how.mark(e.Status), e.Text)
 		}
 	}
 	return b.Flush()
@@ -67,22 +89,22 @@ func (r *Report) writeLogs(b *bufio.Writer) {
 	}
 }
 
-func (r *Report) writeObservations(b *bufio.Writer) {
+func (r *Report) writeObservations(b *bufio.Writer, how Text) {
 	if r.ExitCode() == ExitClean {
 		fmt.Fprintf(b, "\nNothing to observe.\n")
 		return
 	}
 	fmt.Fprintf(b, "\nObservations\n")
 	for _, o := range r.Observations {
-		fmt.Fprintf(b, "  %s %s (SPEC §%s), %s entry %d: %s\n", o.Class, o.Code, o.Section, o.Party, o.Entry, o.Text)
+		fmt.Fprintf(b, "  %s %s (SPEC §%s), %s entry %d: %s%s\n", o.Class, o.Code, o.Section, o.Party, o.Entry, how.mark(o.Status), o.Text)
 	}
 	if r.MoreProtocol+r.MoreTerms > 0 {
 		fmt.Fprintf(b, "  and %d more of class protocol, %d of class terms\n", r.MoreProtocol, r.MoreTerms)
 	}
 }
 
-func writeStatement(b *bufio.Writer, s *Statement) {
-	fmt.Fprintf(b, "  %s to %s, %d: %s %s %s (%s), tendered %s", s.From, s.To, s.Sequence, s.Precedence, s.Kind, s.ID[:12], s.Status, stamp(s.Tendered))
+func writeStatement(b *bufio.Writer, s *Statement, how Text) {
+	fmt.Fprintf(b, "  %s to %s, %d: %s%s %s %s, tendered %s", s.From, s.To, s.Sequence, how.mark(s.Status), s.Precedence, s.Kind, s.ID[:12], stamp(s.Tendered))
 	switch {
 	case s.Rejected != "":
 		fmt.Fprintf(b, ", not accepted: %s", s.Rejected)

@@ -99,6 +99,14 @@ func (b *Book) Say(name string, args ...string) string { return b.Text(key("say"
 // characters and a colour by its CSS name, the same in every language.
 type Mark struct{ Sign, Colour string }
 
+// sgr are the colours of marks as terminals take them (ECMA-48 SGR).
+var sgr = map[string]string{"red": "\x1b[1;31m", "blue": "\x1b[1;34m", "gray": "\x1b[90m"}
+
+// Paint puts the sign that stands in a text into its colour, for a terminal.
+func (m Mark) Paint(text string) string {
+	return strings.Replace(text, m.Sign, sgr[m.Colour]+m.Sign+"\x1b[0m", 1)
+}
+
 // MarkOf returns the mark of a status; one that is not known looks like ACTUAL,
 // the status that nobody may overlook.
 func MarkOf(s hotline.Status) Mark {

@@ -81,7 +81,7 @@ func alertOf(n *Notice) alert {
 		switch f.name {
 		case "key", "status", "precedence", "party", "duty", "peer", "office", "channel":
 			x.Labels[f.name] = f.value
-		case "due", "case", "statement", "targets":
+		case "sign", "colour", "due", "case", "statement", "targets":
 			x.Annotations[f.name] = f.value
 		}
 	}

@@ -62,7 +62,7 @@ func TestAlertmanagerMergesAndCloses(t *testing.T) {
 	}
 	a := alerts[0]
 	if a.Labels["alertname"] != "Hotline" || a.Labels["key"] != n.Key || a.Labels["status"] != "ACTUAL" || a.Labels["precedence"] != "FLASH" ||
-		a.Labels["office"] != "director" || a.Annotations["targets"] != "XB-A1 XB-A2" || !strings.HasPrefix(a.Annotations["summary"], "ACTUAL FLASH") {
+		a.Labels["office"] != "director" || a.Annotations["targets"] != "XB-A1 XB-A2" || !strings.HasPrefix(a.Annotations["summary"], "ACTUAL [!] FLASH") {
 		t.Errorf("the alert is %+v", a)
 	}
 	if left := time.Until(a.EndsAt); left > alertLife || left < alertLife-patience {

@@ -65,7 +65,7 @@ func checkMail(t *testing.T, data string, n *Notice) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]string{"Subject": "ACTUAL FLASH hotline XB: acknowledge, peer XA, OVERDUE [director]",
+	want := map[string]string{"Subject": "ACTUAL [!] FLASH hotline XB: acknowledge, peer XA, OVERDUE [director]",
 		"Message-ID": "<" + n.Key + "@xb.test>", "Auto-Submitted": "auto-generated", "Importance": "high"}
 	for key, value := range want {
 		if got := msg.Header.Get(key); got != value {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/codebook"
 )
 
 // Event says what a notice is about.
@@ -67,7 +68,7 @@ func (n *Notice) ID() string {
 // Line is the notice in one line of printable ASCII. The status comes first: an exercise must never pass as real.
 func (n *Notice) Line() string {
 	var b strings.Builder
-	b.WriteString(n.Status.String() + " ")
+	b.WriteString(n.Status.String() + " " + codebook.MarkOf(n.Status).Sign + " ")
 	switch n.Event {
 	case Test:
 		fmt.Fprintf(&b, "hotline %s tests this channel; nothing is to be done", n.Party)
@@ -97,7 +98,8 @@ func (n *Notice) Line() string {
 type field struct{ name, value string }
 
 func (n *Notice) fields() []field {
-	list := []field{{"event", string(n.Event)}, {"status", n.Status.String()}, {"precedence", n.Precedence.String()}, {"party", string(n.Party)},
+	mark := codebook.MarkOf(n.Status)
+	list := []field{{"event", string(n.Event)}, {"status", n.Status.String()}, {"sign", mark.Sign}, {"colour", mark.Colour}, {"precedence", n.Precedence.String()}, {"party", string(n.Party)},
 		{"node", n.Node}, {"duty", n.Duty}, {"peer", string(n.Peer)}, {"due", utc(n.Due)}}
 	if n.Overdue {
 		list = append(list, field{"overdue", "yes"})
@@ -123,6 +125,8 @@ type wire struct {
 	Party      hotline.Party `json:"party"`
 	Node       string        `json:"node"`
 	Status     string        `json:"status"`
+	Sign       string        `json:"sign"`   // of the status: three ASCII characters
+	Colour     string        `json:"colour"` // of the status, by its CSS name
 	Precedence string        `json:"precedence,omitempty"`
 	Duty       string        `json:"duty,omitempty"`
 	Peer       hotline.Party `json:"peer,omitempty"`
@@ -142,8 +146,9 @@ func (n *Notice) JSON() []byte {
 	if targets == nil {
 		targets = []string{}
 	}
+	mark := codebook.MarkOf(n.Status)
 	b, err := json.Marshal(wire{Event: n.Event, ID: n.ID(), Key: n.Key, Repeat: n.Repeat, Summary: n.Line(), Party: n.Party, Node: n.Node,
-		Status: n.Status.String(), Precedence: n.Precedence.String(), Duty: n.Duty, Peer: n.Peer, Case: n.Case, Statement: n.Statement,
+		Status: n.Status.String(), Sign: mark.Sign, Colour: mark.Colour, Precedence: n.Precedence.String(), Duty: n.Duty, Peer: n.Peer, Case: n.Case, Statement: n.Statement,
 		Office: n.Office, Targets: targets, Due: utc(n.Due), Overdue: n.Overdue, Channel: n.Channel, At: utc(n.At)})
 	if err != nil {
 		panic("page: a notice of plain text cannot be encoded: " + err.Error())

@@ -236,7 +236,7 @@ func TestEveryChannelIsTestedDaily(t *testing.T) {
 		for _, n := range a.got() {
 			if n.Event == Fault {
 				faults++
-				if n.Channel != "b" || !strings.HasPrefix(n.Line(), "TEST hotline XA: page channel b of node XA-1 fails") {
+				if n.Channel != "b" || !strings.HasPrefix(n.Line(), "TEST [-] hotline XA: page channel b of node XA-1 fails") {
 					t.Errorf("the fault says %q", n.Line())
 				}
 			}

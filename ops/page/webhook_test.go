@@ -124,7 +124,7 @@ func TestPageTellsNothingButItsFacts(t *testing.T) {
 	want := map[string]any{"event": "page", "id": n.Key, "key": n.Key, "repeat": 0.0, "party": "XB", "node": "XB-1", "status": "ACTUAL",
 		"precedence": "FLASH", "duty": "acknowledge", "peer": "XA", "case": "XA/1234", "statement": "abcd", "office": "director",
 		"targets": []any{"XB-A1", "XB-A2"}, "due": utc(n.Due), "overdue": true, "channel": "mail", "at": utc(n.At),
-		"summary": "ACTUAL FLASH hotline XB: acknowledge, peer XA, OVERDUE [director]"}
+		"sign": "[!]", "colour": "red", "summary": "ACTUAL [!] FLASH hotline XB: acknowledge, peer XA, OVERDUE [director]"}
 	if !reflect.DeepEqual(members, want) {
 		t.Errorf("got  %v\nwant %v", members, want)
 	}
