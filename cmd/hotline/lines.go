@@ -47,8 +47,11 @@ func (p *sheet) duty(d *desk.DutyView, now hotline.Time) string {
 	if d.Peer != "" {
 		line += " " + p.Isolate(string(d.Peer))
 	}
+	if d.Status != 0 {
+		line += " " + p.signed(d.Status)
+	}
 	if d.Precedence != 0 {
-		line += " " + p.Precedence(d.Precedence) + " " + p.Status(d.Status)
+		line += " " + p.Precedence(d.Precedence)
 	}
 	left := time.Duration(d.Deadline-now) * time.Millisecond
 	if d.Overdue || left < 0 {
@@ -66,8 +69,11 @@ func (p *sheet) duty(d *desk.DutyView, now hotline.Time) string {
 func (p *sheet) event(e *desk.Event) string {
 	parts := []string{p.Isolate(clock(e.Time)) + " ", p.column("event", p.Word(codebook.Events, string(e.Type)))}
 	add := func(part string) { parts = append(parts, part) }
+	if e.Status != 0 {
+		add(p.signed(e.Status))
+	}
 	if e.Precedence != 0 {
-		add(p.sign(e.Status) + " " + p.Precedence(e.Precedence) + " " + p.Status(e.Status))
+		add(p.Precedence(e.Precedence))
 	}
 	if e.Kind != 0 {
 		add(p.Kind(e.Kind))

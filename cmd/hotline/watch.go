@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/codebook"
 	"example.org/hotline/hotline/desk"
 )
 
@@ -168,8 +169,9 @@ func (w *watch) remind() {
 		w.redraw("")
 		return
 	}
+	p, status := w.sheet(w.out), w.open[0].Status
 	if w.now().Sub(w.rang) >= ringEvery {
-		w.line("%s", w.countdown())
+		w.line("%s", p.paint(status, w.countdown()))
 		w.bell()
 	}
 	w.redraw(w.countdown())
@@ -184,7 +186,7 @@ func (w *watch) countdown() string {
 	if left < 0 {
 		when = b.Say("overdue-by", "span", span(-left))
 	}
-	return b.Isolate(clock(w.time())) + "  " + b.Say("countdown", "count", strconv.Itoa(len(w.open)), "precedence", b.Precedence(d.Precedence),
+	return b.Isolate(clock(w.time())) + "  " + b.Isolate(codebook.MarkOf(d.Status).Sign) + " " + b.Status(d.Status) + "  " + b.Say("countdown", "count", strconv.Itoa(len(w.open)), "precedence", b.Precedence(d.Precedence),
 		"id", d.Subject.Short(), "party", string(d.Peer), "when", when, "command", "hotline ack "+d.Subject.Short())
 }
 
@@ -223,6 +225,9 @@ func (w *watch) redraw(text string) {
 	}
 	if n := w.width() - 1; n > 0 {
 		text = cut(text, n)
+	}
+	if len(w.open) > 0 {
+		text = w.sheet(w.out).paint(w.open[0].Status, text)
 	}
 	fmt.Fprint(w.out, eraseLine+text)
 }
