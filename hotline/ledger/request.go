@@ -53,10 +53,9 @@ func (c *Case) openAnswer(class hotline.Duty, peer hotline.Party, request hotlin
 // concluded reports whether a party has given another the last answer to its
 // request.
 func (c *Case) concluded(asked, asker hotline.Party, request *Known) bool {
-	a := answering[request.Kind]
+	a, back := answering[request.Kind], c.takenBack(asked)
 	return slices.ContainsFunc(c.Known, func(x Known) bool {
-		return x.Kind == a.by && x.From == asked && x.Re == request.ID && slices.Contains(x.To, asker) && x.Disposition.Concludes() &&
-			!c.retracted(asked, x.ID)
+		return x.Kind == a.by && x.From == asked && x.Re == request.ID && slices.Contains(x.To, asker) && x.Disposition.Concludes() && !back[x.ID]
 	})
 }
 
@@ -156,8 +155,9 @@ func (r *run) assisted(st *hotline.Statement, k *Case) (func(uint64), error) {
 }
 
 func (c *Case) approved(asked, asker hotline.Party, request hotline.ID) bool {
+	back := c.takenBack(asked)
 	return slices.ContainsFunc(c.Known, func(x Known) bool {
 		return x.Kind == hotline.KindAssistanceResponse && x.From == asked && slices.Contains(x.To, asker) && x.Re == request &&
-			x.Disposition == hotline.Approved && !c.retracted(asked, x.ID)
+			x.Disposition == hotline.Approved && !back[x.ID]
 	})
 }

@@ -153,8 +153,9 @@ func (r *run) retract(st *hotline.Statement, k *Case) (func(uint64), error) {
 		for _, p := range h.To {
 			r.withdrawn(s.tells(k, p), kind, *h.Re)
 		}
+		back := k.takenBack(s.self)
 		if isAlert(kind) && k.Stage == Tendered && !slices.ContainsFunc(k.Known, func(x Known) bool {
-			return isAlert(x.Kind) && x.From == s.self && !k.retracted(s.self, x.ID)
+			return isAlert(x.Kind) && x.From == s.self && !back[x.ID]
 		}) {
 			k.Stage = Retracted
 		}
@@ -194,9 +195,10 @@ func isAlert(k hotline.Kind) bool { return k == hotline.KindAlert || k == hotlin
 // retracted, or nil.
 func (c *Case) alert(teller, told hotline.Party) *Known {
 	var found *Known
+	back := c.takenBack(teller)
 	for i := range c.Known {
 		x := &c.Known[i]
-		if isAlert(x.Kind) && x.From == teller && slices.Contains(x.To, told) && !c.retracted(teller, x.ID) &&
+		if isAlert(x.Kind) && x.From == teller && slices.Contains(x.To, told) && !back[x.ID] &&
 			(found == nil || x.Precedence < found.Precedence) { // FLASH is the lowest number
 			found = x
 		}
@@ -214,19 +216,40 @@ func (c *Case) said(teller, told hotline.Party, kind hotline.Kind) bool {
 // retracted after it: it belonged to that alert.
 func (c *Case) newest(teller, told hotline.Party, kind hotline.Kind) *Known {
 	report := kind == hotline.KindSupplement || kind == hotline.KindProgress || kind == hotline.KindFinal
+	back, alerts := c.takenBack(teller), map[hotline.ID]bool{}
+	for i := range c.Known {
+		if isAlert(c.Known[i].Kind) {
+			alerts[c.Known[i].ID] = true
+		}
+	}
 	for i := len(c.Known) - 1; i >= 0; i-- {
 		x := &c.Known[i]
 		if x.From != teller || !slices.Contains(x.To, told) {
 			continue
 		}
-		if x.Kind == kind && !c.retracted(teller, x.ID) {
+		if x.Kind == kind && !back[x.ID] {
 			return x
 		}
-		if what := c.known(x.Re); report && x.Kind == hotline.KindRetract && what != nil && isAlert(what.Kind) {
+		if report && x.Kind == hotline.KindRetract && alerts[x.Re] {
 			return nil
 		}
 	}
 	return nil
+}
+
+// takenBack are the statements that a party has retracted: one pass over a case
+// that a peer may have filled.
+func (c *Case) takenBack(by hotline.Party) map[hotline.ID]bool {
+	var back map[hotline.ID]bool
+	for i := range c.Known {
+		if x := &c.Known[i]; x.Kind == hotline.KindRetract && x.From == by {
+			if back == nil {
+				back = map[hotline.ID]bool{}
+			}
+			back[x.Re] = true
+		}
+	}
+	return back
 }
 
 // retracted reports whether a party has retracted its statement.

@@ -71,7 +71,8 @@ func (r *run) suspension(st *hotline.Statement, k *Case) (func(uint64), error) {
 	suspends := h.Disposition == hotline.Suspended
 	if h.From == s.self {
 		for _, p := range h.To {
-			now := k == nil && s.pair(p).SuspendedHere
+			pair := s.pairs[p]
+			now := k == nil && pair != nil && pair.SuspendedHere
 			if x := k.lastSuspension(s.self, p); x != nil {
 				now = x.Disposition == hotline.Suspended
 			}
