@@ -157,18 +157,35 @@ func (a *Archive) Root() (Hash, error) {
 // with a checkpoint. It stops after the first error. Each entry is a fresh slice.
 func (a *Archive) Entries(from, to uint64) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		if from > to || to > a.size {
-			yield(nil, fmt.Errorf("read entries %d to %d: the archive has %d", from, to, a.size))
-			return
-		}
-		err := a.stream(from, to, yield)
-		if err != nil && err != errStop {
-			yield(nil, err)
+		for leaf, err := range a.Leaves(from, to) {
+			if !yield(leaf.Entry, err) {
+				return
+			}
 		}
 	}
 }
 
-func (a *Archive) stream(from, to uint64, yield func([]byte, error) bool) error {
+// Leaf is an entry with its hash.
+type Leaf struct {
+	Entry []byte
+	Hash  Hash // LeafHash of Entry, computed from it
+}
+
+// Leaves is Entries with the leaf hash of each entry.
+func (a *Archive) Leaves(from, to uint64) iter.Seq2[Leaf, error] {
+	return func(yield func(Leaf, error) bool) {
+		if from > to || to > a.size {
+			yield(Leaf{}, fmt.Errorf("read entries %d to %d: the archive has %d", from, to, a.size))
+			return
+		}
+		err := a.stream(from, to, yield)
+		if err != nil && err != errStop {
+			yield(Leaf{}, err)
+		}
+	}
+}
+
+func (a *Archive) stream(from, to uint64, yield func(Leaf, error) bool) error {
 	var e *edge
 	if from == 0 {
 		e = &edge{}
@@ -195,7 +212,7 @@ func (a *Archive) stream(from, to uint64, yield func([]byte, error) bool) error 
 }
 
 // streamBundle yields the entries from..to-1, all of one bundle, and adds them to e.
-func (a *Archive) streamBundle(e *edge, from, to uint64, yield func([]byte, error) bool) error {
+func (a *Archive) streamBundle(e *edge, from, to uint64, yield func(Leaf, error) bool) error {
 	n := from / tileWidth
 	width := int(min(a.size-n*tileWidth, tileWidth))
 	want, err := a.readTile(0, n, width)
@@ -224,7 +241,7 @@ func (a *Archive) streamBundle(e *edge, from, to uint64, yield func([]byte, erro
 		if leaf != want[index%tileWidth] {
 			return corrupt(name, "entry %d does not have the leaf hash in %s", index, tilePath(0, n, width))
 		}
-		if !yield(entry, nil) {
+		if !yield(Leaf{entry, leaf}, nil) {
 			return errStop
 		}
 		if e != nil {

@@ -223,7 +223,9 @@ func (x *examiner) examine(it *item) {
 	if it.raw == nil {
 		return
 	}
-	it.hash = tlog.LeafHash(it.raw)
+	if it.hash == (tlog.Hash{}) {
+		it.hash = tlog.LeafHash(it.raw)
+	}
 	if isType(it.raw, hotline.EntrySent) {
 		o := x.sent.find(it.index)
 		if o == nil {

@@ -22,9 +22,9 @@ type source interface {
 // leaf is one leaf as it is read.
 type leaf struct {
 	index  uint64
-	offset int64  // in the file of a pair export
-	raw    []byte // nil: hidden
-	hash   tlog.Hash
+	offset int64     // in the file of a pair export
+	raw    []byte    // nil: hidden
+	hash   tlog.Hash // zero: not computed yet
 }
 
 // tiles is the source of a full export.
@@ -49,11 +49,11 @@ func openTiles(x *export) (source, error) {
 
 func (t *tiles) each(fn func(leaf) error) error {
 	index := uint64(0)
-	for raw, err := range t.all.Entries(0, t.x.head.Size) {
+	for l, err := range t.all.Leaves(0, t.x.head.Size) {
 		if err != nil {
 			return unusable(t.x.dir, "", "%v", err)
 		}
-		if err := fn(leaf{index: index, raw: raw}); err != nil {
+		if err := fn(leaf{index: index, raw: l.Entry, hash: l.Hash}); err != nil {
 			return err
 		}
 		index++

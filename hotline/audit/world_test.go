@@ -146,7 +146,7 @@ func (p *peer) answer(a *ledger.Ask) *hotline.Statement {
 		body = &hotline.NonDelivery{To: a.Peer, Due: a.Due}
 	case hotline.KindReject:
 		body = &hotline.Reject{Sequence: a.Sequence}
-	case hotline.KindLineTest, hotline.KindLineReply:
+	case hotline.KindLineTest, hotline.KindLineReply, hotline.KindWatchTest:
 		body = &hotline.LineTest{Serial: 1, Node: p.Name("1")}
 	case hotline.KindAutomaticAlert:
 		_, content, err := hotline.DecodeEntry(p.entries[a.Source])
