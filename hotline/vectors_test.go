@@ -5,8 +5,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 	"testing/cryptotest"
 
@@ -39,13 +41,18 @@ type vectorContext struct {
 	Convention string `json:"convention,omitempty"` // id
 	Log        string `json:"log,omitempty"`        // public log key
 	Sealing    string `json:"sealing,omitempty"`    // seed of the sealing key of an addressee
+	Origin     string `json:"origin,omitempty"`     // of the log of a checkpoint
+	Name       string `json:"name,omitempty"`       // of a witness
+	Witness    string `json:"witness,omitempty"`    // its public key
 }
 
 type vector struct {
 	Name  string `json:"name"`
 	Kind  uint64 `json:"kind,omitempty"` // of a body
-	Bytes string `json:"bytes"`
+	Bytes string `json:"bytes,omitempty"`
 	Code  Code   `json:"code"`            // "" for a good one
+	Of    string `json:"of,omitempty"`    // of a bad one: the good one that it differs from
+	Proof *proof `json:"proof,omitempty"` // of a tree, in place of bytes
 	ID    string `json:"id,omitempty"`    // of a good statement
 	Blind string `json:"blind,omitempty"` // of a good sealed body, once opened
 	Body  string `json:"body,omitempty"`  // of a good sealed statement, once opened
@@ -84,9 +91,35 @@ func TestVectors(t *testing.T) {
 				bad++
 			}
 		}
+		differsInOneThing(t, name, read.Vectors)
 	}
-	if bad < 40 {
+	if bad < 150 {
 		t.Errorf("only %d bad vectors", bad)
+	}
+}
+
+// differsInOneThing: every bad vector names the good one that it differs from,
+// and its own name, which no other has, says in what.
+func differsInOneThing(t *testing.T, file string, list []vector) {
+	t.Helper()
+	good, names := map[string]vector{}, map[string]bool{}
+	for _, v := range list {
+		if names[v.Name] {
+			t.Errorf("%s: two vectors %q", file, v.Name)
+		}
+		names[v.Name] = true
+		if v.Code == "" {
+			good[v.Name] = v
+		}
+	}
+	for _, v := range list {
+		of, ok := good[v.Of]
+		if v.Code == "" {
+			continue
+		}
+		if !ok || reflect.DeepEqual([]any{of.Kind, of.Bytes, of.Proof}, []any{v.Kind, v.Bytes, v.Proof}) {
+			t.Errorf("%s: %s: is not made of a good vector %q by a change", file, v.Name, v.Of)
+		}
 	}
 }
 
@@ -111,6 +144,8 @@ func judge(t *testing.T, f *vectorFile, v *vector) error {
 		return err
 	case "tender", "receipt":
 		return judgeReceipt(t, f, raw)
+	case "checkpoint", "cosignature", "inclusion", "consistency":
+		return judgeLog(t, f, v)
 	}
 	t.Fatalf("form %q", f.Form)
 	return nil
@@ -197,7 +232,8 @@ func makeVectors(t *testing.T) map[string]*vectorFile {
 	}
 	published[x.a.Service.Public().ID().String()] = h(x.a.Service.Public().Bytes())
 	before := vectorContext{Before: h(x.conv.Raw)}
-	return map[string]*vectorFile{
+	files := logVectors(t, x)
+	maps.Copy(files, map[string]*vectorFile{
 		"statements": {About: "Statements of XA: parse, verify, and open with the sealing key of XB (SPEC §3).", Form: "statement",
 			Keys: published, Context: vectorContext{Sealing: h(seed[:])}, Vectors: statementVectors(t, x)},
 		"bodies":      {About: "Bodies by kind (SPEC §4).", Form: "body", Vectors: bodyVectors(x)},
@@ -206,7 +242,8 @@ func makeVectors(t *testing.T) map[string]*vectorFile {
 		"directories": {About: "Directories under the convention in context.before (SPEC §5.3).", Form: "directory", Context: before, Vectors: directoryVectors(x)},
 		"tenders":     {About: "Tenders for the statement in context (SPEC §8.2).", Form: "tender", Context: tender, Vectors: tenderVectors(x)},
 		"receipts":    {About: "Receipts of XB for the statement in context (SPEC §8.3).", Form: "receipt", Context: receipt, Vectors: receiptVectors(x)},
-	}
+	})
+	return files
 }
 
 func good(name string, b []byte) vector           { return vector{Name: name, Bytes: hex.EncodeToString(b)} }
@@ -235,8 +272,10 @@ func statementVectors(t *testing.T, x *exchange) (list []vector) {
 			list = append(list, v)
 		}
 	}
-	for _, b := range secondEncodings(w.a.LineTest(at, "XB", 1, 2).Raw) {
-		list = append(list, bad(b.name, b.raw, b.code))
+	line := w.a.LineTest(at, "XB", 1, 2).Raw
+	list = append(list, good("a line test", line))
+	for _, b := range secondEncodings(line) {
+		list = append(list, derived("a line test", []vector{bad(b.name, b.raw, b.code)})...)
 	}
 	alert := w.a.Alert(at, w.assessment(), []Party{"XB"})
 	sigs, header := signaturesOf(alert.Raw), MustMarshal(alert.Header)
@@ -248,8 +287,12 @@ func statementVectors(t *testing.T, x *exchange) (list []vector) {
 	exercise := w.a.Alert(at, w.assessment(), []Party{"XB"}, hotlinetest.Status(Exercise))
 	asReal := exercise.Header
 	asReal.Status = Actual
-	return append(list,
-		bad("an exercise shown as actual", resign(exercise, asReal), CodeBadSignature),
+	es256 := good("a text signed with ES256", w.a.By(w.a.Header(KindText, at, hotlinetest.To("XB")), &Note{Text: "x"}, "R2").Raw)
+	list = append(list, good("an alert", alert.Raw), good("an exercise", exercise.Raw), es256)
+	list = append(list, mutate(list, headerMutations, inHeader)...)
+	list = append(list, signatureVectors(t, good("a line test", line), es256)...)
+	list = append(list, derived("an exercise", []vector{bad("an exercise shown as actual", resign(exercise, asReal), CodeBadSignature)})...)
+	return append(list, derived("an alert", []vector{
 		bad("under another convention", changed(func(h *Header) { h.Convention = someID("x") }), CodeBadSignature),
 		bad("another addressee", changed(func(h *Header) { h.To = []Party{"XC"} }), CodeBadSignature),
 		bad("signatures exchanged", reframe(alert, header, []any{sigs[1], sigs[0]}), CodeBadSignature),
@@ -264,7 +307,7 @@ func statementVectors(t *testing.T, x *exchange) (list []vector) {
 		bad("alert with a disposition", changed(func(h *Header) { h.Disposition = Conclusive }), CodeHeader),
 		bad("alert with answers", changed(func(h *Header) { h.Answers = []bool{true} }), CodeHeader),
 		bad("alert to its sender", changed(func(h *Header) { h.To = []Party{"XA"} }), CodeWrongAddressee),
-	)
+	})...)
 }
 
 func bodyVectors(x *exchange) (list []vector) {
@@ -278,58 +321,13 @@ func bodyVectors(x *exchange) (list []vector) {
 			list = append(list, v)
 		}
 	}
-	facts := func(change func(*Facts)) []byte {
-		f := fullFacts()
-		change(&f)
-		return MustMarshal(&Alert{Facts: f})
-	}
-	rungs := func(change func(*Ladder)) []byte {
-		l := x.a.Watches(1, at)
-		change(l)
-		return MustMarshal(l)
-	}
-	words := MustMarshal(&Alert{Facts: hotlinetest.Facts(), Text: string(bytes.Repeat([]byte("word "), MaxAlertWords+1))})
-	for _, b := range []struct {
-		kind Kind
-		name string
-		raw  []byte
-		code Code
-	}{
-		{KindAlert, "nature 0", facts(func(f *Facts) { f.Nature = 0 }), CodeMalformed},
-		{KindAlert, "category 6", facts(func(f *Facts) { f.Category = 6 }), CodeMalformed},
-		{KindAlert, "sectors out of order", facts(func(f *Facts) { f.Sectors = []uint16{2, 1} }), CodeMalformed},
-		{KindAlert, "network with host bits", facts(func(f *Facts) { f.Networks = []string{"192.0.2.1/24"} }), CodeMalformed},
-		{KindAlert, "terminal escape", facts(func(f *Facts) { f.Help = "\x1b[2J" }), CodeMalformed},
-		{KindAlert, "201 words", words, CodeTooLarge},
-		{KindText, "hidden direction", MustMarshal(&Note{Text: "\u202e"}), CodeMalformed},
-		{KindText, "no language tag", MustMarshal(&Note{Language: "en us"}), CodeMalformed},
-		{KindDetection, "nothing seen", MustMarshal(&Detection{}), CodeMalformed},
-		{KindLadder, "nobody on a rung", rungs(func(l *Ladder) { l.Owing[0].Targets = nil }), CodeLadder},
-		{KindLadder, "no rung at the deadline", rungs(func(l *Ladder) { l.Owing[2].Permille = 1001 }), CodeLadder},
-		{KindLadder, "a hole in a rota", rungs(func(l *Ladder) { l.Rotas[0].Watches[1].Minutes-- }), CodeLadder},
-		{KindLadder, "nobody on watch", rungs(func(l *Ladder) { l.Rotas[0].Watches[1].People = 0 }), CodeLadder},
-		{KindLadder, "no such rota", rungs(func(l *Ladder) { l.Owing[0].Targets = []string{"night"} }), CodeLadder},
-		{KindLadder, "nobody knows how to wake", rungs(func(l *Ladder) { l.Contacts = l.Contacts[:4] }), CodeLadder},
-		{KindRetract, "no words", MustMarshal(&Words{}), CodeMalformed},
-		{KindProgress, "state 4", MustMarshal(&Progress{State: 4, Text: "x"}), CodeMalformed},
-		{KindSupplement, "began before time", MustMarshal(&Supplement{Facts: hotlinetest.Facts(), Began: -1}), CodeMalformed},
-		{KindFinal, "no words", MustMarshal(&Final{Facts: hotlinetest.Facts()}), CodeMalformed},
-		{KindInformation, "no words", MustMarshal(&Information{}), CodeMalformed},
-		{KindAdvanceNotice, "window that ends as it begins", MustMarshal(&AdvanceNotice{Activity: 1, From: at, Until: at}), CodeMalformed},
-		{KindAdvanceNotice, "activity 6", MustMarshal(&AdvanceNotice{Activity: 6, From: at, Until: at + 1}), CodeMalformed},
-		{KindInquiry, "no question", MustMarshal(&Inquiry{}), CodeMalformed},
-		{KindInquiry, "empty question", MustMarshal(&Inquiry{Questions: []string{""}}), CodeMalformed},
-		{KindThirdPartyReport, "nobody concerned", MustMarshal(&ThirdPartyReport{Facts: hotlinetest.Facts()}), CodeMalformed},
-		{KindAssistanceRequest, "forms out of order", MustMarshal(&AssistanceRequest{Forms: []uint16{2, 1}, Text: "x"}), CodeMalformed},
-		{KindConsult, "no subject", MustMarshal(&Consult{}), CodeMalformed},
-		{KindReject, "sequence 0", MustMarshal(&Reject{}), CodeMalformed},
-		{99, "unknown kind", []byte{0xa0}, CodeUnknownKind},
-	} {
-		v := bad(b.name, b.raw, b.code)
-		v.Kind = uint64(b.kind)
-		list = append(list, v)
-	}
-	return list
+	bom := good("text that begins with a byte order mark", MustMarshal(&Note{Text: "\ufeffabc"}))
+	bom.Kind = uint64(KindText)
+	stranger := bad("kind that is not of the set", MustMarshal(&Note{}), CodeUnknownKind)
+	stranger.Kind, stranger.Of = 99, "text"
+	list = append(list, bom)
+	list = append(list, frames(list[0])...)
+	return append(append(list, mutate(list, bodyMutations, mutated)...), stranger)
 }
 
 func entryVectors(t *testing.T, x *exchange) (list []vector) {
@@ -340,24 +338,10 @@ func entryVectors(t *testing.T, x *exchange) (list []vector) {
 			list = append(list, good(fmt.Sprintf("%d/%d", typ, i), b))
 		}
 	}
-	entry := func(change func(*Entry)) []byte {
-		e := Entry{Type: EntryRules, Time: at, Scope: Common(), Content: MustMarshal(&RulesVersion{Version: 1})}
-		change(&e)
-		return MustMarshal(e)
-	}
-	return append(list,
-		bad("unknown type", entry(func(e *Entry) { e.Type = EntryPage + 1 }), CodeMalformed),
-		bad("no time", entry(func(e *Entry) { e.Time = 0 }), CodeMalformed),
-		bad("unknown cause", entry(func(e *Entry) { e.Cause = 2 }), CodeMalformed),
-		bad("pair of three", entry(func(e *Entry) { e.Scope = Scope{Class: ScopePair, Parties: []Party{"XA", "XB", "XC"}} }), CodeMalformed),
-		bad("common scope with a party", entry(func(e *Entry) { e.Scope.Parties = []Party{"XA"} }), CodeMalformed),
-		bad("scope out of order", entry(func(e *Entry) { e.Scope = Scope{Class: ScopePair, Parties: []Party{"XB", "XA"}} }), CodeMalformed),
-		bad("duty of no number", entry(func(e *Entry) {
-			e.Type, e.Content = EntryDue, MustMarshal(&Due{Duty: DutyContacts + 1, Due: at})
-		}), CodeMalformed),
-		bad("content of another type", entry(func(e *Entry) { e.Type = EntryDue }), CodeMalformed),
-		bad("content not in its one encoding", entry(func(e *Entry) { e.Content = unhex("a1011801") }), CodeMalformed),
-	)
+	list = append(list, frames(list[0])...)
+	second := bad("2/0: content not in its one encoding", bytes.Replace(unhex(list[1].Bytes), unhex("0201030105"), unhex("021801030105"), 1), CodeMalformed)
+	second.Of = "2/0"
+	return append(append(list, mutate(list, entryMutations, mutated)...), second)
 }
 
 func conventionVectors(x *exchange) []vector {
@@ -368,9 +352,13 @@ func conventionVectors(x *exchange) []vector {
 		return c
 	}
 	same := draft(func(*Convention) {})
-	return []vector{
+	list := []vector{
 		good("signed by all", unchecked(x.conv.ID, same, x.a, x.b, x.c)),
 		good("signed by two of three", unchecked(x.conv.ID, same, x.c, x.b)),
+	}
+	list = append(list, frames(list[0])...)
+	list = append(list, mutate(list, conventionMutations, inPayload)...)
+	return append(list, derived("signed by all", []vector{
 		bad("signed by one of three", unchecked(x.conv.ID, same, x.a), CodeMissingAuthor),
 		bad("signed by a stranger too", unchecked(x.conv.ID, same, x.a, x.b, hotlinetest.NewParty("XD", "1")), CodeExtraAuthor),
 		bad("wrong previous", unchecked(x.conv.ID, draft(func(c *Convention) { c.Previous = someID("x") }), x.a, x.b), CodeDocument),
@@ -378,7 +366,14 @@ func conventionVectors(x *exchange) []vector {
 		bad("unknown suite", unchecked(x.conv.ID, draft(func(c *Convention) { c.Suite = 2 }), x.a, x.b), CodeDocument),
 		bad("another convention's id", unchecked(someID("x"), same, x.a, x.b), CodeConvention),
 		bad("version 1 again", x.conv.Raw, CodeOldNumber),
-	}
+		bad("from another than the first author", fromAnother(x, same), CodeWrongSender),
+	})...)
+}
+
+// fromAnother is truly signed by XA and XB, but says that it is from XB.
+func fromAnother(x *exchange, c *Convention) []byte {
+	h := ConventionHeader(c, x.conv.ID, []keys.Public{x.a.Root.Public(), x.b.Root.Public()}, "XB", at)
+	return must(Sign(h, MustMarshal(c), x.a.Root, x.b.Root))
 }
 
 func directoryVectors(x *exchange) []vector {
@@ -393,16 +388,28 @@ func directoryVectors(x *exchange) []vector {
 		return raw
 	}
 	byOther := DirectoryHeader(x.a.Page(1), x.conv.ID, 1, x.b.Root.Public())
-	return []vector{
+	elsewhere := DirectoryHeader(x.a.Page(1), someID("x"), 1, x.a.Root.Public())
+	foreign := DirectoryHeader(x.a.Page(1), x.conv.ID, 1, x.a.Root.Public())
+	foreign.From = "XB"
+	list := []vector{
 		good("one", page(func(*Directory) {})),
 		good("every field", x.a.SignDirectory(fullDirectory(x.world))),
+	}
+	list = append(list, frames(list[0])...)
+	list = append(list, mutate(list, directoryMutations, inPayload)...)
+	flipped := unhex(list[0].Bytes)
+	flipped[len(flipped)-1] ^= 1
+	return append(list, derived("one", []vector{
+		bad("a bit of the signature", flipped, CodeBadSignature),
 		bad("another's root key", must(Sign(byOther, MustMarshal(x.a.Page(1)), x.b.Root)), CodeMissingAuthor),
+		bad("under another convention", must(Sign(elsewhere, MustMarshal(x.a.Page(1)), x.a.Root)), CodeConvention),
+		bad("from another party", must(Sign(foreign, MustMarshal(x.a.Page(1)), x.a.Root)), CodeWrongSender),
 		bad("log key twice", page(func(d *Directory) { d.Service = d.Log }), CodeDocument),
 		bad("root key of a party", page(func(d *Directory) { d.Officers[0].Key = x.b.Root.Public() }), CodeDocument),
 		bad("host name", page(func(d *Directory) { d.Nodes[0].Addr = "localhost:1" }), CodeDocument),
-		bad("unknown role", page(func(d *Directory) { d.Officers[0].Roles = []Role{"king"} }), CodeDocument),
 		bad("party of no convention", page(func(d *Directory) { d.Party = "XZ" }), CodeDocument),
-	}
+		bad("a convention in its place", x.conv.Raw, CodeDocument),
+	})...)
 }
 
 func tenderVectors(x *exchange) []vector {
@@ -410,13 +417,12 @@ func tenderVectors(x *exchange) []vector {
 	flipped[len(flipped)-1] ^= 1
 	claims := must(ParseReceipt(x.sent.Tender)).Claims
 	claims.Time++
-	return []vector{
-		good("one", x.sent.Tender),
+	return append(proofVectors(good("one", x.sent.Tender), CodeTender), derived("one", []vector{
 		bad("last bit of the signature", flipped, CodeTender),
 		bad("a receipt", x.receipt, CodeTender),
 		bad("claims that nobody signed", receiptMessage(MustMarshal(Claims{Party: "XA", Generation: 1, Statement: x.st.ID, Index: 1, Time: at + 10, Voters: 3})), CodeTender),
 		bad("proof in a larger tree", proofMessage(MustMarshal(claims), 9, claims.Index, []any{}), CodeMalformed),
-	}
+	})...)
 }
 
 func receiptVectors(x *exchange) []vector {
@@ -427,8 +433,7 @@ func receiptVectors(x *exchange) []vector {
 		change(&c)
 		return x.logged(c, "")
 	}
-	return []vector{
-		good("one", x.receipt),
+	return append(proofVectors(good("one", x.receipt), CodeReceipt), derived("one", []vector{
 		bad("a tender", x.sent.Tender, CodeReceipt),
 		bad("for another statement", changed(func(c *Claims) { c.Statement = someID("x") }), CodeReceipt),
 		bad("at another time", changed(func(c *Claims) { c.Time++ }), CodeReceipt),
@@ -438,5 +443,5 @@ func receiptVectors(x *exchange) []vector {
 		bad("of what was rejected", x.logged(truth, CodeCase), CodeReceipt),
 		bad("unknown mark", receiptMessage(MustMarshal(Claims{Party: "XB", Generation: 1, Index: 1, Time: at, Voters: 1,
 			Of: &Of{Party: "XA", Generation: 1, Sequence: 1, Marks: 8}})), CodeMalformed),
-	}
+	})...)
 }

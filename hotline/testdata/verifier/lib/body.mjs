@@ -11,6 +11,7 @@ export function checkBody (spec, kind, bytes, st) {
   const [code, long] = codes[kind] ?? ['malformed', 'too-large']
   const body = decode(bytes)
   checkKeys(body)
+  checkLists(kind, body)
   spec.check(`${kind}-body`, body, code, long)
   if (kind !== 'directory') checkTexts(body, kind === 'ladder' ? 'ladder' : 'malformed')
   rules[kind]?.(body, spec, st)
@@ -23,6 +24,18 @@ function checkTexts (v, code) {
   if (typeof v === 'string' && control.test(v)) refuse(code, 'a control character')
   if (Array.isArray(v)) v.forEach(x => checkTexts(x, code))
   if (v instanceof Map) for (const x of v.values()) checkTexts(x, code)
+}
+
+// checkLists: sectors, indicators and networks have a code of their own where there are too many.
+function checkLists (kind, body) {
+  if (!(body instanceof Map)) return
+  const lists = { inquiry: [[body, 3, 64], [body, 4, 64]], 'advance-notice': [[body, 4, 64]] }[kind] ?? []
+  const f = body.get(1)
+  if (f instanceof Map && kind !== 'directory' && kind !== 'convention') lists.push([f, 4, 13], [f, 7, 64], [f, 8, 64])
+  for (const [map, key, most] of lists) {
+    const list = map.get(key)
+    if (Array.isArray(list) && list.length > most) refuse('too-large', `${list.length} elements, at most ${most}`)
+  }
 }
 
 // checkKeys: whatever has the form of a key is one.

@@ -15,9 +15,9 @@ export class Spec {
     this.kinds = parseKinds(text)
   }
 
-  // check holds a value to a rule. What is not of the form is malformed. A value
-  // of the right form outside its bounds is refused with code; a text or list
-  // that is too long with long.
+  // check holds a value to a rule (§3.5). What is not of the form is malformed. A
+  // value of the right form outside its bounds is refused with code; a text that
+  // is too long with long.
   check (name, value, code = 'malformed', long = code) {
     new Check(this.rules, code, long).type({ t: 'name', v: name }, value, name)
     return value
@@ -176,6 +176,7 @@ class Check {
       case 'number': case 'kind': if (isInt(v) && v < 0) this.form(where, 'negative')
     }
     if (!this.plain && name.endsWith('-key') && name !== 'sealed-key') return this.key(name, v, where)
+    if (name === 'hit') return new Check(this.rules, this.code, this.code).type(this.rules.hit, v, where)
     const rule = this.rules[name]
     if (!rule) throw new Error(`SPEC does not define ${name}`)
     this.type(rule, v, `${where}`)
@@ -238,7 +239,8 @@ class Check {
   // zero names no statement.
   empty (type, v) {
     if (v instanceof Uint8Array) return type.v === 'hash' && v.every(x => x === 0)
-    return v === null || v === false || v === 0 || v === '' || (Array.isArray(v) && v.length === 0)
+    if (Array.isArray(v)) return v.every(x => x === 0) && (v.length === 0 || type.v === 'pauses')
+    return v === null || v === false || v === 0 || v === ''
   }
 
   array (entries, v, where) {
@@ -247,7 +249,8 @@ class Check {
       const fixed = entries.slice(n + 1).reduce((sum, x) => sum + x.min, 0)
       const count = e.max === 1 ? Math.min(1, v.length - i - fixed) : v.length - i - fixed
       if (e.max === 1 && count < e.min) this.form(where, 'too short')
-      if (count > e.max) refuse(this.long, `${where}: ${count} elements, at most ${e.max}`)
+      if (e.min === e.max && e.max > 1 && count !== e.max) this.form(where, `${count} elements, want ${e.max}`)
+      if (count > e.max) refuse(this.code, `${where}: ${count} elements, at most ${e.max}`)
       if (count < e.min) refuse(this.code, `${where}: ${count} elements, at least ${e.min}`)
       for (let k = 0; k < count; k++, i++) this.type(e.type, v[i], `${where}[${i}]`)
     }

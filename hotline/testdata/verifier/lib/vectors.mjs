@@ -42,15 +42,12 @@ const forms = {
     verifyReceipt(spec, r, 'XB', parse(spec, unhex(c.statement)), own, unhex(c.sender), unhex(c.tender), unhex(c.convention), publicKey(c.log))
   },
   checkpoint: (spec, { context: c }, v, raw) => parseCheckpoint(raw, c.origin, publicKey(c.log)),
-  cosignature: (spec, { context: c }, v, raw) => checkCosignature(raw, c.origin, c.name, publicKey(c.witness)),
-  inclusion (spec, file, v, raw) {
-    const [size, index, leaf, path, root] = spec.check('vector-inclusion', decode(raw))
-    checkInclusion(size, index, leaf, path, root)
+  cosignature (spec, { context: c }, v, raw) {
+    parseCheckpoint(raw, c.origin, publicKey(c.log))
+    checkCosignature(raw, c.origin, c.name, publicKey(c.witness))
   },
-  consistency (spec, file, v, raw) {
-    const [from, to, oldRoot, newRoot, path] = spec.check('vector-consistency', decode(raw))
-    checkConsistency(from, to, oldRoot, newRoot, path)
-  }
+  inclusion: (spec, file, { proof: p }) => checkInclusion(p.size, p.from, unhex(p.first), p.path.map(unhex), unhex(p.root)),
+  consistency: (spec, file, { proof: p }) => checkConsistency(p.from, p.size, unhex(p.first), unhex(p.root), p.path.map(unhex))
 }
 
 function conventionBefore (spec, file) {
