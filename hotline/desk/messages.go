@@ -336,7 +336,35 @@ type PeerView struct {
 	Tested    hotline.Time      `cbor:"4,keyasint,omitempty" json:"tested,omitempty"` // last line test that was answered
 	Missed    uint64            `cbor:"5,keyasint,omitempty" json:"missed,omitempty"` // line tests without reply, in a row
 	Directory uint64            `cbor:"6,keyasint,omitempty" json:"directory,omitempty"`
-	Head      *hotline.PeerHead `cbor:"7,keyasint,omitempty" json:"head,omitempty"` // newest cosigned head of the peer's log known here
+	Head      *hotline.PeerHead `cbor:"7,keyasint,omitempty" json:"head,omitempty"`          // newest cosigned head of the peer's log known here
+	Asked     hotline.Time      `cbor:"8,keyasint,omitempty" json:"asked,omitempty"`         // newest own line test
+	RoundTrip uint64            `cbor:"9,keyasint,omitempty" json:"round_trip_ms,omitempty"` // of Tested, from test to reply through both ledgers, ms
+	Heard     hotline.Time      `cbor:"10,keyasint,omitempty" json:"heard,omitempty"`        // newest line test of the peer
+	Rings     []hotline.Duty    `cbor:"11,keyasint,omitempty" json:"rings,omitempty"`        // alarms of the line: line-answered, line-heard
+	Here      ManView           `cbor:"12,keyasint,omitzero" json:"here,omitzero"`           // who here acknowledged a TEST of the peer last
+	There     ManView           `cbor:"13,keyasint,omitzero" json:"there,omitzero"`          // who there acknowledged one of ours last
+	Confirmed hotline.Time      `cbor:"14,keyasint,omitempty" json:"confirmed,omitempty"`    // contact data, by the peer's directory
+	Nodes     []NodeView        `cbor:"15,keyasint,omitempty" json:"nodes,omitempty"`        // in the order of the peer's directory, as this node sees them
+}
+
+// ManView is the last time at which a person acknowledged a TEST.
+type ManView struct {
+	At hotline.Time `cbor:"1,keyasint" json:"at"`
+	By string       `cbor:"2,keyasint" json:"by"` // role name
+}
+
+// NodeView is the path from the node that answers to one node of a peer.
+type NodeView struct {
+	Node    string       `cbor:"1,keyasint" json:"node"`
+	Link    LinkState    `cbor:"2,keyasint" json:"link"`
+	Since   hotline.Time `cbor:"3,keyasint" json:"since"`                        // when the connection came or went
+	RTT     uint64       `cbor:"4,keyasint,omitempty" json:"rtt_us,omitempty"`   // smoothed round trip of packets, microseconds
+	Ahead   int64        `cbor:"5,keyasint,omitempty" json:"ahead_ms,omitempty"` // of its clock before this node's, ms
+	Greeted hotline.Time `cbor:"6,keyasint,omitempty" json:"greeted,omitempty"`  // when Ahead was read: the newest answer to a hello; 0: never
+	Taken   uint64       `cbor:"7,keyasint,omitempty" json:"taken,omitempty"`    // line tests that it took from this node, while this node led
+	TakenAt hotline.Time `cbor:"8,keyasint,omitempty" json:"taken_at,omitempty"` // the newest of them
+	Failed  uint64       `cbor:"9,keyasint,omitempty" json:"failed,omitempty"`   // attempts that it did not take
+	Error   string       `cbor:"10,keyasint,omitempty" json:"error,omitempty"`   // why it is down
 }
 
 // DutyView is one open duty.

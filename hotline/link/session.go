@@ -17,6 +17,10 @@ type Item struct {
 	Precedence hotline.Precedence
 	Index      uint64 // of the own entry; carried along, not read
 	Committed  hotline.Time
+	// Turn, if not 0, has the first try go by that path, counted from 1 and
+	// around, unless it is avoided: line tests show of every node that it can be
+	// reached, and not only of the one that leads (SPEC §6.12).
+	Turn uint64
 }
 
 // Attempt asks the caller to send one item by one path now, and to call
@@ -234,7 +238,7 @@ func (o *Outbox) Answered(a Attempt, outcome Outcome, now hotline.Time) {
 	p.last = outcome
 	switch outcome {
 	case Receipted:
-		if a.Path < len(o.avoid) {
+		if a.Path < len(o.avoid) && a.Turn == 0 {
 			o.first = a.Path
 		}
 		p.fails, p.doubt = 0, true
@@ -391,6 +395,9 @@ func (o *Outbox) launch(l *lane, p *parcel) Attempt {
 		p.path = min(p.path, len(o.avoid)-1)
 	case p.try == 0:
 		p.path = o.first
+		if p.Turn > 0 {
+			p.path = int((p.Turn - 1) % uint64(len(o.avoid)))
+		}
 		if o.avoid[p.path] > o.now {
 			p.path = o.pathAfter(p.path)
 		}

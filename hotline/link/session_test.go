@@ -66,6 +66,33 @@ func TestNextPathAtItsBound(t *testing.T) {
 	}
 }
 
+// Promise: items that take their turn go by every path in order, around one that
+// is avoided, and leave the path of all others alone.
+func TestTurnsGoRound(t *testing.T) {
+	o := NewOutbox(crisis(t), 3)
+	o.Prefer(2, 0)
+	var paths []int
+	for turn := uint64(4); turn < 10; turn++ {
+		if turn == 8 {
+			o.PathFailed(1, 0)
+		}
+		it := item(turn, hotline.Routine)
+		it.Turn = turn
+		mustAdd(t, o, it)
+		a := o.Next(0)[0]
+		o.Answered(a, Receipted, 0)
+		o.Settle(a.ID)
+		paths = append(paths, a.Path)
+	}
+	if want := []int{0, 1, 2, 0, 2, 2}; !slices.Equal(paths, want) {
+		t.Fatalf("went by %v, want %v", paths, want)
+	}
+	mustAdd(t, o, item(1, hotline.Routine))
+	if a := o.Next(0)[0]; a.Path != 2 {
+		t.Fatalf("another one goes by %d", a.Path)
+	}
+}
+
 // Promise: a failed try is repeated soon, by another path, ever more slowly,
 // but never later than the next-path wait after it began.
 func TestFailureBacksOffWithinTheTerm(t *testing.T) {

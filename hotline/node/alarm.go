@@ -47,6 +47,7 @@ func (n *Node) alarms() []string {
 		list = append(list, text)
 	}
 	n.machine.view(func(s *ledger.State) {
+		list = append(list, contactAlarms(s, n.now())...)
 		if s.Size() > 0 && len(s.Peers()) < len(conventionPeers(s)) {
 			list = append(list, "the directory of a party of the convention is not known yet")
 		}

@@ -91,8 +91,12 @@ func (s *senders) add(e *ledger.Effect) {
 	if x == nil {
 		return
 	}
+	item := link.Item{Sequence: e.Sequence, ID: e.ID, Precedence: e.Precedence, Index: e.Index, Committed: e.Time}
+	if e.Kind == hotline.KindLineTest {
+		item.Turn = s.n.lineTurn(e.Time)
+	}
 	x.mu.Lock()
-	err := x.outbox.Add(link.Item{Sequence: e.Sequence, ID: e.ID, Precedence: e.Precedence, Index: e.Index, Committed: e.Time})
+	err := x.outbox.Add(item)
 	x.mu.Unlock()
 	if err != nil {
 		s.n.log.Warn("outbox is full; the ledger keeps the statement", "peer", e.Peer, "id", e.ID.Short())
@@ -171,6 +175,7 @@ func (x *sender) run() {
 func (x *sender) attempt(a link.Attempt) {
 	n := x.s.n
 	out, leader := x.offer(a)
+	x.tested(a, out)
 	x.mu.Lock()
 	x.outbox.Answered(a, out, n.now())
 	if leader != "" {
@@ -207,6 +212,17 @@ func (x *sender) offer(a link.Attempt) (out link.Outcome, leader string) {
 	}
 	n.metrics.attempts.WithLabelValues(string(x.peer), outcomeName(out)).Inc()
 	return out, leader
+}
+
+// tested notes which of the peer's nodes took a line test, or did not.
+func (x *sender) tested(a link.Attempt, out link.Outcome) {
+	if a.Turn == 0 {
+		return
+	}
+	n := x.s.n
+	name := n.nodeAt(x.peer, a.Path)
+	n.metrics.lineTests.WithLabelValues(string(x.peer), name, outcomeName(out)).Inc()
+	n.lines.tested(x.peer, name, out == link.Receipted, n.now())
 }
 
 // receipted verifies a receipt and commits it; a receipt that does not prove

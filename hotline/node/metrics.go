@@ -18,6 +18,8 @@ type metrics struct {
 	pages    *prometheus.CounterVec
 	unproven prometheus.Counter
 
+	lineTests *prometheus.CounterVec
+
 	sensorLines *prometheus.CounterVec
 	sensorHits  *prometheus.CounterVec
 	sensorGaps  *prometheus.CounterVec
@@ -46,6 +48,8 @@ func newMetrics(n *Node) *metrics {
 	m.sensorLines = counter("sensor_lines_total", "Lines read from a sensor's file, by what became of them: alert, skipped, broken.", "sensor", "outcome")
 	m.sensorHits = counter("sensor_hits_total", "Hits of a sensor, by what became of them: taken, refused, left-out.", "sensor", "outcome")
 	m.sensorGaps = counter("sensor_gaps_total", "Times that lines of a sensor may have been lost between two of its files.", "sensor")
+	m.lineTests = counter("line_tests_total", "Attempts of this node to deliver a line test, by peer, node of the peer and outcome.", "peer", "node", "outcome")
+	m.registry.MustRegister(&lineCollector{n})
 	m.unproven = prometheus.NewCounter(prometheus.CounterOpts{Namespace: "hotline", Name: "time_unproven_total",
 		Help: "Commands whose time no majority of the group's clocks backed."})
 	m.registry.MustRegister(m.unproven)

@@ -59,6 +59,7 @@ type Node struct {
 	machine  *machine
 	member   *replica.Member
 	line     *link.Line
+	lines    *lineBook
 	watchers *watchers
 	desks    desks
 	refusals *refusals
@@ -107,6 +108,7 @@ func Open(cfg *config.Config, opt Options) (*Node, error) {
 	}
 	n := &Node{cfg: cfg, opt: opt, log: opt.Logger.With("node", cfg.Node), watchers: newWatchers(), refusals: newRefusals(),
 		effects: make(chan []ledger.Effect, effectQueue), resync: make(chan struct{}, 1), ready: make(chan struct{}), office: newOffice()}
+	n.lines = newLineBook(n.now)
 	n.metrics = newMetrics(n)
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	copy(n.nonce[:], n.random(len(n.nonce)))
@@ -145,7 +147,7 @@ func (n *Node) open() (err error) {
 		return err
 	}
 	n.line = link.New(link.Config{Party: party, Node: n.cfg.Node, Host: n, Dialer: n.end, Logger: n.log,
-		Rate: n.cfg.Limits.PeerRate, Burst: n.cfg.Limits.PeerBurst, Changed: n.pathChanged})
+		Rate: n.cfg.Limits.PeerRate, Burst: n.cfg.Limits.PeerBurst, Changed: n.pathChanged, Greeted: n.lines.greeted})
 	// The transport is live before Raft starts: a member that cannot be reached
 	// calls elections that it cannot win.
 	if err := n.end.start(n.serve); err != nil {

@@ -122,5 +122,6 @@ func (n *Node) follow() {
 	defer n.followMu.Unlock()
 	r := n.roster.get()
 	n.line.SetPeers(r.peers)
+	n.lines.keep(r.peers)
 	n.end.follow(r)
 }

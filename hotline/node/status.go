@@ -39,7 +39,7 @@ func (n *Node) status() *desk.StatusView {
 		}
 		v.Triage, v.Drafts, v.Ladder = uint64(len(s.Triage())), uint64(len(s.Drafts())), s.LadderNumber()
 		for _, p := range lines {
-			v.Peers = append(v.Peers, peerView(s, p))
+			v.Peers = append(v.Peers, n.peerView(s, p))
 		}
 		v.Duties, v.MoreDuties = duties(s)
 		v.Posts = posts(s)
@@ -75,23 +75,25 @@ func linkOf(p link.PeerStatus) desk.LinkState {
 	return best
 }
 
-func peerView(s *ledger.State, p link.PeerStatus) desk.PeerView {
-	v := desk.PeerView{Party: p.Party, Link: linkOf(p), Outbox: uint64(len(s.Outbox(p.Party)))}
+func (n *Node) peerView(s *ledger.State, p link.PeerStatus) desk.PeerView {
+	v := desk.PeerView{Party: p.Party, Link: linkOf(p), Outbox: uint64(len(s.Outbox(p.Party))), Nodes: n.nodeViews(p)}
 	if pair := s.Pair(p.Party); pair != nil {
 		v.Tested, v.Missed = pair.Tested, pair.Missed
 	}
 	if d := s.Directory(p.Party); d != nil {
 		v.Directory = d.Number
 	}
+	linePart(s, &v)
 	return v
 }
 
 // duties lists what is open, the earliest deadline first, without the clocks
-// of line tests, which are always open.
+// of the line, of which some are always open: only an alarm that rings shows.
 func duties(s *ledger.State) ([]desk.DutyView, uint64) {
 	var list []desk.DutyView
 	for _, d := range s.OpenDuties() {
-		if d.Class == hotline.DutyLineTest || d.Class == hotline.DutyLineReply {
+		quiet := d.Class == hotline.DutyLineReply || (d.Class == hotline.DutyLineAnswered || d.Class == hotline.DutyLineHeard) && !d.Overdue
+		if d.Class.Recurs() || quiet {
 			continue
 		}
 		v := desk.DutyView{Class: d.Class, Subject: d.Subject, Case: d.Case, Peer: d.Peer, Precedence: d.Precedence, Status: d.Status,
