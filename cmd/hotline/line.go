@@ -68,8 +68,8 @@ func (p *sheet) lines(v *lineView) {
 		if l.Tested != 0 {
 			trip = number(l.RoundTrip)
 		}
-		rows = append(rows, []string{string(l.Party), p.Word(codebook.Links, string(l.Link)), moment(l.Asked), moment(l.Tested), trip, moment(l.Heard),
-			number(l.Missed), person(l.There), person(l.Here), moment(l.Confirmed)})
+		rows = append(rows, []string{string(l.Party), p.Word(codebook.Links, string(l.Link)), clock(l.Asked), clock(l.Tested), trip, clock(l.Heard),
+			number(l.Missed), person(l.There), person(l.Here), clock(l.Confirmed)})
 	}
 	p.table(rows)
 	for i := range v.Lines {
@@ -97,16 +97,8 @@ func (p *sheet) path(x *desk.NodeView) []string {
 	if x.Greeted != 0 {
 		ahead = fmt.Sprintf("%+d", x.Ahead)
 	}
-	return []string{x.Node, p.Word(codebook.Links, string(x.Link)), moment(x.Since), trip, ahead, strconv.FormatUint(x.Taken, 10),
-		strconv.FormatUint(x.Failed, 10), moment(x.TakenAt)}
-}
-
-// moment is a time, or a dash where there is none.
-func moment(t hotline.Time) string {
-	if t == 0 {
-		return "-"
-	}
-	return clock(t)
+	return []string{x.Node, p.Word(codebook.Links, string(x.Link)), clock(x.Since), trip, ahead, strconv.FormatUint(x.Taken, 10),
+		strconv.FormatUint(x.Failed, 10), clock(x.TakenAt)}
 }
 
 func person(m desk.ManView) string {
