@@ -170,7 +170,7 @@ func (s *seat) file(ctx context.Context, raw []byte, adopts string) error {
 	if err != nil {
 		return err
 	}
-	return s.show(plain(v), func(w io.Writer) { s.writePlace(w, st, v) })
+	return s.show(plain(v), func(w io.Writer) { s.sheet(w).place(st, v) })
 }
 
 func (s *seat) draft(ctx context.Context, st *hotline.Statement) error {
@@ -183,14 +183,15 @@ func (s *seat) draft(ctx context.Context, st *hotline.Statement) error {
 	})
 }
 
-func (a *app) writePlace(w io.Writer, st *hotline.Statement, v *desk.SubmitView) {
+// place prints where a statement stands that was submitted.
+func (p *sheet) place(st *hotline.Statement, v *desk.SubmitView) {
 	verb := "is entry"
 	if v.Existing {
 		verb = "was entry"
 	}
-	fmt.Fprintf(w, "%s %s %s %d of the log, %s  %s\n", st.Header.Kind, v.ID, verb, v.Index, clock(v.Time), a.sheet(w).signed(st.Header.Status))
+	fmt.Fprintf(p.w, "%s %s %s %d of the log, %s  %s\n", st.Header.Kind, v.ID, verb, v.Index, clock(v.Time), p.signed(st.Header.Status))
 	for _, q := range v.Sequences {
-		fmt.Fprintf(w, "  tendered to %s as number %d\n", q.To, q.N)
+		fmt.Fprintf(p.w, "  tendered to %s as number %d\n", q.To, q.N)
 	}
 }
 

@@ -225,12 +225,12 @@ func (s *seat) tell(v *drill.Evaluation) error {
 func writeEvaluation(p *sheet, v *drill.Evaluation) {
 	p.line(p.sign(hotline.Exercise)+" "+p.Status(hotline.Exercise), p.Isolate(strings.TrimSpace(v.Name+" "+v.Script)), p.Isolate("case "+v.Case.String()),
 		p.Isolate("by the ledger of "+string(v.Party)))
-	fmt.Fprintf(p.w, "  T0 %s  adopted %s  assessed %s\n", moment(v.T0), moment(v.Adopted), moment(v.Assessed))
+	fmt.Fprintf(p.w, "  T0 %s  adopted %s  assessed %s\n", instant(v.T0), instant(v.Adopted), instant(v.Assessed))
 	for i := range v.Ways {
 		w := &v.Ways[i]
-		fmt.Fprintf(p.w, "  %-8s %s %s %s→%s  tendered %s  received %s", w.Step, w.Precedence, w.Kind, w.From, w.To, moment(w.Tendered), moment(w.Received))
+		fmt.Fprintf(p.w, "  %-8s %s %s %s→%s  tendered %s  received %s", w.Step, w.Precedence, w.Kind, w.From, w.To, instant(w.Tendered), instant(w.Received))
 		if w.Kind.Rules().OpensAck {
-			fmt.Fprintf(p.w, "  acknowledged %s", moment(w.Acknowledged))
+			fmt.Fprintf(p.w, "  acknowledged %s", instant(w.Acknowledged))
 		}
 		fmt.Fprintln(p.w)
 	}
@@ -238,13 +238,13 @@ func writeEvaluation(p *sheet, v *drill.Evaluation) {
 		x := &v.Results[i]
 		line := fmt.Sprintf("  %-8s %s", strings.ToUpper(string(x.Outcome)), expected(&x.Expectation))
 		if x.At != 0 {
-			line += ": " + moment(x.At)
+			line += ": " + instant(x.At)
 		}
 		if x.Outcome == drill.Late {
 			line += fmt.Sprintf(", late by %s", time.Duration(x.LateBy)*time.Millisecond)
 		}
 		if x.Due != 0 && x.Outcome != drill.Met {
-			line += ", due " + moment(x.Due)
+			line += ", due " + instant(x.Due)
 		}
 		if x.Why != "" {
 			line += " (" + x.Why + ")"
@@ -259,8 +259,8 @@ func writeEvaluation(p *sheet, v *drill.Evaluation) {
 	p.notice()
 }
 
-// moment is a time of an exercise, UTC, to the millisecond: expectations are.
-func moment(t hotline.Time) string {
+// instant is a time of an exercise, UTC, to the millisecond: expectations are.
+func instant(t hotline.Time) string {
 	if t == 0 {
 		return "-"
 	}

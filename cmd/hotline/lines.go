@@ -41,6 +41,13 @@ func (p *sheet) item(it *desk.InboxItem) string {
 	return strings.Join(parts, "  ")
 }
 
+// draft is one draft in one line.
+func (p *sheet) draft(h *hotline.Header, id hotline.ID, since hotline.Time, waitsFor string) string {
+	return strings.Join([]string{p.sign(h.Status) + " " + p.Isolate(id.Short()), p.Isolate(clock(since)),
+		p.column("precedence", p.Precedence(h.Precedence)) + " " + p.column("status", p.Status(h.Status)) + " " + p.column("kind", p.Kind(h.Kind)) + " → " +
+			p.parties(h.To), p.Say("draft-waits", "officer", waitsFor)}, "  ")
+}
+
 // duty is one open duty in one line, as it stands at now.
 func (p *sheet) duty(d *desk.DutyView, now hotline.Time) string {
 	line := pad(p.Say("duty", "duty", p.Duty(d.Class)), 26) + " " + p.Isolate(d.Subject.Short())

@@ -117,9 +117,7 @@ func (s *seat) listDrafts(list []waiting) error {
 		p := s.sheet(w)
 		for _, d := range list {
 			h := &d.st.Header
-			p.line(p.sign(h.Status)+" "+p.Isolate(d.st.ID.Short()), p.Isolate(clock(d.since)),
-				p.column("precedence", p.Precedence(h.Precedence))+" "+p.column("status", p.Status(h.Status))+" "+p.column("kind", p.Kind(h.Kind))+" → "+
-					p.parties(h.To), p.Say("draft-waits", "officer", s.author(english, s.party(), h.Authors[d.st.Signed])))
+			p.line(p.draft(h, d.st.ID, d.since, s.author(english, s.party(), h.Authors[d.st.Signed])))
 		}
 		p.line(p.Say("drafts", "count", strconv.Itoa(len(list))))
 		p.notice()

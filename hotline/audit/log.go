@@ -33,8 +33,8 @@ type judged struct {
 	notJudged    []string
 	stopped      bool // the replay has found a difference
 	unjudged     uint64
-	known        map[author]bool           // keys that stand in the state; cleared by each document
-	duties       map[uint64]hotline.Status // of due entries of no case, by index; at most maxOpenRows
+	known        map[author]bool // keys that stand in the state; cleared by each document
+	statuses     statuses
 	tmp          string
 	name         int
 }
@@ -59,7 +59,7 @@ func newJudged(x *export, tmp string, number int, others func(hotline.Party, uin
 		only = map[hotline.Party]bool{h.Party: true, h.With: true}
 	}
 	j := &judged{x: x, replay: ledger.NewReplay(only), chain: newChain(h.Party), sequences: map[hotline.Party]*sequences{},
-		more: map[Class]uint64{}, lapses: map[lapse]int{}, known: map[author]bool{}, duties: map[uint64]hotline.Status{}, tmp: tmp, name: number,
+		more: map[Class]uint64{}, lapses: map[lapse]int{}, known: map[author]bool{}, tmp: tmp, name: number,
 		log: Log{Dir: x.dir, Kind: h.Kind, Party: h.Party, With: h.With, Generation: h.Generation, Size: h.Size}}
 	j.exam = &examiner{self: h.Party, generation: h.Generation, convention: x.convention, ring: newRing(),
 		sent: sentCache{at: map[uint64]*own{}}, again: j.again}
@@ -110,7 +110,9 @@ func (j *judged) read(ctx context.Context, workers int, progress func()) error {
 			j.differs(j.x.head.Size-1, err, nil)
 		}
 	}
-	return j.end()
+	err = j.end()
+	j.exam, j.replay = nil, nil // what is left to do needs neither
+	return err
 }
 
 // checkHead closes the chain of trust: root keys of the convention, own
@@ -185,30 +187,16 @@ func (j *judged) take(it *item) error {
 
 // statusOf is the status of what an entry concerns; 0: nothing that has one, or it is not known.
 func (j *judged) statusOf(it *item) hotline.Status {
-	if it.facts.st != nil {
-		return it.facts.st.Header.Status
+	if st := it.facts.st; st != nil {
+		j.statuses.keep(st.ID, st.Header.Status)
+		return st.Header.Status
 	}
-	if j.stopped {
-		return 0
+	if s := j.statuses.of(it); s != 0 || j.stopped {
+		return s
 	}
 	if in := it.entry.Scope.Case; in != nil {
 		if k := j.replay.State().Case(*in); k != nil {
 			return k.Status
-		}
-	}
-	switch c := it.content.(type) {
-	case *hotline.Page:
-		return j.duties[c.Due]
-	case *hotline.Due:
-		for _, e := range j.replay.Effects() {
-			if e.Status == 0 {
-				continue
-			}
-			if len(j.duties) >= maxOpenRows {
-				clear(j.duties)
-			}
-			j.duties[it.index] = e.Status // a page that follows names this entry alone
-			return e.Status
 		}
 	}
 	return 0

@@ -193,7 +193,7 @@ func (t *teller) receipted(e *Event, it *item) {
 	}
 	e.Statement, e.Peer = r.Statement.String(), r.Party
 	if row := t.open[rowKey{r.Statement, r.Party}]; row != nil {
-		e.Routine, e.Status = routine(row.kind), row.Status
+		e.Routine = routine(row.kind)
 	}
 	e.Text = fmt.Sprintf("%s holds the receipt of %s for statement %s: stored at %s as entry %d, %d voters",
 		t.self, r.Party, r.Statement.Short(), stamp(r.Time), r.Index, r.Voters)

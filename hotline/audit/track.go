@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"slices"
 
 	"example.org/hotline/hotline"
@@ -142,6 +143,40 @@ func (t *teller) end() error {
 		return err
 	}
 	return t.events.finish()
+}
+
+// statuses remembers the status of the newest statements and due entries, at
+// most 2 maxOpenRows of them: what follows names the one or the other alone.
+type statuses struct {
+	statements, older map[hotline.ID]hotline.Status
+	dues, earlier     map[uint64]hotline.Status
+}
+
+func (s *statuses) keep(id hotline.ID, status hotline.Status) {
+	if s.statements == nil || len(s.statements) >= maxOpenRows {
+		s.statements, s.older = map[hotline.ID]hotline.Status{}, s.statements
+	}
+	s.statements[id] = status
+}
+
+// of is the status of what an entry without a statement concerns; 0: it is not remembered.
+func (s *statuses) of(it *item) hotline.Status {
+	switch c := it.content.(type) {
+	case *hotline.Receipted:
+		if r := it.facts.proof; r != nil {
+			return cmp.Or(s.statements[r.Statement], s.older[r.Statement])
+		}
+	case *hotline.Page:
+		return cmp.Or(s.dues[c.Due], s.earlier[c.Due])
+	case *hotline.Due:
+		status := cmp.Or(s.statements[c.Subject], s.older[c.Subject])
+		if s.dues == nil || len(s.dues) >= maxOpenRows {
+			s.dues, s.earlier = map[uint64]hotline.Status{}, s.dues
+		}
+		s.dues[it.index] = status
+		return status
+	}
+	return 0
 }
 
 // reached notes by the receiver's own log that a statement arrived of which the

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/codebook"
+	"example.org/hotline/hotline/desk"
+	"example.org/hotline/hotline/hotlinetest"
+	"example.org/hotline/ops/drill"
+	"example.org/hotline/ops/page"
+)
+
+var everyStatus = []hotline.Status{hotline.Actual, hotline.Exercise, hotline.Test}
+
+// renderings are all places in which this program shows a status to a person, each on a sheet of its own.
+func renderings(t *testing.T, s *seat, a *hotlinetest.Party, status hotline.Status) map[string]func(*sheet) {
+	t.Helper()
+	h := a.Header(hotline.KindText, hotlinetest.Epoch, hotlinetest.To("XB"), hotlinetest.Status(status))
+	st := a.By(h, &hotline.Note{Text: "words"}, "O1")
+	d := desk.DutyView{Class: hotline.DutyAcknowledge, Subject: st.ID, Peer: "XA", Precedence: hotline.Flash, Status: status, Deadline: hotlinetest.Epoch + 1000}
+	return map[string]func(*sheet){
+		"show": func(p *sheet) { s.statement(p, st, &hotline.Note{Text: "words"}) },
+		"inbox": func(p *sheet) {
+			p.line(p.item(&desk.InboxItem{ID: st.ID, Kind: hotline.KindText, From: "XA", Precedence: hotline.Flash, Status: status, Direction: desk.Received}))
+		},
+		"status": func(p *sheet) { p.line(p.duty(&d, hotlinetest.Epoch)) },
+		"watch": func(p *sheet) {
+			p.line(p.event(&desk.Event{Type: desk.EventPage, ID: st.ID, Status: status, Duty: hotline.DutyAcknowledge}))
+		},
+		"countdown": func(p *sheet) {
+			w := &watch{seat: s, open: []desk.DutyView{d}}
+			p.line(p.paint(status, w.countdown()))
+		},
+		"drafts": func(p *sheet) { p.line(p.draft(&h, st.ID, 0, "XA-R1")) },
+		"submitted": func(p *sheet) {
+			p.place(st, &desk.SubmitView{ID: st.ID, Index: 7, Time: hotlinetest.Epoch})
+		},
+	}
+}
+
+// TestStatusIsUnmistakable: wherever a status is shown, in every language, it has its own word, sign and colour, and those of no
+// other status: an exercise never looks real, nor the other way round, on a terminal without colours too.
+func TestStatusIsUnmistakable(t *testing.T) {
+	for _, l := range codebook.Languages {
+		s, a, _ := readerAt(t, l)
+		for _, status := range everyStatus {
+			for place, render := range renderings(t, s, a, status) {
+				for _, colour := range []bool{false, true} {
+					var out strings.Builder
+					p := s.sheet(&out)
+					p.colour = colour
+					render(p)
+					checkStatus(t, string(l)+" "+place, out.String(), p.Book, status, colour)
+				}
+			}
+		}
+	}
+}
+
+func checkStatus(t *testing.T, where, text string, b *codebook.Book, status hotline.Status, colour bool) {
+	t.Helper()
+	for _, other := range everyStatus {
+		m, word := codebook.MarkOf(other), b.Status(other)
+		painted := strings.TrimSuffix(m.Paint(m.Sign), "\x1b[0m")
+		if other == status {
+			if !strings.Contains(text, m.Sign) || !strings.Contains(text, word) || colour != strings.Contains(text, painted) {
+				t.Errorf("%s of %s lacks %q, %q or its colour: %q", where, status, m.Sign, word, text)
+			}
+			continue
+		}
+		if strings.Contains(text, m.Sign) || strings.Contains(text, word) {
+			t.Errorf("%s of %s bears the mark of %s: %q", where, status, other, text)
+		}
+	}
+	if !colour && strings.Contains(text, "\x1b") {
+		t.Errorf("%s is coloured: %q", where, text)
+	}
+}
+
+// TestPagesBearTheirStatus: what leaves the house says the status by word, sign and colour, in words and for machines.
+func TestPagesBearTheirStatus(t *testing.T) {
+	english := codebook.Open(codebook.English)
+	for _, status := range everyStatus {
+		for _, e := range []page.Event{page.Due, page.Over, page.Fault} {
+			n := &page.Notice{Key: "00112233445566778899aabbccddeeff", Event: e, Party: "XB", Node: "XB-1", Status: status, Precedence: hotline.Flash, Duty: "acknowledge"}
+			checkStatus(t, "page "+string(e), n.Line(), english, status, false)
+			var wire struct{ Status, Sign, Colour, Summary string }
+			if err := json.Unmarshal(n.JSON(), &wire); err != nil {
+				t.Fatal(err)
+			}
+			m := codebook.MarkOf(status)
+			if wire.Status != status.String() || wire.Sign != m.Sign || wire.Colour != m.Colour || wire.Summary != n.Line() {
+				t.Errorf("%s of %s: %+v", e, status, wire)
+			}
+		}
+	}
+}
+
+// TestExercisesSaySo: scripts and evaluations are those of an exercise in every language, with colours and without.
+func TestExercisesSaySo(t *testing.T) {
+	script, err := loadScript("../../ops/deploy/drill.example.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := drill.Evaluate(script, &drill.Record{Party: "XA", Now: hotlinetest.Epoch}, &hotline.Terms{})
+	for _, l := range codebook.Languages {
+		a := &app{out: io.Discard, now: time.Now, lang: string(l)}
+		for _, colour := range []bool{false, true} {
+			for name, render := range map[string]func(*sheet){"check": func(p *sheet) { a.writeScript(p, script) }, "evaluate": func(p *sheet) { writeEvaluation(p, v) }} {
+				var out strings.Builder
+				p := a.sheet(&out)
+				p.colour = colour
+				render(p)
+				head, _, _ := strings.Cut(out.String(), "\n")
+				checkStatus(t, string(l)+" drill "+name, head, p.Book, hotline.Exercise, colour)
+			}
+		}
+	}
+}
