@@ -26,6 +26,7 @@ func (b *bench) measureAudit(ctx context.Context, w *Network) error {
 	}
 	size := len(entries)
 	entries = nil // so that it does not count as the auditor's memory
+	defer audit.TuneMemory()()
 	var rates, lines, memory []float64
 	for range b.opt.Repeats {
 		debug.FreeOSMemory()

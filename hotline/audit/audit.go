@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 
 	"example.org/hotline/hotline"
@@ -39,6 +40,24 @@ const ProgressEvery = 256
 
 // MaxLogs bounds the exports of one audit.
 const MaxLogs = 512
+
+// Bounds of the memory of a process that audits, for TuneMemory: garbage may be
+// gcPercent of what is live before it is collected, as long as the whole stays
+// below memoryLimit.
+const (
+	gcPercent   = 400
+	memoryLimit = 112 << 20
+)
+
+// TuneMemory sets the garbage collector of this process to what suits an audit:
+// little is live and much passes through. restore sets it back.
+func TuneMemory() (restore func()) {
+	percent, limit := debug.SetGCPercent(gcPercent), debug.SetMemoryLimit(memoryLimit)
+	return func() {
+		debug.SetGCPercent(percent)
+		debug.SetMemoryLimit(limit)
+	}
+}
 
 // Replay audits the exports in dirs. An error wraps ErrUnusable if an export
 // cannot be judged; otherwise it is one of this machine, or that of ctx. The
