@@ -78,6 +78,8 @@ type report struct {
 		Party    string   `json:"party"`
 		Officers []string `json:"officers"`
 		Size     uint64   `json:"size"`
+		Root     string   `json:"root"`
+		Export   string   `json:"export"`
 	} `json:"parties"`
 	Nodes []struct {
 		Node    string `json:"node"`
@@ -136,6 +138,7 @@ func TestStoryLeavesExactlyItsLapses(t *testing.T) {
 	if want := []string{"terms alert-overdue XA", "terms acknowledge-overdue XB"}; !slices.Equal(lapses, want) || r.Exit != 1 {
 		t.Errorf("observed %q and exit %d, want %q and 1", lapses, r.Exit, want)
 	}
+	otherVerifier(t, r)
 	checkStatements(t, r)
 	var rungs []string
 	for _, g := range r.Rungs {
