@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,9 +16,9 @@ import (
 
 // clocks are the readings that this node has made as leader.
 type clocks struct {
-	mu   sync.Mutex // held while clocks are read: proposals that wait share the result
-	list []hotline.Reading
-	at   time.Time
+	reading chan struct{} // of one place: proposals that wait for a reading share its result
+	list    []hotline.Reading
+	at      time.Time
 
 	unproven atomic.Bool // the last command that needed readings was not backed
 	alone    atomic.Bool // and a majority answered: it is this clock that is wrong
@@ -49,8 +48,12 @@ func (n *Node) stamp(ctx context.Context, c *ledger.Command) {
 }
 
 func (n *Node) readings(ctx context.Context, voters []string) []hotline.Reading {
-	n.clocks.mu.Lock()
-	defer n.clocks.mu.Unlock()
+	select {
+	case n.clocks.reading <- struct{}{}:
+		defer func() { <-n.clocks.reading }()
+	case <-ctx.Done():
+		return nil
+	}
 	if since := time.Since(n.clocks.at); since < 0 || since > clockShare {
 		n.clocks.list, n.clocks.at = n.readClocks(ctx, voters), time.Now()
 	}

@@ -107,7 +107,8 @@ func Open(cfg *config.Config, opt Options) (*Node, error) {
 		opt.Listen = listenUDP
 	}
 	n := &Node{cfg: cfg, opt: opt, log: opt.Logger.With("node", cfg.Node), watchers: newWatchers(), refusals: newRefusals(),
-		effects: make(chan []ledger.Effect, effectQueue), resync: make(chan struct{}, 1), ready: make(chan struct{}), office: newOffice()}
+		effects: make(chan []ledger.Effect, effectQueue), resync: make(chan struct{}, 1), ready: make(chan struct{}), office: newOffice(),
+		clocks: clocks{reading: make(chan struct{}, 1)}}
 	n.lines = newLineBook(n.now)
 	n.metrics = newMetrics(n)
 	n.ctx, n.cancel = context.WithCancel(context.Background())
