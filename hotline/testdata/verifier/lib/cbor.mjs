@@ -17,6 +17,7 @@ export const MAX_NESTING = 8
 export const MAX_ITEMS = 1024
 export const MAX_PAIRS = 64
 
+const bits63 = 1n << 63n
 const bits64 = 1n << 64n
 
 export function equal (a, b) {
@@ -27,7 +28,7 @@ export const encode = value => plain(value, { sortKeys: sortCoreDeterministic, c
 
 // decode reads one item in the core deterministic encoding. Maps become Map,
 // integers number, or bigint beyond 2^53.
-export function decode (bytes) {
+export function decode (bytes, bound = bits64) {
   let value
   try {
     value = strict(bytes, {
@@ -44,26 +45,29 @@ export function decode (bytes) {
   } catch (e) {
     refuse('malformed', e.message)
   }
-  walk(value, 0)
+  walk(value, 0, bound)
   // Floats that are whole numbers, lost bytes of a text, keys out of order:
   // whatever the decoder forgives is another encoding than this one.
   if (!equal(encode(value), bytes)) refuse('malformed', 'not the one encoding of its value')
   return value
 }
 
-function walk (value, depth) {
+// decodeProtected reads a protected header, where integers are below 2^63.
+export const decodeProtected = bytes => decode(bytes, bits63)
+
+function walk (value, depth, bound) {
   if (typeof value === 'number') {
     if (!Number.isInteger(value)) refuse('malformed', 'a floating-point number')
   } else if (typeof value === 'bigint') {
-    if (value >= bits64 || value < -bits64) refuse('malformed', 'an integer over 64 bits')
+    if (value >= bound || value < -bits63) refuse('malformed', 'an integer out of bounds')
   } else if (Array.isArray(value)) {
     if (depth === MAX_NESTING || value.length > MAX_ITEMS) refuse('malformed', 'too deep, or an array too long')
-    value.forEach(v => walk(v, depth + 1))
+    value.forEach(v => walk(v, depth + 1, bound))
   } else if (value instanceof Map) {
     if (depth === MAX_NESTING || value.size > MAX_PAIRS) refuse('malformed', 'too deep, or a map too large')
     for (const [k, v] of value) {
-      walk(k, depth + 1)
-      walk(v, depth + 1)
+      walk(k, depth + 1, bound)
+      walk(v, depth + 1, bound)
     }
   } else if (typeof value !== 'string' && typeof value !== 'boolean' && value !== null && !(value instanceof Uint8Array)) {
     refuse('malformed', 'a value of another type')

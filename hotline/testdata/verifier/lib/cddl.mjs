@@ -23,11 +23,13 @@ export class Spec {
     return value
   }
 
-  // checkEntry holds an entry to the alternative of its type (§7.2).
+  // checkEntry holds an entry to the alternative of its type (§7.2), and returns
+  // the name of its content.
   checkEntry (entry) {
-    const alternative = this.rules.entry.list.find(node => node.entries[0].type.v === BigInt(entry[0]))
+    const alternative = isInt(entry[0]) && this.rules.entry.list.find(node => node.entries[0].type.v === BigInt(entry[0]))
     if (!alternative) refuse('malformed', `entry type ${entry[0]}`)
     new Check(this.rules, 'malformed', 'malformed').type(alternative, entry, 'entry')
+    return alternative.entries.at(-1).type.v
   }
 }
 

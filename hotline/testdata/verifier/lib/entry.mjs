@@ -3,16 +3,12 @@ import { decode, refuse } from './cbor.mjs'
 import { checkScope, parseReceipt, parseSender } from './receipt.mjs'
 
 const MAX_ENTRY = 61440
-const types = ['', 'genesis', 'sent', 'received', 'receipted', 'due', 'clock', 'members', 'rules', 'document', 'page']
-
 // parseEntry reads a leaf: its head, its content, and the form of what travels in it.
 export function parseEntry (spec, raw) {
   if (raw.length > MAX_ENTRY) refuse('too-large', `entry of ${raw.length} bytes`)
   const e = decode(raw)
   if (!Array.isArray(e) || e.length !== 6) refuse('malformed', 'an entry is an array of six')
-  const type = types[e[0]]
-  if (typeof e[0] !== 'number' || !type) refuse('malformed', `type ${e[0]}`)
-  spec.checkEntry(e)
+  const type = spec.checkEntry(e)
   const [, time, salt, scope, cause, content] = e
   checkScope(scope)
   contents[type]?.(spec, content)

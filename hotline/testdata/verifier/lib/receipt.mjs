@@ -1,5 +1,5 @@
 // Tenders and receipts (SPEC §8), and the leaves that they prove (§7.2).
-import { decode, encode, equal, refuse, Refusal, untag } from './cbor.mjs'
+import { decode, decodeProtected, encode, equal, refuse, Refusal, untag } from './cbor.mjs'
 import { ED25519, hex, verified } from './keys.mjs'
 import { caseOf } from './statement.mjs'
 import { inclusionRoot, leafHash } from './tree.mjs'
@@ -14,7 +14,7 @@ export function parseReceipt (spec, raw) {
   if (!Array.isArray(message) || message.length !== 4) refuse('malformed', 'not COSE_Sign1')
   const [protectedHeader, unprotected, payload, signature] = message
   if (!(protectedHeader instanceof Uint8Array) || payload !== null || !(signature instanceof Uint8Array) || signature.length !== 64) refuse('malformed', 'receipt')
-  const map = decode(protectedHeader)
+  const map = decodeProtected(protectedHeader)
   if (!(map instanceof Map) || map.size !== 3 || map.get(1) !== ED25519 || map.get(395) !== 1) refuse('malformed', 'protected header')
   const claims = spec.check('claims', map.get(CLAIMS))
   const proof = parseProof(spec, unprotected)

@@ -1,5 +1,5 @@
 // Statements: form, header, id, signatures (SPEC §3).
-import { decode, encode, equal, refuse, untag } from './cbor.mjs'
+import { decodeProtected, encode, equal, refuse, untag } from './cbor.mjs'
 import { ED25519, ES256, hex, sha256, verified } from './keys.mjs'
 import { checkBody } from './body.mjs'
 
@@ -62,7 +62,7 @@ function parseSignature (s) {
 }
 
 function parseProtected (bytes) {
-  const map = decode(bytes)
+  const map = decodeProtected(bytes)
   if (!(map instanceof Map) || map.size !== 2) refuse('malformed', 'the protected header holds crit and the header')
   const crit = map.get(2)
   if (!Array.isArray(crit) || crit.length !== 1 || crit[0] !== HEADER) refuse('malformed', 'crit')
