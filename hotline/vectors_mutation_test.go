@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fxamacker/cbor/v2"
+
 	. "example.org/hotline/hotline"
 )
 
@@ -77,13 +79,19 @@ func changeArray(x []any, path []any, put any) any {
 	return x
 }
 
+// anyway encodes what our own encoder refuses: tags and floating-point numbers.
+func anyway(v any) []byte {
+	mode := must(cbor.EncOptions{Sort: cbor.SortBytewiseLexical}.EncMode())
+	return must(mode.Marshal(v))
+}
+
 // mutated changes an encoded value.
 func mutated(raw []byte, m *mutation) []byte {
 	v, err := lenient(raw)
 	if err != nil {
 		panic(err)
 	}
-	return MustMarshal(change(v, m.path, m.put))
+	return anyway(change(v, m.path, m.put))
 }
 
 // inHeader changes the header of a statement, inPayload its payload, and leaves
@@ -94,7 +102,7 @@ func inHeader(raw []byte, m *mutation) []byte {
 		if err != nil {
 			panic(err)
 		}
-		parts[0] = MustMarshal(change(v, append([]any{HeaderLabel}, m.path...), m.put))
+		parts[0] = anyway(change(v, append([]any{HeaderLabel}, m.path...), m.put))
 	})
 }
 
@@ -189,6 +197,8 @@ var headerMutations = []mutation{
 	{"an alert", "convention of zeros", to(8), make([]byte, 32), CodeHeader},
 	{"an alert", "convention of 33 bytes", to(8), make([]byte, 33), CodeMalformed},
 	{"an alert", "convention version 0", to(9), 0, CodeHeader},
+	{"an alert", "convention version 2^63", to(9), uint64(1) << 63, CodeMalformed},
+	{"an alert", "convention version 2^64", to(9), cbor.RawMessage(unhex("c249010000000000000000")), CodeMalformed},
 	{"an alert", "directory 0", to(10), 0, CodeHeader},
 	{"an alert", "directory negative", to(10), -1, CodeMalformed},
 	{"an alert", "case of no party", to(11, 0), "", CodeHeader},

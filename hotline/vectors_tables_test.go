@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fxamacker/cbor/v2"
+
 	. "example.org/hotline/hotline"
 )
 
@@ -97,6 +99,9 @@ var bodyMutations = []mutation{
 	{"line-test", "serial 0", to(1), 0, CodeMalformed},
 	{"line-test", "no node", to(2), "", CodeMalformed},
 	{"reject", "sequence 0", to(1), 0, CodeMalformed},
+	{"reject", "sequence 2^64", to(1), cbor.RawMessage(unhex("c249010000000000000000")), CodeMalformed},
+	{"reject", "sequence 1.0", to(1), cbor.RawMessage(unhex("f93c00")), CodeMalformed},
+	{"reject", "sequence -1", to(1), -1, CodeMalformed},
 	{"reject", "sequence in words", to(1), "one", CodeMalformed},
 	{"reject, every field", "501 bytes", to(2), strings.Repeat("x", 501), CodeTooLarge},
 	{"service, every field", "2001 bytes", to(1), strings.Repeat("x", 2001), CodeTooLarge},
@@ -145,7 +150,7 @@ var bodyMutations = []mutation{
 }
 
 var entryMutations = []mutation{
-	{"1/0", "unknown type", to(0), 11, CodeMalformed},
+	{"1/0", "unknown type", to(0), 99, CodeMalformed},
 	{"1/0", "type 0", to(0), 0, CodeMalformed},
 	{"1/0", "content of another type", to(0), 8, CodeMalformed},
 	{"1/0", "time 0", to(1), 0, CodeMalformed},

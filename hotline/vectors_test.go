@@ -332,7 +332,7 @@ func bodyVectors(x *exchange) (list []vector) {
 
 func entryVectors(t *testing.T, x *exchange) (list []vector) {
 	samples := contents(t, x.world)
-	for typ := EntryGenesis; typ <= EntryPage; typ++ {
+	for typ := EntryGenesis; typ <= EntryWitnessed; typ++ {
 		for i, content := range samples[typ] {
 			b := must(EncodeEntry(typ, at, [16]byte{1}, scopes[(int(typ)+i)%3], Cause(i%2), content))
 			list = append(list, good(fmt.Sprintf("%d/%d", typ, i), b))
