@@ -61,7 +61,8 @@ type lineView struct {
 
 func (p *sheet) lines(v *lineView) {
 	number := func(n uint64) string { return strconv.FormatUint(n, 10) }
-	rows := [][]string{p.heads("party", "state", "sent", "answered", "ms", "heard", "missed", "there", "here", "confirmed")}
+	rows := [][]string{{p.Say("column-party"), p.Say("column-state"), p.Say("column-sent"), p.Say("column-answered"), p.Say("column-ms"),
+		p.Say("column-heard"), p.Say("column-missed"), p.Say("column-there"), p.Say("column-here"), p.Say("column-confirmed")}}
 	for i := range v.Lines {
 		l := &v.Lines[i]
 		trip := ""
@@ -79,7 +80,8 @@ func (p *sheet) lines(v *lineView) {
 	}
 	p.line()
 	p.line(p.Say("line-paths", "node", v.Node))
-	rows = [][]string{p.heads("node", "state", "since", "ms", "clock", "tests", "failed", "newest")}
+	rows = [][]string{{p.Say("column-node"), p.Say("column-state"), p.Say("column-since"), p.Say("column-ms"), p.Say("column-clock"), p.Say("column-tests"),
+		p.Say("column-failed"), p.Say("column-newest")}}
 	for i := range v.Lines {
 		for _, x := range v.Lines[i].Nodes {
 			rows = append(rows, p.path(&x))
@@ -106,14 +108,6 @@ func person(m desk.ManView) string {
 		return "-"
 	}
 	return m.By + " " + clock(m.At)
-}
-
-// heads are the names of columns.
-func (p *sheet) heads(names ...string) []string {
-	for i, name := range names {
-		names[i] = p.Say("column-" + name)
-	}
-	return names
 }
 
 // table prints rows in columns as wide as they need.
