@@ -209,10 +209,7 @@ func (t *teller) due(e *Event, d *hotline.Due) {
 	}
 	subject, due := d.Subject.Short(), stamp(d.Due)
 	switch {
-	case d.Duty == hotline.DutyLineTest:
-		e.Type, e.Routine, e.Text = "line-test", true, fmt.Sprintf("%s: the next line test with %s is due", t.self, d.Peer)
-	case d.Duty == hotline.DutyLineReply:
-		e.Type, e.Routine, e.Text = "line-reply", true, fmt.Sprintf("%s: line test %s was not answered by %s until %s", t.self, subject, d.Peer, due)
+	case t.standing(e, d):
 	case d.Overdue && d.Duty == hotline.DutyDeliver:
 		e.Type = "undelivered"
 		e.Text = fmt.Sprintf("%s holds no receipt of %s for statement %s by %s: the other channel is to be used", t.self, d.Peer, subject, due)
@@ -233,6 +230,32 @@ func (t *teller) due(e *Event, d *hotline.Due) {
 	if len(d.Targets) > 0 {
 		e.Text += fmt.Sprintf("; rung %s: %s", d.Office, strings.Join(d.Targets, ", "))
 	}
+}
+
+// standing tells of a clock that no statement opened: of the line, or of the contact data.
+func (t *teller) standing(e *Event, d *hotline.Due) bool {
+	due := stamp(d.Due)
+	switch d.Duty {
+	case hotline.DutyLineTest:
+		e.Type, e.Routine, e.Text = "line-test", true, fmt.Sprintf("%s: the next line test with %s is due", t.self, d.Peer)
+	case hotline.DutyWatchTest:
+		e.Type, e.Routine, e.Text = "line-test", true, fmt.Sprintf("%s: the next test of the watch of %s is due", t.self, d.Peer)
+	case hotline.DutyLineReply:
+		e.Type, e.Routine = "line-reply", true
+		e.Text = fmt.Sprintf("%s: line test %s was not answered by %s until %s", t.self, d.Subject.Short(), d.Peer, due)
+	case hotline.DutyLineAnswered:
+		e.Type, e.Text = "line-alarm", fmt.Sprintf("ALARM: no line test of %s to %s was answered any more by %s", t.self, d.Peer, due)
+	case hotline.DutyLineHeard:
+		e.Type, e.Text = "line-alarm", fmt.Sprintf("ALARM: no line test of %s reached %s any more by %s", d.Peer, t.self, due)
+	case hotline.DutyContacts:
+		e.Type, e.Text = "contacts", fmt.Sprintf("%s: its contact data have to be confirmed again", t.self)
+		if d.Overdue {
+			e.Text = fmt.Sprintf("OVERDUE: %s did not confirm its contact data again by %s", t.self, due)
+		}
+	default:
+		return false
+	}
+	return true
 }
 
 func (t *teller) climb(d *hotline.Due) {

@@ -87,12 +87,13 @@ func (n *Node) peerView(s *ledger.State, p link.PeerStatus) desk.PeerView {
 	return v
 }
 
-// duties lists what is open, the earliest deadline first, without the clocks
-// of the line, of which some are always open: only an alarm that rings shows.
+// duties lists what is open, the earliest deadline first, without what is
+// always open: clocks of the line, until an alarm rings, and of the contacts,
+// until their reminder.
 func duties(s *ledger.State) ([]desk.DutyView, uint64) {
 	var list []desk.DutyView
 	for _, d := range s.OpenDuties() {
-		quiet := d.Class == hotline.DutyLineReply || (d.Class == hotline.DutyLineAnswered || d.Class == hotline.DutyLineHeard) && !d.Overdue
+		quiet := d.Class == hotline.DutyLineReply || d.Class == hotline.DutyContacts && d.Next == 0 || (d.Class == hotline.DutyLineAnswered || d.Class == hotline.DutyLineHeard) && !d.Overdue
 		if d.Class.Recurs() || quiet {
 			continue
 		}
