@@ -268,6 +268,8 @@ func contents(t EntryType) content {
 		return new(Document)
 	case EntryPage:
 		return new(Page)
+	case EntryWitnessed:
+		return new(Witnessed)
 	}
 	return nil
 }

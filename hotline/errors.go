@@ -50,6 +50,8 @@ const (
 	CodeUnreadable     Code = "unreadable"      // the sealed body cannot be opened by its addressee
 	CodeNoReceipt      Code = "no-receipt"      // no receipt arrived in time
 	CodeBehind         Code = "behind"          // the log here is older than one that the party has signed: have a technician look
+	CodeConflict       Code = "conflict"        // the witness has cosigned another size: prove from the one that it names
+	CodeInconsistent   Code = "inconsistent"    // the checkpoint does not extend the one that the witness has cosigned
 	CodeInternal       Code = "internal"        // fault of this node: see its log
 )
 

@@ -8,32 +8,33 @@ import "time"
 
 // Bounds fixed by the protocol: all parties must agree on them.
 const (
-	MaxStatement   = 40 << 10             // a whole COSE_Sign, signatures included
-	MaxDocument    = MaxStatement         // a convention or a directory, which are statements
-	MaxEntry       = 60 << 10             // one leaf; a C2SP entry bundle carries at most 65535
-	MaxAssessment  = MaxStatement - 1<<10 // a whole assessment: an automatic alert embeds it
-	MaxReceipt     = 4 << 10              // a tender or a receipt
-	MaxFrame       = 56 << 10             // one message of a link, padding included
-	MaxNesting     = 8
-	MaxArrayItems  = 1024
-	MaxMapPairs    = 64
-	MaxAuthors     = MaxParties // a convention bears one signature per party
-	MaxAddressees  = 24         // each costs some 1.2 KiB in a sealed body
-	MaxOfficers    = 128        // per directory
-	MaxNodes       = 5
-	MaxParties     = 96       // all of them sign: no more than seal.MaxSignatures, and within MaxDocument
-	MaxText        = 16 << 10 // free text in a body
-	MaxAlertWords  = 200      // ACP 121: FLASH and IMMEDIATE at most 200 words
-	MaxRungs       = 16
-	MaxTargets     = 16
-	MaxRotas       = 16
-	MaxWatches     = MaxArrayItems // of one rota
-	MaxChannels    = 8             // of one officer in a ladder
-	MaxZoneName    = 64
-	MaxIndicators  = 64
-	MaxNetworks    = 64
-	MaxRoleName    = 32
-	MaxSequenceGap = 4096 // beyond watermark + this a receiver answers busy
+	MaxStatement     = 40 << 10             // a whole COSE_Sign, signatures included
+	MaxDocument      = MaxStatement         // a convention or a directory, which are statements
+	MaxEntry         = 60 << 10             // one leaf; a C2SP entry bundle carries at most 65535
+	MaxAssessment    = MaxStatement - 1<<10 // a whole assessment: an automatic alert embeds it
+	MaxReceipt       = 4 << 10              // a tender or a receipt
+	MaxOwnCheckpoint = 512                  // a checkpoint with the signature of its own log alone
+	MaxFrame         = 56 << 10             // one message of a link, padding included
+	MaxNesting       = 8
+	MaxArrayItems    = 1024
+	MaxMapPairs      = 64
+	MaxAuthors       = MaxParties // a convention bears one signature per party
+	MaxAddressees    = 24         // each costs some 1.2 KiB in a sealed body
+	MaxOfficers      = 128        // per directory
+	MaxNodes         = 5
+	MaxParties       = 96       // all of them sign: no more than seal.MaxSignatures, and within MaxDocument
+	MaxText          = 16 << 10 // free text in a body
+	MaxAlertWords    = 200      // ACP 121: FLASH and IMMEDIATE at most 200 words
+	MaxRungs         = 16
+	MaxTargets       = 16
+	MaxRotas         = 16
+	MaxWatches       = MaxArrayItems // of one rota
+	MaxChannels      = 8             // of one officer in a ladder
+	MaxZoneName      = 64
+	MaxIndicators    = 64
+	MaxNetworks      = 64
+	MaxRoleName      = 32
+	MaxSequenceGap   = 4096 // beyond watermark + this a receiver answers busy
 )
 
 // Rules of time (SPEC §6.1).
@@ -44,6 +45,7 @@ const (
 	SubmitWindow    = 24 * time.Hour       // own statements issued earlier than this are refused
 	MaxRotaSpan     = 366 * 24 * time.Hour // for which a ladder writes out who stands where
 	MinRepeatPause  = 10 * time.Second     // a rung pages again no sooner
+	WitnessInterval = time.Hour            // between two entries that name the checkpoints cosigned
 	DirectoryMemory = 64                   // numbers of one party's directory kept for statements in flight
 )
 

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"example.org/hotline/crypto/tlog"
 	. "example.org/hotline/hotline"
 	"example.org/hotline/hotline/hotlinetest"
 )
@@ -114,8 +115,10 @@ func contents(t testing.TB, w *world) map[EntryType][]any {
 	receipt := hotlinetest.NewJournal(w.b, at).Receive(d, at+1)
 	key := PageKeyOf(w.conv.ID, "XB", 1, 7)
 	marks := MarkTimeUnproven | MarkSkewed | MarkRevokedSince
+	note := must(tlog.SignCheckpoint(tlog.Checkpoint{Origin: tlog.Origin("XA", 1), Size: 7, Root: treeOf(7).Root()}, w.a.Log))
 	return map[EntryType][]any{
-		EntryGenesis: {&Genesis{Party: "XA", Generation: 1, Convention: w.conv.ID, Rules: 1}},
+		EntryWitnessed: {&Witnessed{Heads: []WitnessedHead{{Party: "XA", Checkpoint: note}}}},
+		EntryGenesis:   {&Genesis{Party: "XA", Generation: 1, Convention: w.conv.ID, Rules: 1}},
 		EntrySent: {&Sent{Directory: 1, Convention: 1, Voters: 3, Statement: alert.Raw},
 			&Sent{Sequences: []Sequence{{To: "XB", N: 1}, {To: "XC", N: 9}}, Directory: 1, Convention: 1, Marks: marks, Voters: 3, Statement: alert.Raw}},
 		EntryReceived: {&Received{Statement: alert.Raw, Sender: d.Sender, Tender: d.Tender, Voters: 3},
@@ -141,7 +144,7 @@ var scopes = []Scope{Common(), PairScope("XB", "XA"), CaseScope(CaseID{Party: "X
 func TestEveryEntryMatchesSpec(t *testing.T) {
 	rules, w := specRules(t), newWorld()
 	samples := contents(t, w)
-	for typ := EntryGenesis; typ <= EntryPage; typ++ {
+	for typ := EntryGenesis; typ <= EntryWitnessed; typ++ {
 		if len(samples[typ]) == 0 {
 			t.Errorf("no sample of entry type %d: add one here and its CDDL to SPEC §7.2", typ)
 		}
@@ -167,7 +170,7 @@ func TestEveryEntryMatchesSpec(t *testing.T) {
 			}
 		}
 	}
-	if _, _, err := DecodeEntry(MustMarshal(Entry{Type: EntryPage + 1, Time: at, Scope: Common(), Content: []byte{0xa0}})); err == nil {
+	if _, _, err := DecodeEntry(MustMarshal(Entry{Type: EntryWitnessed + 1, Time: at, Scope: Common(), Content: []byte{0xa0}})); err == nil {
 		t.Error("an entry type that no sample covers is accepted")
 	}
 	received, receipted := samples[EntryReceived][1].(*Received), samples[EntryReceipted][0].(*Receipted)

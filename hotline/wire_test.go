@@ -37,7 +37,7 @@ func decodeAny(raw []byte) (*Entry, any, error) {
 	}
 	content := map[EntryType]any{EntryGenesis: new(Genesis), EntrySent: new(Sent), EntryReceived: new(Received), EntryReceipted: new(Receipted),
 		EntryDue: new(Due), EntryClock: new(Clock), EntryMembers: new(Members), EntryRules: new(RulesVersion), EntryDocument: new(Document),
-		EntryPage: new(Page)}[e.Type]
+		EntryPage: new(Page), EntryWitnessed: new(Witnessed)}[e.Type]
 	if content == nil {
 		return nil, nil, Refuse(CodeMalformed, "unknown type")
 	}

@@ -60,6 +60,10 @@ func (s *story) act(m *member, verb string, a args) {
 		s.intend(m, a)
 	case "woke":
 		s.woke(m, a)
+	case "cosign":
+		s.cosign(m, a)
+	case "witness":
+		s.witness(m, a)
 	case "amend":
 		s.amend(a)
 	default:
@@ -116,6 +120,8 @@ func (s *story) show(m *member, verb string, a args) {
 			fmt.Fprintf(&s.b, "%s at %s", m.Code, clock(pages[i].Time))
 			s.w.tellEffect(&s.b, &pages[i])
 		}
+	case "cosigned":
+		s.tellCosigned(m)
 	case "pagings":
 		s.tellPagings(m)
 	case "asks":

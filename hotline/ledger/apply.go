@@ -82,7 +82,9 @@ func (r *run) do() error {
 		return r.document()
 	case Paged:
 		return r.paged()
-	case Hit, Dismiss, Draft:
+	case Witness:
+		return r.witness()
+	case Hit, Dismiss, Draft, Cosign:
 		return r.work()
 	}
 	return hotline.Refuse(hotline.CodeInternal, "command type %d is not known to rules %d", uint64(r.c.Type), r.s.rules)
@@ -157,6 +159,9 @@ func (r *run) append(t hotline.EntryType, scope hotline.Scope, cause hotline.Cau
 	r.newest, r.content = hotline.Entry{Type: t, Time: r.t, Scope: scope, Cause: cause}, content
 	r.s.size++
 	r.s.time = r.t
+	if t != hotline.EntryWitnessed && t != hotline.EntryClock { // a clock entry stands before the one that counts
+		r.s.weighty = r.s.size
+	}
 	if r.replays {
 		r.made = append(r.made, made{r.newest, content})
 		return index

@@ -106,6 +106,10 @@ func (s *State) Verify(c *Command, own func(index uint64) (*Own, error)) error {
 		return s.verifyReceive(c)
 	case Receipt:
 		return s.verifyReceipt(c, own)
+	case Cosign:
+		return s.verifyCosign(c)
+	case Witness:
+		return s.verifyWitnessed(c.Witnessed)
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ func (j *Judge) Entry(raw []byte, own func(index uint64) (*Own, error)) (judged 
 		return true, err
 	}
 	switch content.(type) {
-	case *hotline.Sent, *hotline.Received, *hotline.Receipted:
+	case *hotline.Sent, *hotline.Received, *hotline.Receipted, *hotline.Witnessed:
 	default:
 		return true, nil // documents prove themselves and Apply verifies them; the rest bears no signature
 	}
@@ -74,6 +74,8 @@ func (j *Judge) forgotten(content any) bool {
 		}
 		list := j.s.directories[rc.Party]
 		return len(list) == hotline.DirectoryMemory && rc.Time < list[0].Issued
+	case *hotline.Witnessed:
+		return slices.ContainsFunc(c.Heads, func(h hotline.WitnessedHead) bool { return len(j.s.directories[h.Party]) == hotline.DirectoryMemory })
 	}
 	return false
 }

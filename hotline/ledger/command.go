@@ -14,18 +14,20 @@ type CommandType uint64
 // the working state and never make an entry.
 const (
 	Genesis  CommandType = 1
-	Submit   CommandType = 2 // an own statement, of an officer or of the group
-	Receive  CommandType = 3 // a peer's statement with its tender
-	Receipt  CommandType = 4 // a peer's receipt of an own statement
-	Tick     CommandType = 5 // nothing but the time
-	Members  CommandType = 6 // the voters after a change of configuration
-	Rules    CommandType = 7 // a new version of the rules
-	Document CommandType = 8 // a convention version or a directory
-	Paged    CommandType = 9 // that a page is intended, or what came of it
+	Submit   CommandType = 2  // an own statement, of an officer or of the group
+	Receive  CommandType = 3  // a peer's statement with its tender
+	Receipt  CommandType = 4  // a peer's receipt of an own statement
+	Tick     CommandType = 5  // nothing but the time
+	Members  CommandType = 6  // the voters after a change of configuration
+	Rules    CommandType = 7  // a new version of the rules
+	Document CommandType = 8  // a convention version or a directory
+	Paged    CommandType = 9  // that a page is intended, or what came of it
+	Witness  CommandType = 10 // which checkpoints of peers were cosigned
 
 	Hit     CommandType = 16 // a sensor hit for the triage queue
 	Dismiss CommandType = 17 // takes a hit out of the queue
 	Draft   CommandType = 18 // a statement that waits for its second signature
+	Cosign  CommandType = 19 // a peer's checkpoint that is about to be cosigned
 )
 
 // Command is what a leader proposes. Everything that Apply needs stands in it:
@@ -47,6 +49,10 @@ type Command struct {
 	Hit       *hotline.Hit     `cbor:"13,keyasint,omitempty"`
 	Key       string           `cbor:"14,keyasint,omitempty"` // of a hit: dismissed, or adopted by the submitted detection
 	Page      *hotline.Page    `cbor:"15,keyasint,omitempty"`
+
+	Peer      hotline.Party      `cbor:"16,keyasint,omitempty"` // whose checkpoint is to be cosigned
+	Extension []byte             `cbor:"17,keyasint,omitempty"` // the checkpoint with its proof: tlog.Extension
+	Witnessed *hotline.Witnessed `cbor:"18,keyasint,omitempty"`
 
 	parts parts
 }

@@ -102,6 +102,8 @@ func (w *world) tellEntry(b *strings.Builder, index uint64, raw []byte) {
 		b.WriteString("document " + w.documentName(x.Raw))
 	case *hotline.Page:
 		b.WriteString(tellPage(x))
+	case *hotline.Witnessed:
+		b.WriteString(tellWitnessed(x))
 	}
 	fmt.Fprintf(b, " %s\n", w.scope(&e.Scope))
 }

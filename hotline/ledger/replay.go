@@ -214,6 +214,8 @@ func recall(e *hotline.Entry, content any) (*Command, []hotline.Sequence) {
 		c.Type, c.Document = Document, x.Raw
 	case *hotline.Page:
 		c.Type, c.Page = Paged, x
+	case *hotline.Witnessed:
+		c.Type, c.Witnessed = Witness, x
 	default:
 		c.Type = Tick
 	}

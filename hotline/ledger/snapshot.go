@@ -36,6 +36,9 @@ type snapshot struct {
 	Posts       []Post
 	House       house
 	Working     Working
+	Witnessed   []Cosigned
+	WitnessedAt hotline.Time
+	Weighty     uint64
 }
 
 type pairImage struct {
@@ -48,7 +51,7 @@ type pairImage struct {
 
 type caseImage struct{ Case }
 
-const snapshotVersion = 2
+const snapshotVersion = 3
 
 var (
 	snapEncoder, _ = cbor.EncOptions{Sort: cbor.SortBytewiseLexical, NilContainers: cbor.NilContainerAsEmpty}.EncMode()
@@ -65,6 +68,10 @@ func (s *State) Snapshot() ([]byte, error) {
 		Version: snapshotVersion, Self: s.self, Generation: s.generation, Convention: s.convention, Rules: s.rules,
 		Time: s.time, Backed: s.backed, Voters: s.voters, Ladder: s.ladder, Recent: s.recent.queue,
 		Settling: s.settling, Posts: s.posts, House: s.house, Working: s.working,
+		WitnessedAt: s.witnessedAt, Weighty: s.weighty,
+	}
+	for _, p := range sortedKeys(s.witnessed) {
+		im.Witnessed = append(im.Witnessed, s.witnessed[p])
 	}
 	if s.tree != nil {
 		im.Tree = *s.tree
@@ -140,6 +147,10 @@ func RestoreState(b []byte) (*State, error) {
 	s.self, s.generation, s.convention, s.rules = im.Self, im.Generation, im.Convention, im.Rules
 	s.tree, s.size, s.time, s.backed = &im.Tree, im.Tree.Size, im.Time, im.Backed
 	s.voters, s.ladder, s.settling, s.posts, s.house, s.working = im.Voters, im.Ladder, im.Settling, im.Posts, im.House, im.Working
+	s.witnessedAt, s.weighty = im.WitnessedAt, im.Weighty
+	for _, c := range im.Witnessed {
+		s.witnessed[c.Party] = c
+	}
 	for _, p := range im.Pagings {
 		s.pagings[p.Page.Index] = p
 	}

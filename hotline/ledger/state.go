@@ -47,6 +47,10 @@ type State struct {
 	pagings     map[uint64]*paging // by due entry
 	posts       []Post
 
+	witnessed   map[hotline.Party]Cosigned // by the newest witnessed entry that names the party
+	witnessedAt hotline.Time               // of the newest witnessed entry; 0: none
+	weighty     uint64                     // Weighty
+
 	heap  clockHeap // derived from the open duties
 	keyof map[keys.ID]hotline.KeyUse
 
@@ -65,6 +69,7 @@ func New() *State {
 		recent:      newRecents(),
 		asks:        map[askKey]*Ask{},
 		pagings:     map[uint64]*paging{},
+		witnessed:   map[hotline.Party]Cosigned{},
 		keyof:       map[keys.ID]hotline.KeyUse{},
 		working:     newWorking(),
 	}

@@ -14,6 +14,8 @@ type Working struct {
 	Lost   uint64        // hits that found the queue full
 	// Settled are the keys of hits that were adopted or dismissed, oldest first: whatever reads them again does not ring again.
 	Settled []string
+	// Cosigned are the newest checkpoints of peers that were cosigned, by party.
+	Cosigned []Cosigned
 }
 
 // DraftItem is a statement that waits for its next author.
@@ -48,6 +50,8 @@ func (r *run) work() error {
 			return hotline.Refuse(hotline.CodeNotFound, "no hit %q waits in triage", r.c.Key)
 		}
 		return nil
+	case Cosign:
+		return r.cosign()
 	default:
 		return r.draft()
 	}
