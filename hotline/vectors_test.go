@@ -293,6 +293,8 @@ func statementVectors(t *testing.T, x *exchange) (list []vector) {
 	list = append(list, signatureVectors(t, good("a line test", line), es256)...)
 	list = append(list, derived("an exercise", []vector{bad("an exercise shown as actual", resign(exercise, asReal), CodeBadSignature)})...)
 	return append(list, derived("an alert", []vector{
+		bad("an actual alert shown as an exercise", changed(func(h *Header) { h.Status = Exercise }), CodeBadSignature),
+		bad("an actual alert shown as a test", changed(func(h *Header) { h.Status = Test }), CodeBadSignature),
 		bad("under another convention", changed(func(h *Header) { h.Convention = someID("x") }), CodeBadSignature),
 		bad("another addressee", changed(func(h *Header) { h.To = []Party{"XC"} }), CodeBadSignature),
 		bad("signatures exchanged", reframe(alert, header, []any{sigs[1], sigs[0]}), CodeBadSignature),
