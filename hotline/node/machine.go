@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -33,6 +34,7 @@ type machine struct {
 	base    uint64   // size of the files when they fell behind
 	backlog [][]byte // entries made meanwhile
 	size    int      // of backlog, in bytes
+	before  uint64   // size of the files when they were opened: what made these entries was acted on then
 
 	store *tlog.Store
 	index *index
@@ -59,7 +61,8 @@ func openMachine(dir string, log *slog.Logger, emit func([]ledger.Effect), resto
 	if ix.size() == 0 && store.Size() > 0 {
 		log.Warn("the index of statements is made again: it was not closed in order, is damaged, or is new", "entries", store.Size())
 	}
-	return &machine{log: log, emit: emit, restored: restored, grown: make(chan struct{}), state: ledger.New(), store: store, index: ix}, nil
+	return &machine{log: log, emit: emit, restored: restored, grown: make(chan struct{}), state: ledger.New(), store: store, index: ix,
+		before: store.Size()}, nil
 }
 
 // Apply implements replica.Machine. It panics when the process must stop.
@@ -96,7 +99,7 @@ func (m *machine) apply(commands []replica.Command) (results []any, effects []le
 			m.recents.add(&work{command: c, result: r, verified: verified})
 		}
 		entries = append(entries, r.Entries...)
-		effects = append(effects, r.Effects...)
+		effects = append(effects, m.fresh(r)...)
 		results = append(results, r)
 		if r.Placed {
 			placed = append(placed, place{r.ID, r.Index})
@@ -108,6 +111,16 @@ func (m *machine) apply(commands []replica.Command) (results []any, effects []le
 	close(m.grown)
 	m.grown = make(chan struct{})
 	return results, effects
+}
+
+// fresh leaves out the effects of what this node applied before it was
+// started: a desk that comes back must not ring for what was done hours ago.
+// What is still open follows from the state. Documents are followed again.
+func (m *machine) fresh(r *ledger.Result) []ledger.Effect {
+	if r.First >= m.before {
+		return r.Effects
+	}
+	return slices.DeleteFunc(r.Effects, func(e ledger.Effect) bool { return e.Type != ledger.Published })
 }
 
 // reach waits until the files of this node hold size entries, or ctx ends: a
