@@ -2,6 +2,7 @@ package hotline_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"slices"
 	"testing"
 
@@ -111,5 +112,22 @@ func secondBodies(st func(body []byte) []byte) []namedBytes {
 		{"body with undefined", body("a201f7026458412d31"), m},
 		{"body as an array", body("82016458412d31"), m},
 		{"empty body", body(""), m},
+	}
+}
+
+// TestSignedContextsAreTheirArrays: what is bound into a signature or hashed to
+// a key is the array of SPEC §3.3 and §6.10, as the general encoder writes it.
+func TestSignedContextsAreTheirArrays(t *testing.T) {
+	for _, index := range []uint64{0, 23, 24, 1 << 40} {
+		want := must(MarshalAny([]any{"hotline/page", someID("c"), "XA", uint64(1), index}))
+		sum := sha256.Sum256(want)
+		if k := PageKeyOf(someID("c"), "XA", 1, index); !bytes.Equal(k[:], sum[:len(k)]) {
+			t.Errorf("key of page %d is %x", index, k)
+		}
+	}
+	for _, status := range []Status{Actual, Exercise, Test} {
+		if want := must(MarshalAny([]any{DomainStatement, uint64(Protocol), someID("c"), status})); !bytes.Equal(AAD(someID("c"), status), want) {
+			t.Errorf("AAD of %s is not %x", status, want)
+		}
 	}
 }

@@ -21,8 +21,18 @@ type PageKey [16]byte
 
 // PageKeyOf is the key of the page for the due entry at index (SPEC §6.10).
 func PageKeyOf(convention ID, party Party, generation, index uint64) (k PageKey) {
-	sum := sha256.Sum256(MustMarshal([]any{"hotline/page", convention, party, generation, index}))
-	copy(k[:], sum[:])
+	written(func(w *wire) {
+		domain := "hotline/page"
+		w.exactly(majorArray, 5)
+		text(&domain, w)
+		convention.code(w)
+		text(&party, w)
+		number(&generation, w)
+		number(&index, w)
+	}, func(b []byte) {
+		sum := sha256.Sum256(b)
+		copy(k[:], sum[:])
+	})
 	return k
 }
 

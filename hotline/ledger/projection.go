@@ -60,7 +60,7 @@ func (r *Replay) projectClock(index uint64, e *hotline.Entry, c *hotline.Clock) 
 // projectDue fires the one clock that the entry tells of. Every clock of a
 // duty shown stands in the projection, so none may be passed over.
 func (r *Replay) projectDue(index uint64, e *hotline.Entry, due *hotline.Due) error {
-	run := &run{s: r.s, c: &Command{Type: Tick, Time: e.Time}, res: &Result{First: r.s.size}, replays: true}
+	run := r.run(&Command{Type: Tick, Time: e.Time})
 	run.setTime()
 	for {
 		next, ok := r.s.NextDeadline()

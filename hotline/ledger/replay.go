@@ -18,6 +18,7 @@ type Replay struct {
 	pending  []made         // made by Apply, not yet seen in the log
 	clock    *hotline.Entry // seen, and held until the command behind it is known
 	readings []hotline.Reading
+	space    []made // of pending, to be used again
 	effects  []Effect
 }
 
@@ -120,7 +121,8 @@ func (r *Replay) whole(index uint64, e *hotline.Entry, content any, verify func(
 }
 
 func (r *Replay) apply(c *Command, given []hotline.Sequence) error {
-	run := &run{s: r.s, c: c, res: &Result{First: r.s.size}, replays: true, given: given}
+	run := r.run(c)
+	run.given = given
 	run.apply()
 	r.expect(run)
 	if run.res.Code != "" {
@@ -132,10 +134,16 @@ func (r *Replay) apply(c *Command, given []hotline.Sequence) error {
 	return nil
 }
 
+// run begins a run in the space of the one before it, of which the log has
+// shown everything.
+func (r *Replay) run(c *Command) *run {
+	return &run{s: r.s, c: c, res: &Result{First: r.s.size, Effects: r.effects[:0]}, replays: true, made: r.space[:0]}
+}
+
 // expect keeps what a run made until the log shows it.
 func (r *Replay) expect(run *run) {
-	r.pending = append(r.pending, run.made...)
-	r.effects = append(r.effects, run.res.Effects...)
+	r.pending, r.space = run.made, run.made
+	r.effects = run.res.Effects
 }
 
 // match compares an entry with the one that the decisions make, but for the
@@ -145,9 +153,8 @@ func (r *Replay) match(index uint64, e *hotline.Entry) error {
 		return &Difference{Index: index, Text: "the decisions make no entry here"}
 	}
 	want, content := r.pending[0].entry, r.pending[0].content
-	if r.pending = r.pending[1:]; len(r.pending) == 0 {
-		r.pending = nil // so that what was made is let go of
-	}
+	r.pending[0] = made{} // so that it is let go of
+	r.pending = r.pending[1:]
 	if r.s.only != nil {
 		content = numberAsGiven(&want, content, e)
 	}
