@@ -53,6 +53,12 @@ func newMetrics(n *Node) *metrics {
 	m.unproven = prometheus.NewCounter(prometheus.CounterOpts{Namespace: "hotline", Name: "time_unproven_total",
 		Help: "Commands whose time no majority of the group's clocks backed."})
 	m.registry.MustRegister(m.unproven)
+	m.gauges(n)
+	return m
+}
+
+// gauges registers the figures that are looked up when they are asked for.
+func (m *metrics) gauges(n *Node) {
 	gauge := func(name, help string, f func() float64) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "hotline", Name: name, Help: help}, f))
 	}
@@ -106,7 +112,6 @@ func newMetrics(n *Node) *metrics {
 		}
 		return 0
 	})
-	return m
 }
 
 func (n *Node) viewIfOpen(f func(s *ledger.State)) {
