@@ -104,5 +104,5 @@ func CheckAgreement(a, b []Logged) error {
 
 // Check runs every checker over the logs of all parties.
 func (l Logs) Check() error {
-	return errors.Join(l.CheckOnce(), l.CheckTimers(), l.CheckTime(), l.CheckReceipts())
+	return errors.Join(l.CheckOnce(), l.CheckTimers(), l.CheckTime(), l.CheckReceipts(), l.CheckDuties())
 }
