@@ -139,13 +139,3 @@ func factWords(f *hotline.Facts) map[string]any {
 	}
 	return out
 }
-
-// itemOf is the always-notifiable item that an assessment names, by the convention version that its header names.
-func (s *seat) itemOf(h *hotline.Header) string {
-	for _, c := range s.docs.Conventions {
-		if c.Version == h.ConventionVersion && h.Always <= uint64(len(c.Always)) {
-			return c.Always[h.Always-1]
-		}
-	}
-	return fmt.Sprintf("item %d of convention version %d", h.Always, h.ConventionVersion)
-}
