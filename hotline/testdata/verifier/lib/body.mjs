@@ -1,6 +1,6 @@
 // Bodies: what the text of SPEC §4 and §5 adds to the structures.
 import { decode, equal, refuse, Refusal } from './cbor.mjs'
-import { hex, keyId, sha256, validKey } from './keys.mjs'
+import { hex, keyId, sha256, validKem, validKey } from './keys.mjs'
 import { complete, parse, sorted, zero } from './statement.mjs'
 
 // What is out of bounds has its own code in documents and ladders.
@@ -20,7 +20,7 @@ export function checkBody (spec, kind, bytes, st) {
 
 const control = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/ // eslint-disable-line no-control-regex
 
-function checkTexts (v, code) {
+export function checkTexts (v, code) {
   if (typeof v === 'string' && control.test(v)) refuse(code, 'a control character')
   if (Array.isArray(v)) v.forEach(x => checkTexts(x, code))
   if (v instanceof Map) for (const x of v.values()) checkTexts(x, code)
@@ -41,6 +41,7 @@ function checkLists (kind, body) {
 // checkKeys: whatever has the form of a key is one.
 function checkKeys (v) {
   if (Array.isArray(v)) {
+    if (v.length === 2 && v[0] === 25722 && v[1] instanceof Uint8Array && v[1].length === 1216 && !validKem(v[1])) refuse('malformed', 'no key of ML-KEM-768')
     if (v.length === 2 && [-7, -19].includes(v[0]) && v[1] instanceof Uint8Array && !validKey(v)) refuse('malformed', 'no point of its curve')
     v.forEach(checkKeys)
   }

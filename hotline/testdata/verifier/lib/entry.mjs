@@ -1,5 +1,7 @@
 // Entries of a log (SPEC §7.2).
 import { decode, refuse } from './cbor.mjs'
+import { checkTexts } from './body.mjs'
+import { claimed } from './note.mjs'
 import { checkScope, parseReceipt, parseSender } from './receipt.mjs'
 
 const MAX_ENTRY = 61440
@@ -11,6 +13,7 @@ export function parseEntry (spec, raw) {
   const type = spec.checkEntry(e)
   const [, time, salt, scope, cause, content] = e
   checkScope(scope)
+  checkTexts(content, 'malformed')
   contents[type]?.(spec, content)
   return { raw, type, time, salt, scope, cause, content }
 }
@@ -38,6 +41,14 @@ const contents = {
   },
   members (spec, c) {
     if (!sortedNames(c.get(1))) refuse('malformed', 'voters are not sorted')
+  },
+  witnessed (spec, c) {
+    if (!sortedNames(c.get(1).map(h => h[0]))) refuse('malformed', 'parties are not sorted')
+    for (const [party, note] of c.get(1)) {
+      const { origin, size } = claimed(note, 'malformed')
+      const m = /^hotline\/([A-Z][A-Z0-9]{1,7})\/([1-9]\d{0,19})$/.exec(origin)
+      if (m?.[1] !== party || BigInt(m[2]) >= 1n << 64n || size === 0) refuse('malformed', `no checkpoint of a log of ${party}`)
+    }
   },
   page (spec, c) {
     if (c.get(2).every(x => x === 0)) refuse('malformed', 'no key')

@@ -5,7 +5,7 @@ import { parseConvention, parseDirectory } from './document.mjs'
 import { parseEntry } from './entry.mjs'
 import { openExport, unusable, usable } from './files.mjs'
 import { hex, keyId } from './keys.mjs'
-import { checkCosignature, parseCheckpoint, witnessOf } from './note.mjs'
+import { bears, checkCosignature, claimed, parseCheckpoint, witnessOf } from './note.mjs'
 import { parseReceipt, parseSender, verifyReceipt, verifyTender } from './receipt.mjs'
 import { caseOf, complete, parse, verify } from './statement.mjs'
 import { emptyRoot, inclusionRoot, leafHash, nodeHash } from './tree.mjs'
@@ -51,6 +51,8 @@ class Walk {
     this.own = new Map() // index to own sent entry, with its statement
     this.last = new Map() // addressee to sequence
     this.tree = new Tree()
+    this.judgedKeys = new Set()
+    this.others = 0
     this.observations = []
     this.checked = { entries: 0, 'hidden leaves': 0, documents: 0, statements: 0, signatures: 0, tenders: 0, receipts: 0, cosignatures: 0 }
   }
@@ -237,17 +239,48 @@ class Walk {
     const c = usable('checkpoint', () => parseCheckpoint(x.checkpoint, x.note.origin, d.log))
     if (!equal(c.root, this.tree.roots.at(-1))) unusable('checkpoint', 'the entries do not lead to its root')
     if (this.anchor && hex(this.conventions[0].id) !== this.anchor) unusable('convention', `the log holds ${hex(this.conventions[0].id)}`)
-    for (const line of c.lines) this.cosignature(x, c, line)
+    this.others = this.cosignatures(x.checkpoint, c, 'checkpoint')
+    if (x.cosigned) this.cosigned(x, d.log)
   }
 
-  // cosignature judges a line that is in the name of another party's witness.
-  cosignature (x, c, line) {
-    const party = /^hotline\/([A-Z][A-Z0-9]{1,7})\/witness$/.exec(line.name)?.[1]
-    const d = party && this.newest.get(party)
-    if (!d) return
-    const key = line.signature.length === 72 ? d.witness : d.witnessPQ
-    usable('checkpoint', () => checkCosignature(x.checkpoint, c.origin, witnessOf(party), key))
-    this.checked.cosignatures++
+  // cosigned: an earlier checkpoint of the same leaves, with what witnesses said of it (§7.8).
+  cosigned (x, log) {
+    const keys = [...this.directories.values()].filter(d => d.party === this.head.party).map(d => d.log)
+    const key = keys.find(k => bears(usable('cosigned', () => claimed(x.cosigned)), x.note.origin, k)) ?? log
+    const c = usable('cosigned', () => parseCheckpoint(x.cosigned, x.note.origin, key))
+    if (c.size > this.head.size || !equal(c.root, this.tree.roots[c.size])) unusable('cosigned', 'its root is not that of the leaves')
+    this.others += this.cosignatures(x.cosigned, c, 'cosigned')
+  }
+
+  // cosignatures judges the lines of witnesses whose directories stand in the log, and
+  // returns how many others there are.
+  cosignatures (bytes, note, file) {
+    let judged = 1 // that of the log
+    for (const d of this.directories.values()) {
+      const name = witnessOf(d.party)
+      for (const key of [d.witness, d.witnessPQ]) {
+        if (d.party === this.head.party || this.judgedKeys.has(file + hex(key[1])) || !bears(note, name, key)) continue
+        usable(file, () => checkCosignature(bytes, note.origin, name, key))
+        this.judgedKeys.add(file + hex(key[1]))
+        this.checked.cosignatures++
+        judged++
+      }
+    }
+    return note.lines.length - judged
+  }
+
+  // witnessed: the notes of other logs are signed with their log keys (§7.8).
+  witnessed (e) {
+    for (const [party, bytes] of e.content.get(1)) {
+      const note = claimed(bytes, 'malformed')
+      const d = [...this.directories.values()].find(x => x.party === party && bears(note, note.origin, x.log))
+      if (!d) refuse('unknown-key', `no log key of ${party} known here signed its checkpoint`)
+      try {
+        parseCheckpoint(bytes, note.origin, d.log)
+      } catch (fault) {
+        refuse('bad-signature', fault.message)
+      }
+    }
   }
 }
 
@@ -261,8 +294,7 @@ export function checkExport (spec, dir, anchor) {
   walk.end(x)
   const notJudged = ['decisions of the ledger: whether each entry had to follow, and whether a deadline is missing']
   if (!anchor) notJudged.push(`whether ${x.head.convention} is the convention that was agreed on: name it with --convention`)
-  const others = x.note.lines.length - 1 - walk.checked.cosignatures
-  if (others > 0) notJudged.push(`${others} further signatures on the checkpoint`)
+  if (walk.others > 0) notJudged.push(`${walk.others} signatures of unknown keys on checkpoints`)
   if (x.head.kind === 'pair') notJudged.push('entries that are not shown')
   return { ...x.head, root: hex(walk.tree.roots.at(-1)), checked: walk.checked, observations: walk.observations, notJudged }
 }

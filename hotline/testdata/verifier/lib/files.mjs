@@ -31,8 +31,10 @@ export function openExport (dir) {
   const note = usable('checkpoint', () => claimed(bytes))
   if (note.origin !== originOf(head.party, head.generation) || note.size !== head.size) unusable('checkpoint', 'is of another log or size than export.json says')
   const data = head.kind === 'pair' ? 'pair.bundle' : 'tile'
-  for (const name of readdirSync(dir)) if (!['export.json', 'checkpoint', data].includes(name)) unusable(name, 'does not belong there')
-  return { head, checkpoint: bytes, note, leaves: head.kind === 'pair' ? bundleLeaves(dir, head) : tileLeaves(dir, head.size) }
+  const found = readdirSync(dir)
+  for (const name of found) if (!['export.json', 'checkpoint', 'cosigned', data].includes(name)) unusable(name, 'does not belong there')
+  const cosigned = found.includes('cosigned') ? read(dir, 'cosigned', 128 << 10) : undefined
+  return { head, checkpoint: bytes, cosigned, note, leaves: head.kind === 'pair' ? bundleLeaves(dir, head) : tileLeaves(dir, head.size) }
 }
 
 // usable turns what is wrong with a file into the failure of the whole export.

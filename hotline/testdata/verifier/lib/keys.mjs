@@ -37,6 +37,15 @@ export function validKey ([alg, raw]) {
   }
 }
 
+// validKem: the coefficients in an ML-KEM-768 key are below 3329 (FIPS 203 §7.2).
+export function validKem (raw) {
+  for (let i = 0; i < 1152; i += 3) {
+    const [a, b, c] = raw.subarray(i, i + 3)
+    if ((a | (b & 15) << 8) >= 3329 || (b >> 4 | c << 4) >= 3329) return false
+  }
+  return true
+}
+
 // verified checks one signature over message.
 export function verified ([alg, raw], message, signature) {
   try {

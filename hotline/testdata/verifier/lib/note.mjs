@@ -37,7 +37,7 @@ function split (bytes, code) {
 }
 
 function signatureLine (line, code) {
-  const m = /^— (\S+) (\S+)$/u.exec(line)
+  const m = /^— (\S+) ((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)$/u.exec(line)
   const bytes = m && new Uint8Array(Buffer.from(m[2], 'base64'))
   if (!m || m[1].includes('+') || bytes.length < 5) refuse(code, 'a signature line of another form')
   return { name: m[1], hash: bytes.subarray(0, 4), signature: bytes.subarray(4), strict: base64(m[2]) !== undefined }
@@ -95,5 +95,8 @@ export function checkCosignature (bytes, origin, name, key) {
   return time
 }
 
-// cosignatures counts the lines beside that of the log.
-export const cosignatures = note => note.lines.length - 1
+// bears tells whether a line of this key under this name stands below the note.
+export function bears (note, name, key) {
+  const hash = keyHash(name, name === note.origin ? types.log : types[key[0]], key[1])
+  return note.lines.some(l => l.name === name && equal(l.hash, hash))
+}
