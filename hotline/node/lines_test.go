@@ -113,3 +113,34 @@ func TestWatchTestIsAnsweredByName(t *testing.T) {
 		t.Errorf("XA says %+v, XB %+v", there, here)
 	}
 }
+
+// Promise: contact data that no directory confirmed for the term are an alarm, own and a peer's, and a page; a directory that
+// confirms them ends it for that party alone.
+func TestStaleContactsAreAnAlarm(t *testing.T) {
+	terms := hotlinetest.Terms("crisis")
+	terms.Contacts = 3600_000
+	w := newNetwork(t, terms, 1, "XA", "XB")
+	w.ready()
+	a := w.parties["XA"]
+	a.untilAlarmed(t, "the contact data of XB were never confirmed")
+	a.untilAlarmed(t, "the contact data of XA were never confirmed")
+	seen := a.watch(t, 0)
+	page := a.Page(2)
+	page.Nodes, page.Issued = a.page.Nodes, now()
+	page.Confirmed = page.Issued - 2*3600_000
+	a.publish(t, a.SignDirectory(page))
+	if e := wait(t, seen, func(e desk.Event) bool { return e.Type == desk.EventPage && e.Duty == hotline.DutyContacts }); !e.Overdue || e.Office != "contacts" {
+		t.Errorf("page %+v", e)
+	}
+	a.untilAlarmed(t, "the contact data of XA were last confirmed 0 days ago")
+	page.Number, page.Confirmed = 3, page.Issued
+	a.publish(t, a.SignDirectory(page))
+	wait(t, seen, func(e desk.Event) bool { return e.Type == desk.EventStop && e.Duty == hotline.DutyContacts && e.Overdue })
+	if a.alarmed(t, "the contact data of XA") || !a.alarmed(t, "the contact data of XB") {
+		t.Error("the wrong alarm ended")
+	}
+	confirmed := figures(t, a.nodes[0], "hotline_contacts_confirmed_seconds")
+	if confirmed[" party=XA"] != float64(page.Confirmed)/1000 || confirmed[" party=XB"] != 0 {
+		t.Errorf("figures %v", confirmed)
+	}
+}
