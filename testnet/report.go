@@ -118,12 +118,12 @@ func (p *Party) Export(ctx context.Context, dir string) ([][]byte, error) {
 
 func (p *Party) exportBy(ctx context.Context, auditor *Officer, dir string) ([][]byte, error) {
 	var entries [][]byte
-	var checkpoint []byte
+	var checkpoint, cosigned []byte
 	err := auditor.Stream(ctx, &desk.Request{Export: &desk.ExportRequest{}}, func(r *desk.Reply) error {
 		if r.Export == nil || r.Export.From != uint64(len(entries)) {
 			return fmt.Errorf("%w: an export that does not follow on", desk.ErrAnswer)
 		}
-		entries, checkpoint = append(entries, r.Export.Entries...), r.Export.Checkpoint
+		entries, checkpoint, cosigned = append(entries, r.Export.Entries...), r.Export.Checkpoint, r.Export.Cosigned
 		return nil
 	})
 	if err != nil {
@@ -145,7 +145,7 @@ func (p *Party) exportBy(ctx context.Context, auditor *Officer, dir string) ([][
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return nil, err
 	}
-	return entries, audit.WriteFull(dir, store, checkpoint)
+	return entries, audit.WriteFull(dir, store, checkpoint, cosigned)
 }
 
 // examine exports every log, audits all of them together, and fills in the report.

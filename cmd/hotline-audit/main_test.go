@@ -41,7 +41,7 @@ func journal(t *testing.T, more func(j *hotlinetest.Journal)) (dir string, conve
 		t.Fatal(err)
 	}
 	dir = filepath.Join(t.TempDir(), "export")
-	if err := audit.WriteFull(dir, store, head); err != nil {
+	if err := audit.WriteFull(dir, store, head, nil); err != nil {
 		t.Fatal(err)
 	}
 	return dir, c.ID

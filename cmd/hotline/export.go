@@ -63,33 +63,36 @@ func (s *seat) export(ctx context.Context, dir string, with hotline.Party) (c tl
 		return c, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	note, err := s.fetch(ctx, store)
+	note, cosigned, err := s.fetch(ctx, store)
 	if err != nil {
 		return c, err
 	}
 	if c, err = s.checkLog(store, note); err != nil {
 		return c, err
 	}
+	if err := s.checkCosigned(store, cosigned); err != nil {
+		return c, err
+	}
 	if with == "" {
-		return c, audit.WriteFull(dir, store, note)
+		return c, audit.WriteFull(dir, store, note, cosigned)
 	}
 	full := filepath.Join(tmp, "full")
-	if err := audit.WriteFull(full, store, note); err != nil {
+	if err := audit.WriteFull(full, store, note, cosigned); err != nil {
 		return c, err
 	}
 	return c, audit.WritePair(full, dir, with)
 }
 
-// fetch streams the entries into the store and returns the checkpoint.
-func (s *seat) fetch(ctx context.Context, store *tlog.Store) ([]byte, error) {
-	var note []byte
-	err := s.client.Stream(ctx, &desk.Request{Export: &desk.ExportRequest{}}, func(r *desk.Reply) error {
+// fetch streams the entries into the store and returns the checkpoint, and the
+// newest cosigned one if there is any.
+func (s *seat) fetch(ctx context.Context, store *tlog.Store) (note, cosigned []byte, err error) {
+	err = s.client.Stream(ctx, &desk.Request{Export: &desk.ExportRequest{}}, func(r *desk.Reply) error {
 		e := r.Export
 		if e == nil || note != nil || e.From != store.Size() || e.From+uint64(len(e.Entries)) > e.Size {
 			return fmt.Errorf("%w: entries out of order", desk.ErrAnswer)
 		}
 		if len(e.Checkpoint) > 0 {
-			note = e.Checkpoint
+			note, cosigned = e.Checkpoint, e.Cosigned
 		}
 		if len(e.Entries) == 0 {
 			return nil
@@ -99,7 +102,24 @@ func (s *seat) fetch(ctx context.Context, store *tlog.Store) ([]byte, error) {
 	if err == nil && note == nil {
 		err = fmt.Errorf("%w: the export ends without a checkpoint", desk.ErrAnswer)
 	}
-	return note, err
+	return note, cosigned, err
+}
+
+// checkCosigned checks that the cosigned checkpoint is of this log. Who has
+// cosigned it, hotline-audit says.
+func (s *seat) checkCosigned(store *tlog.Store, note []byte) error {
+	if note == nil {
+		return nil
+	}
+	page := s.page()
+	c, err := tlog.ParseCheckpoint(note, tlog.Origin(string(page.Party), page.Generation), page.Log)
+	if err != nil {
+		return fmt.Errorf("%w: cosigned checkpoint: %w", desk.ErrAnswer, err)
+	}
+	if root, err := store.RootAt(c.Size); err != nil || root != c.Root {
+		return fmt.Errorf("%w: the cosigned checkpoint of size %d is of another history", desk.ErrAnswer, c.Size)
+	}
+	return nil
 }
 
 // checkLog checks that the entries are those that the log key signed.

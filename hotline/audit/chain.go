@@ -110,6 +110,8 @@ func (c *chain) verify(x *examiner, it *item) error {
 		return c.verifyReceived(x, &it.facts, content)
 	case *hotline.Receipted:
 		return c.verifyReceipted(x, content)
+	case *hotline.Witnessed:
+		return c.verifyWitnessed(content)
 	}
 	return nil
 }

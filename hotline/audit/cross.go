@@ -28,6 +28,7 @@ const (
 	tenderProof  proofKind = 1 // a received statement, with its tender
 	receiptProof proofKind = 2 // a receipt of an own statement
 	headProof    proofKind = 3 // a checkpoint that the author of a statement knew
+	witnessProof proofKind = 4 // a checkpoint that this party cosigned, with the signature of its log
 )
 
 // keepProofs notes what a verified entry proves about another log, and holds
@@ -41,6 +42,9 @@ func (j *judged) keepProofs(it *item) error {
 		case *hotline.Receipted:
 			j.exam.receipted(f, it.entry, c)
 		}
+	}
+	if w, ok := it.content.(*hotline.Witnessed); ok {
+		return j.keepWitnessed(it, w)
 	}
 	if err := j.keepHead(it); err != nil || f.place == nil {
 		return err
@@ -84,7 +88,7 @@ func (j *judged) keepHead(it *item) error {
 		return nil
 	}
 	peer := f.st.Header.Peer
-	party, generation, ok := splitOrigin(peer.Origin)
+	party, generation, ok := hotline.SplitOrigin(peer.Origin)
 	if !ok {
 		return nil
 	}
@@ -176,7 +180,7 @@ func (c *crossing) against(holder, n int, p *proof) error {
 	if err != nil {
 		return err
 	}
-	if p.Kind == headProof {
+	if p.Kind == headProof || p.Kind == witnessProof {
 		return c.head(holder, n, p, k)
 	}
 	if k.leaf != p.Leaf {
@@ -215,14 +219,22 @@ func (c *crossing) reused(of *judged, self hotline.Party, p *proof) error {
 
 func (c *crossing) head(holder, n int, p *proof, k mark) error {
 	of, by := c.logs[n], c.logs[holder]
+	if k.root != p.Root && p.Kind == witnessProof {
+		c.fork(holder, n, p.Index, p.Own)
+		return nil
+	}
 	if k.root != p.Root {
 		by.observe(observe(HeadNotInLog, by.x.head.Party, p.Own, fmt.Sprintf("statement %s names a checkpoint of %s at size %d that is not that of its log",
 			p.Statement.Short(), p.Party, p.Index+1)))
 		return nil
 	}
 	if k.shown && p.OwnTime+skewMark < k.time {
-		by.observe(observe(BackDated, by.x.head.Party, p.Own, fmt.Sprintf("statement %s was logged at %s, but names a checkpoint of %s whose last entry is of %s",
-			p.Statement.Short(), stamp(p.OwnTime), of.x.head.Party, stamp(k.time))))
+		what := "statement " + p.Statement.Short()
+		if p.Kind == witnessProof {
+			what = "what was cosigned"
+		}
+		by.observe(observe(BackDated, by.x.head.Party, p.Own, fmt.Sprintf("%s was logged at %s, but names a checkpoint of %s whose last entry is of %s",
+			what, stamp(p.OwnTime), of.x.head.Party, stamp(k.time))))
 	}
 	return nil
 }

@@ -23,6 +23,7 @@ import (
 const (
 	FileHead       = "export.json"
 	FileCheckpoint = "checkpoint"
+	FileCosigned   = "cosigned"    // only where witnesses have cosigned a checkpoint
 	FileBundle     = "pair.bundle" // of a pair export
 	dirTiles       = "tile"        // of a full export
 
@@ -120,13 +121,14 @@ type Source interface {
 // not exist yet: the tiles of the size that the checkpoint names, the
 // checkpoint as it is, and export.json. The directory appears whole or not at
 // all, and its files are for their owner alone. The caller has made sure that
-// the checkpoint is that of src.
-func WriteFull(dir string, src Source, checkpoint []byte) error {
+// the checkpoint is that of src, and so is cosigned, an earlier or the same one
+// with cosignatures; nil: there is none.
+func WriteFull(dir string, src Source, checkpoint, cosigned []byte) error {
 	c, err := unverified(checkpoint)
 	if err != nil {
 		return fmt.Errorf("export: checkpoint: %w", err)
 	}
-	party, generation, ok := splitOrigin(c.Origin)
+	party, generation, ok := hotline.SplitOrigin(c.Origin)
 	if !ok || c.Size == 0 {
 		return fmt.Errorf("export: checkpoint of %q and size %d is not that of a party's log with entries", c.Origin, c.Size)
 	}
@@ -147,7 +149,7 @@ func WriteFull(dir string, src Source, checkpoint []byte) error {
 		if err != nil {
 			return err
 		}
-		return writeEnds(tmp, h, checkpoint)
+		return writeEnds(tmp, h, checkpoint, cosigned)
 	})
 }
 
@@ -171,9 +173,14 @@ func decodeGenesis(raw []byte) (*hotline.Genesis, error) {
 	return g, nil
 }
 
-func writeEnds(dir string, h Head, checkpoint []byte) error {
+func writeEnds(dir string, h Head, checkpoint, cosigned []byte) error {
 	if err := writeFile(dir, FileCheckpoint, checkpoint); err != nil {
 		return err
+	}
+	if len(cosigned) > 0 {
+		if err := writeFile(dir, FileCosigned, cosigned); err != nil {
+			return err
+		}
 	}
 	return writeFile(dir, FileHead, h.Encode())
 }
@@ -231,17 +238,6 @@ func unverified(b []byte) (tlog.Checkpoint, error) {
 	return c, nil
 }
 
-// splitOrigin reads the origin of a party's log (SPEC §7.5).
-func splitOrigin(s string) (hotline.Party, uint64, bool) {
-	f := strings.Split(s, "/")
-	if len(f) != 3 {
-		return "", 0, false
-	}
-	n, err := strconv.ParseUint(f[2], 10, 64)
-	p := hotline.Party(f[1])
-	return p, n, err == nil && p.Valid() && tlog.Origin(f[1], n) == s
-}
-
 // export is an opened export directory.
 type export struct {
 	dir        string
@@ -250,6 +246,7 @@ type export struct {
 	convention hotline.ID
 	checkpoint []byte
 	claimed    tlog.Checkpoint // what the checkpoint says, not yet verified
+	cosigned   []byte          // nil: there is none
 	src        source
 }
 
@@ -290,6 +287,11 @@ func (x *export) open() error {
 	if err := x.checkNames(); err != nil {
 		return err
 	}
+	if _, err := x.root.Lstat(FileCosigned); err == nil {
+		if x.cosigned, err = x.read(FileCosigned, tlog.MaxCheckpoint); err != nil {
+			return err
+		}
+	}
 	if x.head.Kind == Pair {
 		x.src, err = openBundle(x)
 	} else {
@@ -309,7 +311,7 @@ func (x *export) checkNames() error {
 		data = FileBundle
 	}
 	for _, e := range list {
-		if n := e.Name(); n != FileHead && n != FileCheckpoint && n != data {
+		if n := e.Name(); n != FileHead && n != FileCheckpoint && n != FileCosigned && n != data {
 			return unusable(x.dir, n, "does not belong to a %s export; remove it", x.head.Kind)
 		}
 	}

@@ -134,10 +134,7 @@ func (j *judged) checkHead() error {
 		return unusable(x.dir, FileCheckpoint, "the entries do not lead to its root: one of the files was changed")
 	}
 	j.log.Root = hex.EncodeToString(c.Root[:])
-	if n := len(splitNote(x.checkpoint)) - 1; n > 0 {
-		j.note("%d further signatures on the checkpoint of %s were not judged: cosignatures of witnesses", n, x.head.Party)
-	}
-	return nil
+	return j.checkWitnesses(d.Log)
 }
 
 // take judges one leaf. An error stops the audit; what is wrong with the log

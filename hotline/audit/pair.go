@@ -210,7 +210,7 @@ func WritePair(fullDir, outDir string, with hotline.Party) error {
 		if err := writeBundle(filepath.Join(tmp, FileBundle), x, h, cases); err != nil {
 			return err
 		}
-		return writeEnds(tmp, h, x.checkpoint)
+		return writeEnds(tmp, h, x.checkpoint, x.cosigned)
 	})
 }
 

@@ -47,6 +47,16 @@ type Log struct {
 	First      hotline.Time  `json:"first"`   // of the first and the last entry shown, Unix milliseconds
 	Last       hotline.Time  `json:"last"`
 	Rungs      []RungCount   `json:"rungs"` // rungs climbed, sorted by duty and office
+	// Witnesses have cosigned the log, up to Cosigned entries.
+	Witnesses []Witness `json:"witnesses,omitempty"`
+	Cosigned  uint64    `json:"cosigned,omitempty"`
+}
+
+// Witness is a party that has cosigned a log with both its keys.
+type Witness struct {
+	Party       hotline.Party `json:"party"`
+	Seconds     uint64        `json:"seconds"`     // by its clock, since 1970: the entries cosigned existed by then
+	Independent bool          `json:"independent"` // a third party to what the export shows
 }
 
 // RungCount says how often a rung was climbed.

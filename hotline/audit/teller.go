@@ -79,6 +79,8 @@ func (t *teller) tell(it *item, status hotline.Status) error {
 		t.due(&e, c)
 	case *hotline.Page:
 		t.page(&e, c)
+	case *hotline.Witnessed:
+		e.Type, e.Text, e.Routine = "witnessed", fmt.Sprintf("%s has cosigned the logs of %s", t.self, headWords(c)), true
 	}
 	if err := t.track(it); err != nil {
 		return err

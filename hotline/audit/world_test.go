@@ -253,7 +253,7 @@ func (p *peer) exportOf(entries [][]byte) string {
 	if err := store.Append(entries...); err != nil {
 		p.w.t.Fatal(err)
 	}
-	if err := WriteFull(dir, store, p.checkpoint(entries)); err != nil {
+	if err := WriteFull(dir, store, p.checkpoint(entries), nil); err != nil {
 		p.w.t.Fatal(err)
 	}
 	return dir

@@ -83,6 +83,7 @@ func (r *Report) writeLogs(b *bufio.Writer) {
 		}
 		fmt.Fprintf(b, "  %s generation %d, %s: %d entries, %d shown, %d decided again; %s to %s\n",
 			l.Party, l.Generation, kind, l.Size, l.Shown, l.Decided, stamp(l.First), stamp(l.Last))
+		fmt.Fprintf(b, "      witnesses: %s\n", l.words())
 		for _, c := range l.Rungs {
 			fmt.Fprintf(b, "      %s climbed rung %s %d times for the duty: %s\n", l.Party, c.Office, c.Count, c.Duty)
 		}

@@ -434,6 +434,7 @@ type ExportChunk struct {
 	Entries    [][]byte `cbor:"2,keyasint,omitempty" json:"entries,omitempty"`
 	Size       uint64   `cbor:"3,keyasint" json:"size"`                           // of the tree that is exported: the same in every chunk
 	Checkpoint []byte   `cbor:"4,keyasint,omitempty" json:"checkpoint,omitempty"` // in the last chunk alone
+	Cosigned   []byte   `cbor:"5,keyasint,omitempty" json:"cosigned,omitempty"`   // there: the newest cosigned checkpoint, of Size or less
 }
 
 // BackupChunk carries a part of a backup: entries, or a part of the state behind

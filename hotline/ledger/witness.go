@@ -84,30 +84,40 @@ func (c *Command) extension() (x *tlog.Extension, head Cosigned, err error) {
 	return x, Cosigned{Party: c.Peer, Generation: generation, Size: claimed.Size, Root: claimed.Root, Note: x.Note}, nil
 }
 
-// cosign takes a checkpoint that is about to be cosigned. What it extends is
-// judged here, against the newest one committed: two that were both judged
-// before either was committed could contradict each other.
-func (r *run) cosign() error {
-	x, head, err := r.c.extension()
+// MayCosign says why the checkpoint that a cosign command carries must not be
+// cosigned, or nil. The signature under it is for Verify to check.
+func (s *State) MayCosign(c *Command) (head Cosigned, err error) {
+	x, head, err := c.extension()
 	if err != nil {
-		return err
+		return head, err
 	}
-	known := r.s.Cosigned(head.Party)
+	known := s.Cosigned(head.Party)
 	switch {
-	case head.Party == r.s.self:
-		return hotline.Refuse(hotline.CodeWrongSender, "nobody witnesses the own log")
+	case head.Party == s.self:
+		return head, hotline.Refuse(hotline.CodeWrongSender, "nobody witnesses the own log")
 	case head.Generation < known.Generation:
-		return hotline.Refuse(hotline.CodeConflict, "generation %d of the log is cosigned here", known.Generation)
+		return head, hotline.Refuse(hotline.CodeConflict, "generation %d of the log is cosigned here", known.Generation)
 	case head.Generation > known.Generation:
 		known = Cosigned{Generation: head.Generation}
 	case head.Size == known.Size && head.Root != known.Root:
-		return hotline.Refuse(hotline.CodeInconsistent, "another checkpoint of the same size %d is cosigned here", known.Size)
+		return head, hotline.Refuse(hotline.CodeInconsistent, "another checkpoint of the same size %d is cosigned here", known.Size)
 	}
 	if x.Old != known.Size {
-		return hotline.Refuse(hotline.CodeConflict, "the checkpoint cosigned here is of size %d, not %d", known.Size, x.Old)
+		return head, hotline.Refuse(hotline.CodeConflict, "the checkpoint cosigned here is of size %d, not %d", known.Size, x.Old)
 	}
 	if err := x.Extends(known.Root, tlog.Checkpoint{Size: head.Size, Root: head.Root}); err != nil {
-		return hotline.Refuse(hotline.CodeInconsistent, "%v", err)
+		return head, hotline.Refuse(hotline.CodeInconsistent, "%v", err)
+	}
+	return head, nil
+}
+
+// cosign takes a checkpoint that is about to be cosigned. What it extends is
+// judged here again, against the newest one committed: two that were both judged
+// before either was committed could contradict each other.
+func (r *run) cosign() error {
+	head, err := r.s.MayCosign(r.c)
+	if err != nil {
+		return err
 	}
 	w := &r.s.working
 	i, found := slices.BinarySearchFunc(w.Cosigned, head.Party, func(c Cosigned, p hotline.Party) int { return cmp.Compare(c.Party, p) })

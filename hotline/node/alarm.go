@@ -40,6 +40,7 @@ func (n *Node) alarms() []string {
 		list = append(list, "the group has no leader")
 	}
 	list = append(list, n.pageAlarms()...)
+	list = append(list, n.witnessing.forkAlarms()...)
 	if n.leading.Load() && n.clocks.unproven.Load() {
 		list = append(list, "time is not proven: no majority of the group's clocks backs this node's, and deadlines wait")
 	}

@@ -20,6 +20,8 @@ type ask struct {
 	Clock   []byte          `cbor:"4,keyasint,omitempty"` // nonce
 	History *span           `cbor:"5,keyasint,omitempty"`
 
+	Cosigned bool `cbor:"6,keyasint,omitempty"` // the newest cosigned checkpoint of the own log
+
 	parsed *ledger.Command // of Deliver, with what is parsed of it; on this node alone
 }
 
@@ -42,6 +44,7 @@ type told struct {
 	Entries        [][]byte           `cbor:"10,keyasint,omitempty"`
 	Placed         bool               `cbor:"11,keyasint,omitempty"`
 	Sequences      []hotline.Sequence `cbor:"12,keyasint,omitempty"`
+	Cosigned       []byte             `cbor:"13,keyasint,omitempty"`
 }
 
 // maxAsk and maxTold bound messages inside the group, in bytes.
@@ -177,6 +180,8 @@ func (n *Node) answerGroup(ctx context.Context, a *ask) *told {
 		return &told{Nonce: a.Clock, Time: n.now()}
 	case a.History != nil:
 		return n.history(a.History)
+	case a.Cosigned:
+		return &told{Cosigned: n.gathered.newest()}
 	}
 	return &told{Code: hotline.CodeMalformed, Text: "an empty request"}
 }

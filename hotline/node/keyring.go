@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"example.org/hotline/crypto/keys"
@@ -14,10 +15,12 @@ type keyring struct {
 	log     *keys.Private
 	service *keys.Private
 	sealing *keys.SealingPrivate
+
+	witness, witnessPQ *keys.Private // nil both: this node witnesses nothing
 }
 
-// loadKeys opens the key files of a node's key directory. The witness keys are
-// left closed until something is witnessed.
+// loadKeys opens the key files of a node's key directory. A node without witness
+// keys does all else.
 func loadKeys(dir string, passphrase []byte) (*keyring, error) {
 	k := &keyring{}
 	for _, f := range []struct {
@@ -35,5 +38,19 @@ func loadKeys(dir string, passphrase []byte) (*keyring, error) {
 		return nil, fmt.Errorf("sealing key: %w", err)
 	}
 	k.sealing = sealing
-	return k, nil
+	return k, k.loadWitness(dir, passphrase)
+}
+
+func (k *keyring) loadWitness(dir string, passphrase []byte) (err error) {
+	path := filepath.Join(dir, keys.PurposeWitness+".key")
+	if _, err := os.Stat(path); os.IsNotExist(err) {
+		return nil
+	}
+	if k.witness, err = keys.Load(path, keys.PurposeWitness, passphrase); err != nil {
+		return fmt.Errorf("witness key: %w", err)
+	}
+	if k.witnessPQ, err = keys.Load(filepath.Join(dir, keys.PurposeWitnessPQ+".key"), keys.PurposeWitnessPQ, passphrase); err != nil {
+		return fmt.Errorf("witness-pq key: %w", err)
+	}
+	return nil
 }

@@ -83,6 +83,7 @@ func (n *Node) leadTerm(ctx context.Context) {
 	wg.Go(func() { n.keepTime(ctx, tick) })
 	wg.Go(func() { n.keepMembers(ctx) })
 	wg.Go(func() { n.keepPaging(ctx) })
+	wg.Go(func() { n.keepCheckpoints(ctx) })
 	asks := time.NewTicker(askPause)
 	defer asks.Stop()
 	for {

@@ -123,6 +123,13 @@ func (m *machine) fresh(r *ledger.Result) []ledger.Effect {
 	return slices.DeleteFunc(r.Effects, func(e ledger.Effect) bool { return e.Type != ledger.Published })
 }
 
+// growth is closed by the next Apply.
+func (m *machine) growth() <-chan struct{} {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.grown
+}
+
 // reach waits until the files of this node hold size entries, or ctx ends: a
 // follower hears of a commit somewhat after its leader.
 func (m *machine) reach(ctx context.Context, size uint64) {

@@ -20,6 +20,9 @@ type metrics struct {
 
 	lineTests *prometheus.CounterVec
 
+	witnessed    *prometheus.CounterVec
+	cosignatures *prometheus.CounterVec
+
 	sensorLines *prometheus.CounterVec
 	sensorHits  *prometheus.CounterVec
 	sensorGaps  *prometheus.CounterVec
@@ -50,6 +53,8 @@ func newMetrics(n *Node) *metrics {
 	m.sensorGaps = counter("sensor_gaps_total", "Times that lines of a sensor may have been lost between two of its files.", "sensor")
 	m.lineTests = counter("line_tests_total", "Attempts of this node to deliver a line test, by peer, node of the peer and outcome.", "peer", "node", "outcome")
 	m.registry.MustRegister(&lineCollector{n})
+	m.witnessed = counter("witnessed_total", "Checkpoints that peers asked this node to cosign, by peer and outcome.", "peer", "outcome")
+	m.cosignatures = counter("cosignatures_total", "Answers of witnesses to checkpoints of this log, by witness and outcome.", "witness", "outcome")
 	m.unproven = prometheus.NewCounter(prometheus.CounterOpts{Namespace: "hotline", Name: "time_unproven_total",
 		Help: "Commands whose time no majority of the group's clocks backed."})
 	m.registry.MustRegister(m.unproven)
@@ -105,6 +110,15 @@ func (m *metrics) gauges(n *Node) {
 	})
 	gauge("ladder_until_seconds", "When the rotas of the ladder in force end, in seconds since 1970; 0 if it has none.", func() float64 {
 		return float64(n.rotasUntil()) / 1000
+	})
+	gauge("checkpoint_seconds", "When this node last made a checkpoint as leader, in seconds since 1970; 0 if never.", func() float64 {
+		return n.gathered.figures().made
+	})
+	gauge("cosigned_entries", "Entries in the newest cosigned checkpoint of this log that this node has gathered or kept.", func() float64 {
+		return n.gathered.figures().size
+	})
+	gauge("cosigned_witnesses", "Witnesses that have cosigned that checkpoint since this node leads.", func() float64 {
+		return n.gathered.figures().witnesses
 	})
 	gauge("leader", "1 while this node leads its group.", func() float64 {
 		if n.member != nil && n.member.IsLeader() {

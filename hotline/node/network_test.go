@@ -113,7 +113,8 @@ func (w *network) configure(p *party, nd hotline.Node) *config.Config {
 			w.t.Fatal(err)
 		}
 	}
-	for purpose, k := range map[string]*keys.Private{"tls": p.Nodes[nd.Name], "log": p.Log, "service": p.Service} {
+	for purpose, k := range map[string]*keys.Private{"tls": p.Nodes[nd.Name], "log": p.Log, "service": p.Service,
+		keys.PurposeWitness: p.Witness, keys.PurposeWitnessPQ: p.WitnessPQ} {
 		b, err := k.Encrypt(purpose, testPassphrase, cost)
 		put(purpose, b, err)
 	}

@@ -68,7 +68,11 @@ type Node struct {
 	behind   *behind
 	scrub    *scrub
 	heads    *heads
-	pages    pages
+	gathered *gathered
+
+	witnessing *witnessing
+
+	pages pages
 
 	clocks clocks
 
@@ -141,13 +145,17 @@ func (n *Node) open() (err error) {
 	if n.heads, err = newHeads(n.cfg.Data); err != nil {
 		return err
 	}
+	if n.gathered, err = openGathered(n.cfg.Data); err != nil {
+		return err
+	}
+	n.witnessing = newWitnessing(n.cfg.Data)
 	if n.machine, err = openMachine(n.cfg.Data, n.log, n.emit, n.newRoster); err != nil {
 		return err
 	}
 	if n.end, err = listen(n.cfg.Listen, n.opt.Listen, n.keys.tls, &n.roster, n.log, n.countEvent); err != nil {
 		return err
 	}
-	n.line = link.New(link.Config{Party: party, Node: n.cfg.Node, Host: n, Dialer: n.end, Logger: n.log,
+	n.line = link.New(link.Config{Party: party, Node: n.cfg.Node, Host: n, Witness: n, Dialer: n.end, Logger: n.log,
 		Rate: n.cfg.Limits.PeerRate, Burst: n.cfg.Limits.PeerBurst, Changed: n.pathChanged, Greeted: n.lines.greeted})
 	// The transport is live before Raft starts: a member that cannot be reached
 	// calls elections that it cannot win.
@@ -195,6 +203,9 @@ func (n *Node) checkSelf() error {
 	d := newestOf(n.docs, hotline.Party(n.cfg.Party))
 	if d.Log != n.keys.log.Public() || d.Service != n.keys.service.Public() || d.Sealing != n.keys.sealing.Public() {
 		return fmt.Errorf("the group's keys in %s are not those of directory %d of %s", n.cfg.Keys.Dir, d.Number, n.cfg.Party)
+	}
+	if k := n.keys; k.witness != nil && (k.witness.Public() != d.Witness || k.witnessPQ.Public() != d.WitnessPQ) {
+		return fmt.Errorf("the witness keys in %s are not those of directory %d of %s", n.cfg.Keys.Dir, d.Number, n.cfg.Party)
 	}
 	return nil
 }

@@ -321,7 +321,7 @@ func (n *Node) receiptsOf(i uint64, want int) (list []hotline.Claims) {
 }
 
 // export streams the log up to the size that this node can sign now.
-func (n *Node) export(r *desk.ExportRequest, send func(*desk.Reply) error) error {
+func (n *Node) export(ctx context.Context, r *desk.ExportRequest, send func(*desk.Reply) error) error {
 	c, note, err := n.checkpoint()
 	if err != nil {
 		return err
@@ -329,11 +329,8 @@ func (n *Node) export(r *desk.ExportRequest, send func(*desk.Reply) error) error
 	from := min(r.From, c.Size)
 	var list [][]byte
 	size := 0
-	flush := func(last bool) error {
+	flush := func() error {
 		chunk := &desk.ExportChunk{From: from, Entries: slices.Clone(list), Size: c.Size}
-		if last {
-			chunk.Checkpoint = note
-		}
 		from += uint64(len(list))
 		list, size = list[:0], 0
 		return send(&desk.Reply{Export: chunk})
@@ -344,10 +341,13 @@ func (n *Node) export(r *desk.ExportRequest, send func(*desk.Reply) error) error
 		}
 		list = append(list, raw)
 		if size += len(raw) + 8; size >= hotline.ExportChunk || len(list) == hotline.MaxArrayItems {
-			if err := flush(false); err != nil {
+			if err := flush(); err != nil {
 				return err
 			}
 		}
 	}
-	return flush(true)
+	if err := flush(); err != nil {
+		return err
+	}
+	return send(&desk.Reply{Export: &desk.ExportChunk{From: from, Size: c.Size, Checkpoint: note, Cosigned: n.cosigned(ctx, c.Size)}})
 }

@@ -59,7 +59,7 @@ func (n *Node) Handle(ctx context.Context, who desk.Officer, r *desk.Request, se
 	case r.Watch != nil:
 		return n.watch(ctx, send)
 	case r.Export != nil:
-		return n.export(r.Export, send)
+		return n.export(ctx, r.Export, send)
 	case r.Backup != nil:
 		return n.backup(send)
 	case r.Ladder != nil:

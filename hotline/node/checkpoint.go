@@ -1,0 +1,282 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"example.org/hotline/crypto/tlog"
+	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/ledger"
+	"example.org/hotline/hotline/link"
+)
+
+// The leader makes checkpoints and asks other parties to cosign them (SPEC §7.5,
+// §7.8). Nothing waits for what comes of it.
+
+const (
+	// checkpointPause is the shortest time between two checkpoints.
+	checkpointPause = time.Second
+	// checkpointRetry is when witnesses that have not cosigned are asked again; it
+	// doubles up to checkpointRetryMax while nothing changes.
+	checkpointRetry    = 2 * time.Second
+	checkpointRetryMax = 10 * time.Minute
+	// cosignedHold is how long a checkpoint with more witnesses is kept although
+	// a newer one with fewer is there.
+	cosignedHold = time.Hour
+	// cosignedFile holds, in the data directory, the newest cosigned checkpoint.
+	cosignedFile = "cosigned"
+)
+
+// gathered is the newest checkpoint of the own log with its cosignatures.
+type gathered struct {
+	path string
+
+	mu    sync.Mutex
+	made  time.Time // when this node last made a checkpoint; zero: never
+	note  []byte    // with cosignatures; nil: none
+	size  uint64
+	count int       // witnesses
+	since time.Time // when note was taken; zero: read from the file
+}
+
+func openGathered(data string) (*gathered, error) {
+	g := &gathered{path: filepath.Join(data, cosignedFile)}
+	b, err := os.ReadFile(g.path)
+	if os.IsNotExist(err) {
+		return g, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if c, err := tlog.ClaimedCheckpoint(b); err == nil { // who hands it out verifies it
+		g.note, g.size = b, c.Size
+	}
+	return g, nil
+}
+
+// take keeps a note with its cosignatures of count witnesses, if it says more than
+// the one that is kept.
+func (g *gathered) take(note []byte, size uint64, count int) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if count == 0 || count < g.count && time.Since(g.since) < cosignedHold {
+		return nil
+	}
+	g.note, g.size, g.count, g.since = note, size, count, time.Now()
+	tmp := g.path + ".new"
+	if err := os.WriteFile(tmp, note, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, g.path)
+}
+
+func (g *gathered) newest() []byte {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return bytes.Clone(g.note)
+}
+
+// round is one checkpoint on its way round the witnesses.
+type round struct {
+	checkpoint tlog.Checkpoint
+	note       []byte
+	lines      map[hotline.Party][]byte
+	over       map[hotline.Party]bool // will not cosign this one
+}
+
+// keepCheckpoints runs while this node leads.
+func (n *Node) keepCheckpoints(ctx context.Context) {
+	var r *round
+	var covered uint64 // entries that called for a checkpoint and are in one
+	old := map[hotline.Party]uint64{}
+	wait := checkpointRetry
+	for ctx.Err() == nil {
+		grown := n.machine.growth()
+		var weighty uint64
+		n.machine.view(func(s *ledger.State) { weighty = s.Weighty() })
+		retry := false
+		if weighty > covered {
+			if c, note, err := n.checkpoint(); err == nil {
+				r, covered, wait = &round{c, note, map[hotline.Party][]byte{}, map[hotline.Party]bool{}}, weighty, checkpointRetry
+				n.gathered.making()
+				retry = true
+			}
+		}
+		n.recordWitnessed(ctx)
+		if retry {
+			n.ask(ctx, r, old)
+			pause(ctx, checkpointPause)
+			continue
+		}
+		select {
+		case <-grown:
+		case <-time.After(wait):
+			if r != nil && n.ask(ctx, r, old) > 0 {
+				wait = min(wait*2, checkpointRetryMax)
+			}
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (g *gathered) making() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.made = time.Now()
+}
+
+// witnesses are the parties that this log asks, in order.
+func (n *Node) witnesses() []hotline.Party {
+	var list []hotline.Party
+	n.machine.view(func(s *ledger.State) {
+		c := s.Convention(n.now())
+		if c == nil {
+			return
+		}
+		at := slices.IndexFunc(c.Parties, func(m hotline.Member) bool { return m.Party == s.Self() })
+		for i := 1; at >= 0 && i < len(c.Parties) && len(list) < int(c.Witnesses); i++ {
+			list = append(list, c.Parties[(at+i)%len(c.Parties)].Party)
+		}
+	})
+	return list
+}
+
+// ask asks every witness that has not cosigned yet, and returns how many still have
+// not. old is the size that each has cosigned last, as far as known.
+func (n *Node) ask(ctx context.Context, r *round, old map[hotline.Party]uint64) (missing int) {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	list := n.witnesses()
+	for _, p := range list {
+		mu.Lock()
+		from, done := old[p], r.lines[p] != nil || r.over[p]
+		mu.Unlock()
+		if done {
+			continue
+		}
+		wg.Go(func() {
+			lines, last, over := n.askWitness(ctx, p, r, from)
+			mu.Lock()
+			defer mu.Unlock()
+			old[p] = last
+			if lines != nil {
+				r.lines[p] = lines
+			}
+			r.over[p] = over
+		})
+	}
+	wg.Wait()
+	note := bytes.Clone(r.note)
+	for _, p := range list {
+		note = append(note, r.lines[p]...)
+		if r.lines[p] == nil && !r.over[p] {
+			missing++
+		}
+	}
+	if err := n.gathered.take(note, r.checkpoint.Size, len(r.lines)); err != nil {
+		n.log.Warn("the cosigned checkpoint cannot be kept in a file", "why", err)
+	}
+	return missing
+}
+
+// askWitness asks the nodes of one witness in turn. over says that asking again
+// about this checkpoint is of no use.
+func (n *Node) askWitness(ctx context.Context, p hotline.Party, r *round, old uint64) (lines []byte, last uint64, over bool) {
+	path := 0
+	for tries := n.paths(p) + 2; tries > 0 && path < n.paths(p); tries-- {
+		x := &tlog.Extension{Old: old, Note: r.note}
+		if old > r.checkpoint.Size {
+			n.log.Error("a witness has cosigned more of this log than this node holds", "witness", p, "cosigned", old, "here", r.checkpoint.Size)
+			return nil, old, true
+		}
+		if old > 0 && old < r.checkpoint.Size {
+			var err error
+			if x.Proof, err = n.machine.store.Consistency(old, r.checkpoint.Size); err != nil {
+				n.log.Error("the log cannot be proven from its files", "why", err)
+				return nil, old, false
+			}
+		}
+		a, err := n.line.Ask(ctx, p, path, false, &link.Question{Checkpoint: x.Encode()})
+		if err != nil {
+			path++
+			continue
+		}
+		n.metrics.cosignatures.WithLabelValues(string(p), orDone(a.Code)).Inc()
+		switch a.Code {
+		case "":
+			if err := n.checkCosigned(p, r, a.Cosignature); err != nil {
+				n.log.Warn("a witness answers with what is no cosignature", "witness", p, "why", err)
+				return nil, old, true
+			}
+			return a.Cosignature, r.checkpoint.Size, false
+		case hotline.CodeConflict:
+			if old = 0; a.Head != nil && a.Head.Origin == r.checkpoint.Origin {
+				old = a.Head.Size
+			}
+		case hotline.CodeInconsistent, hotline.CodeMalformed:
+			n.log.Error("a witness refuses a checkpoint of this log", "witness", p, "code", a.Code, "why", a.Text)
+			return nil, old, true
+		default:
+			path++
+		}
+	}
+	return nil, old, false
+}
+
+// checkCosigned checks that an answer holds the two lines of the witness and no other.
+func (n *Node) checkCosigned(p hotline.Party, r *round, lines []byte) error {
+	var list []tlog.Cosigner
+	n.machine.view(func(s *ledger.State) {
+		if d := s.Directory(p); d != nil {
+			list = []tlog.Cosigner{{Name: tlog.WitnessName(string(p)), Key: d.Witness}, {Name: tlog.WitnessName(string(p)), Key: d.WitnessPQ}}
+		}
+	})
+	found, others, err := tlog.VerifyCosignatures(slices.Concat(r.note, lines), r.checkpoint, list)
+	if err == nil && (len(found) != 2 || others != 0) {
+		err = hotline.Refuse(hotline.CodeBadSignature, "%d lines of its two keys, and %d others", len(found), others)
+	}
+	return err
+}
+
+// cosigned returns the newest cosigned checkpoint that fits a log of this size, or
+// nil. The leader has it; this node's own file is what it had when it led.
+func (n *Node) cosigned(ctx context.Context, size uint64) []byte {
+	ctx, cancel := context.WithTimeout(ctx, officeWait)
+	defer cancel()
+	for _, note := range [][]byte{n.askLeader(ctx, &ask{Cosigned: true}).Cosigned, n.gathered.newest()} {
+		c, err := tlog.ClaimedCheckpoint(note)
+		if err != nil || c.Origin == "" || c.Size > size {
+			continue
+		}
+		var origin string
+		n.machine.view(func(s *ledger.State) { origin = tlog.Origin(string(s.Self()), s.Generation()) })
+		if c, err = tlog.ParseCheckpoint(note, origin, n.keys.log.Public()); err != nil {
+			continue
+		}
+		if root, err := n.machine.store.RootAt(c.Size); err == nil && root == c.Root {
+			return note
+		}
+	}
+	return nil
+}
+
+// figures are for the metrics.
+type figures struct{ made, size, witnesses float64 }
+
+func (g *gathered) figures() (f figures) {
+	if g == nil {
+		return f
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.made.IsZero() {
+		f.made = float64(g.made.UnixMilli()) / 1000
+	}
+	f.size, f.witnesses = float64(g.size), float64(g.count)
+	return f
+}

@@ -1,0 +1,176 @@
+package node_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"example.org/hotline/crypto/keys"
+	"example.org/hotline/crypto/tlog"
+	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/desk"
+	"example.org/hotline/hotline/hotlinetest"
+	"example.org/hotline/hotline/link"
+)
+
+// exported is what an export of a node holds beside the entries.
+func (p *party) exported(t *testing.T, i int) (checkpoint, cosigned []byte, size uint64) {
+	t.Helper()
+	re, err := p.ask(t, i, &desk.Request{Export: &desk.ExportRequest{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return re.Export.Checkpoint, re.Export.Cosigned, re.Export.Size
+}
+
+// cosigners are the witness keys of parties.
+func (w *network) cosigners(codes ...hotline.Party) (list []tlog.Cosigner) {
+	for _, c := range codes {
+		for _, k := range []*keys.Private{w.parties[c].Witness, w.parties[c].WitnessPQ} {
+			list = append(list, tlog.Cosigner{Name: tlog.WitnessName(string(c)), Key: k.Public()})
+		}
+	}
+	return list
+}
+
+// untilCosigned waits until the export of a node holds a checkpoint of at least size
+// entries with n cosignatures of the witnesses.
+func (w *network) untilCosigned(code hotline.Party, i int, size uint64, n int, witnesses ...hotline.Party) tlog.Checkpoint {
+	w.t.Helper()
+	p := w.parties[code]
+	for end := time.Now().Add(deadline); time.Now().Before(end); <-time.After(50 * time.Millisecond) {
+		_, note, _ := p.exported(w.t, i)
+		c, err := tlog.ParseCheckpoint(note, tlog.Origin(string(code), 1), p.Log.Public())
+		if err != nil || c.Size < size {
+			continue
+		}
+		found, others, err := tlog.VerifyCosignatures(note, c, w.cosigners(witnesses...))
+		if err != nil || others != 0 {
+			w.t.Fatal(others, err)
+		}
+		if len(found) >= n {
+			return c
+		}
+	}
+	w.t.Fatalf("no checkpoint of %s of %d entries comes to %d cosignatures", code, size, n)
+	return tlog.Checkpoint{}
+}
+
+// witnessedIn returns the heads of a party that the record of another names.
+func (p *party) witnessedIn(t *testing.T, of hotline.Party) (sizes []uint64, at []hotline.Time) {
+	t.Helper()
+	_, _, size := p.exported(t, 0)
+	for i := range size {
+		raw, err := p.nodes[0].Entry(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, content, err := hotline.DecodeEntry(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, ok := content.(*hotline.Witnessed)
+		if !ok {
+			continue
+		}
+		for j := range x.Heads {
+			if _, c, err := x.Heads[j].Head(); err == nil && x.Heads[j].Party == of {
+				sizes, at = append(sizes, c.Size), append(at, e.Time)
+			}
+		}
+	}
+	return sizes, at
+}
+
+// Promise: of three parties each has its checkpoints cosigned by both others with both keys, after what came; the
+// record of the witness says so once an interval; and a network in which nothing happens any more falls silent.
+func TestThreePartiesWitnessEachOther(t *testing.T) {
+	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB", "XC")
+	w.ready()
+	w.untilCosigned("XA", 0, 6, 4, "XB", "XC")
+	w.untilCosigned("XB", 0, 6, 4, "XA", "XC")
+	w.untilCosigned("XC", 0, 6, 4, "XA", "XB")
+	seen := w.parties["XA"].watch(t, 0)
+	st := w.warn("XA", "XB")
+	e := wait(t, seen, func(e desk.Event) bool { return e.Type == desk.EventSettled && e.ID == st.ID })
+	c := w.untilCosigned("XA", 0, e.Index+1, 4, "XB", "XC")
+	for _, code := range []hotline.Party{"XB", "XC"} {
+		sizes, at := w.parties[code].witnessedIn(t, "XA")
+		if len(sizes) > 1 {
+			t.Errorf("%s has recorded %d heads of XA at %v within an hour", code, len(sizes), at)
+		}
+	}
+	_, note, _ := w.parties["XA"].exported(t, 0)
+	_, again, _ := w.parties["XA"].exported(t, 0)
+	if !bytes.Equal(note, again) || c.Size == 0 {
+		t.Error("the cosigned checkpoint changes although nothing comes")
+	}
+}
+
+// Promise: a witness that is away delays nothing, and the others cosign.
+func TestAbsentWitnessDelaysNothing(t *testing.T) {
+	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB", "XC")
+	w.ready()
+	w.parties["XC"].stop(t, 0)
+	seen := w.parties["XA"].watch(t, 0)
+	st := w.warn("XA", "XB")
+	e := wait(t, seen, func(e desk.Event) bool { return e.Type == desk.EventSettled && e.ID == st.ID })
+	w.untilCosigned("XA", 0, e.Index+1, 2, "XB", "XC")
+}
+
+// Promise: a witness that has started again cosigns no other history than before, says which size it has cosigned, keeps
+// what contradicts it, and raises an alarm; the history that it knows it goes on to cosign.
+func TestWitnessRefusesAnotherHistory(t *testing.T) {
+	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB", "XC")
+	w.ready()
+	c := w.untilCosigned("XA", 0, 6, 4, "XB", "XC")
+	b := w.parties["XB"]
+	b.stop(t, 0)
+	b.nodes = nil
+	w.startAll(b)
+	w.ready()
+	ask := func(old uint64, change func(*tlog.Checkpoint)) *link.Answer {
+		t.Helper()
+		forged := c
+		change(&forged)
+		note, err := tlog.SignCheckpoint(forged, w.parties["XA"].Log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for end := time.Now().Add(deadline); time.Now().Before(end); <-time.After(20 * time.Millisecond) {
+			ctx, cancel := context.WithTimeout(t.Context(), deadline)
+			a := b.nodes[0].Checkpoint(ctx, "XA", (&tlog.Extension{Old: old, Note: note}).Encode())
+			cancel()
+			if a.Code != hotline.CodeNotLeader && a.Code != hotline.CodeBusy {
+				return a
+			}
+		}
+		t.Fatal("the witness has no leader")
+		return nil
+	}
+	a := ask(0, func(*tlog.Checkpoint) {})
+	if a.Code != hotline.CodeConflict || a.Head == nil || a.Head.Size < c.Size || len(a.Cosignature) != 0 {
+		t.Fatalf("a wrong old size is answered %+v", a)
+	}
+	c.Size, c.Root = a.Head.Size, a.Head.Root
+	a = ask(c.Size, func(x *tlog.Checkpoint) { x.Root[0] ^= 1 })
+	if a.Code != hotline.CodeInconsistent || len(a.Cosignature) != 0 {
+		t.Fatalf("another history is answered %+v", a)
+	}
+	if a = ask(c.Size, func(*tlog.Checkpoint) {}); a.Code != "" && a.Code != hotline.CodeConflict {
+		t.Fatalf("the history that was cosigned is answered %+v", a)
+	}
+	b.untilAlarmed(t, "contradicts the one cosigned here")
+	list, err := filepath.Glob(filepath.Join(b.cfgs[0].Data, "forks", "XA-*"))
+	if err != nil || len(list) != 2 {
+		t.Errorf("kept: %v, %v", list, err)
+	}
+	for _, name := range list {
+		if b, err := os.ReadFile(name); err != nil || len(b) == 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
