@@ -211,6 +211,11 @@ var entryMutations = []mutation{
 	{"10/1", "end with routes", to(5, 4), []any{[]any{many(1, "XB-L1"), many(1, "mail")}}, CodeMalformed},
 	{"10/2", "attempt never made", to(5, 7, 0, 2), 0, CodeMalformed},
 	{"10/2", "route 16", to(5, 7, 0, 0), 16, CodeMalformed},
+	{"6/0", "a node in two directions", to(5, 1, 1, 0), "XA-2\u202e", CodeMalformed},
+	{"11/0", "no checkpoints", to(5, 1), []any{}, CodeMalformed},
+	{"11/0", "checkpoint of another party", to(5, 1, 0, 0), "XZ", CodeMalformed},
+	{"11/0", "checkpoint of no bytes", to(5, 1, 0, 1), []byte{}, CodeMalformed},
+	{"11/0", "checkpoint that is no note", to(5, 1, 0, 1), []byte("hotline/XB/1\n7\n"), CodeMalformed},
 	{"10/2", "result 7", to(5, 7, 0, 5), 7, CodeMalformed},
 }
 
@@ -232,6 +237,7 @@ var directoryMutations = []mutation{
 	{directoryFull, "log key of P-256", to(6), p256Key(), CodeDocument},
 	{directoryFull, "witness key of 1311 bytes", to(9, 1), make([]byte, 1311), CodeMalformed},
 	{directoryFull, "sealing key of another mechanism", to(10, 0), 32, CodeMalformed},
+	{directoryFull, "sealing key of coefficients too large", to(10, 1), slices.Repeat([]byte{0xff}, 1216), CodeMalformed},
 	{directoryFull, "officers out of order", to(11, 0, 1), "XA-Z9", CodeDocument},
 	{directoryFull, "no role", to(11, 0, 3), []any{}, CodeDocument},
 	{directoryFull, "unknown role", to(11, 0, 3), many(1, "king"), CodeDocument},
