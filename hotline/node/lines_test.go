@@ -135,7 +135,9 @@ func TestStaleContactsAreAnAlarm(t *testing.T) {
 	a.untilAlarmed(t, "the contact data of XA were last confirmed 0 days ago")
 	page.Number, page.Confirmed = 3, page.Issued
 	a.publish(t, a.SignDirectory(page))
-	wait(t, seen, func(e desk.Event) bool { return e.Type == desk.EventStop && e.Duty == hotline.DutyContacts && e.Overdue })
+	wait(t, seen, func(e desk.Event) bool {
+		return e.Type == desk.EventStop && e.Duty == hotline.DutyContacts && e.Overdue
+	})
 	if a.alarmed(t, "the contact data of XA") || !a.alarmed(t, "the contact data of XB") {
 		t.Error("the wrong alarm ended")
 	}
