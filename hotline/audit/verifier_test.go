@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"example.org/hotline/crypto/keys"
+	"example.org/hotline/crypto/tlog"
 	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/hotlinetest"
 )
@@ -274,6 +275,52 @@ func TestTheOtherVerifierRefusesDamagedFiles(t *testing.T) {
 				t.Errorf("exit code %d", s.exit)
 			}
 		})
+	}
+}
+
+// Cosignatures that came with an export are judged by both.
+func TestTheOtherVerifierJudgesCosignatures(t *testing.T) {
+	node := verifier(t)
+	w, _ := short(t, "one")
+	a, b := w.at("XA"), w.at("XB")
+	full := a.export()
+	older := a.checkpoint(a.entries[:len(a.entries)-2])
+	c, err := tlog.ParseCheckpoint(older, "hotline/XA/1", a.Log.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	note := slices.Clone(older)
+	for _, key := range []*keys.Private{b.Witness, b.WitnessPQ} {
+		line, err := tlog.Cosign(c, tlog.WitnessName("XB"), uint64(w.now/1000), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		note = append(note, line...)
+	}
+	name := filepath.Join(full, FileCosigned)
+	if err := os.WriteFile(name, note, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s := bothJudge(t, node, full); s.exit != ExitClean || s.Checked["cosignatures"] != 2 {
+		t.Errorf("exit code %d, %v", s.exit, s.Checked)
+	}
+	bothJudge(t, node, pairOf(t, full, "XB"))
+	flipped := slices.Clone(note)
+	flipped[len(flipped)-100] ^= 1
+	other := newWorld(t, terms(), "XA", "XB").at("XA")
+	other.submit(other.Detection(other.w.now))
+	for what, b := range map[string][]byte{
+		"a bit of the last cosignature":   flipped,
+		"a checkpoint of other leaves":    other.checkpoint(other.entries[:len(a.entries)-2]),
+		"a checkpoint of another party":   b.checkpoint(a.entries[:3]),
+		"a checkpoint of too many leaves": a.checkpoint(append(slices.Clone(a.entries), a.entries[1])),
+	} {
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if s := bothJudge(t, node, full); s.exit != ExitUnusable {
+			t.Errorf("%s: exit code %d", what, s.exit)
+		}
 	}
 }
 
