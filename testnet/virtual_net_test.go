@@ -3,6 +3,7 @@ package testnet_test
 import (
 	"net"
 	"sync"
+	"testing/synctest"
 	"time"
 
 	"github.com/quic-go/quic-go/testutils/simnet"
@@ -21,6 +22,7 @@ type packets struct {
 	hosts map[string]*host
 	cut   map[[2]byte]bool
 	mute  map[string]bool
+	left  int // packets under way
 	wg    sync.WaitGroup
 }
 
@@ -53,20 +55,23 @@ func (n *packets) AddNode(addr net.Addr, conn simnet.PacketReceiver) {
 	if h == nil {
 		h = &host{queue: make(chan underWay, packetQueue)}
 		n.hosts[addr.String()] = h
-		n.wg.Go(h.deliver)
+		n.wg.Go(func() { n.deliver(h) })
 	}
 	h.mu.Lock()
 	h.conn = conn
 	h.mu.Unlock()
 }
 
-func (h *host) deliver() {
+func (n *packets) deliver(h *host) {
 	for p := range h.queue {
 		time.Sleep(time.Until(p.arrives))
 		h.mu.Lock()
 		conn := h.conn
 		h.mu.Unlock()
 		conn.RecvPacket(p.Packet)
+		n.mu.Lock()
+		n.left--
+		n.mu.Unlock()
 	}
 }
 
@@ -80,6 +85,7 @@ func (n *packets) SendPacket(p simnet.Packet) error {
 	}
 	select {
 	case h.queue <- underWay{p, time.Now().Add(latency)}:
+		n.left++
 	default:
 	}
 	return nil
@@ -100,6 +106,22 @@ func (n *packets) severed(a, b byte) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.cut[between(a, b)]
+}
+
+// quiet waits for a moment in which no packet is under way: a clock that is set forward then cannot be set while another node reads it.
+// It gives up after a second.
+func (n *packets) quiet() bool {
+	for range 500 {
+		synctest.Wait()
+		n.mu.Lock()
+		left := n.left
+		n.mu.Unlock()
+		if left == 0 {
+			return true
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	return false
 }
 
 // silence has nothing go to an address or come from it, or ends that.

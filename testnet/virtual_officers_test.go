@@ -73,7 +73,7 @@ func (p *party) duties(from, until hotline.Time) {
 	for _, begin := range []struct {
 		every time.Duration
 		do    func()
-	}{{30 * time.Hour, p.detect}, {72 * time.Hour, p.request}, {96 * time.Hour, p.text}} {
+	}{{48 * time.Hour, p.detect}, {96 * time.Hour, p.request}, {96 * time.Hour, p.text}} {
 		for at := from; ; {
 			if at += hotline.Time(p.w.roll(2 * begin.every.Milliseconds())); at >= until {
 				break

@@ -81,7 +81,7 @@ var virtualPassphrase = []byte("only for a virtual network")
 // month and cost little.
 func virtualTerms() hotline.Terms {
 	t := hotlinetest.Terms("crisis")
-	t.LineTest = (6 * time.Hour).Milliseconds()
+	t.LineTest, t.WatchTest = (12 * time.Hour).Milliseconds(), (24 * time.Hour).Milliseconds()
 	t.Final = (5 * 24 * time.Hour).Milliseconds()
 	return t
 }
@@ -321,7 +321,7 @@ func (w *world) pass(until hotline.Time) {
 	}
 	until = max(min(until, w.nextClock()), w.now())
 	left := time.Duration(until-w.now()) * time.Millisecond
-	if left > approach && w.busy.Load() == 0 {
+	if left > approach && w.busy.Load() == 0 && w.net.quiet() {
 		skip := left - approach - time.Duration(w.rng.Int64N(int64(time.Second)))
 		w.ahead.Add(int64(max(skip, 0)))
 		w.skipped += max(skip, 0)
@@ -391,9 +391,9 @@ func (w *world) export() (testnet.Logs, []string) {
 }
 
 func (p *party) exportOf(s *seat, dir string) (entries [][]byte) {
-	var checkpoint, cosigned []byte
+	var checkpoint []byte
 	err := s.running().Handle(context.Background(), p.anybody(), &desk.Request{Export: &desk.ExportRequest{}}, func(r *desk.Reply) error {
-		entries, checkpoint, cosigned = append(entries, r.Export.Entries...), r.Export.Checkpoint, r.Export.Cosigned
+		entries, checkpoint = append(entries, r.Export.Entries...), r.Export.Checkpoint
 		return nil
 	})
 	p.w.must(err)
@@ -401,7 +401,7 @@ func (p *party) exportOf(s *seat, dir string) (entries [][]byte) {
 	p.w.must(err)
 	defer store.Close()
 	p.w.must(store.Append(entries...))
-	p.w.must(audit.WriteFull(dir, store, checkpoint, cosigned))
+	p.w.must(audit.WriteFull(dir, store, checkpoint))
 	return entries
 }
 

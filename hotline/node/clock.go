@@ -18,7 +18,7 @@ import (
 type clocks struct {
 	reading chan struct{} // of one place: proposals that wait for a reading share its result
 	list    []hotline.Reading
-	at      time.Time
+	at      hotline.Time // by this node's clock: one that jumped makes them old
 
 	unproven atomic.Bool // the last command that needed readings was not backed
 	alone    atomic.Bool // and a majority answered: it is this clock that is wrong
@@ -54,8 +54,8 @@ func (n *Node) readings(ctx context.Context, voters []string) []hotline.Reading 
 	case <-ctx.Done():
 		return nil
 	}
-	if since := time.Since(n.clocks.at); since < 0 || since > clockShare {
-		n.clocks.list, n.clocks.at = n.readClocks(ctx, voters), time.Now()
+	if since := n.now() - n.clocks.at; since < 0 || since > hotline.Time(clockShare.Milliseconds()) {
+		n.clocks.list, n.clocks.at = n.readClocks(ctx, voters), n.now()
 	}
 	return slices.Clone(n.clocks.list)
 }
