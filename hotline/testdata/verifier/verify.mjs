@@ -2,6 +2,7 @@
 // Checks vectors and exports of the Hotline protocol. See README.md.
 import { parseArgs } from 'node:util'
 import { fileURLToPath } from 'node:url'
+import { refuse } from './lib/cbor.mjs'
 import { Spec } from './lib/cddl.mjs'
 import { checkVectors } from './lib/vectors.mjs'
 
@@ -19,7 +20,8 @@ async function main () {
     options: { spec: { type: 'string', default: DEFAULT_SPEC }, convention: { type: 'string' }, json: { type: 'boolean', default: false } }
   })
   const [mode, dir] = positionals
-  if (positionals.length !== 2 || !['vectors', 'export'].includes(mode)) throw new Error(usage)
+  if (positionals.length !== 2 || !['vectors', 'export'].includes(mode)) refuse('usage', usage)
+  if (values.convention !== undefined && !/^[0-9a-f]{64}$/.test(values.convention)) refuse('usage', '--convention is 64 lower-case hexadecimal digits')
   const spec = new Spec(values.spec)
   if (mode === 'vectors') return vectors(spec, dir, values.json)
   const { checkExport } = await import('./lib/export.mjs')
@@ -53,6 +55,6 @@ function exported (r, json) {
 try {
   process.exitCode = await main()
 } catch (e) {
-  console.error(e.code === 'unusable' ? e.message : e.stack ?? e)
+  console.error(['unusable', 'usage', 'ERR_PARSE_ARGS_UNKNOWN_OPTION'].includes(e.code) ? e.message : e.stack ?? e)
   process.exitCode = 2
 }

@@ -1,5 +1,5 @@
 // Bodies: what the text of SPEC §4 and §5 adds to the structures.
-import { decode, equal, refuse, Refusal } from './cbor.mjs'
+import { decode, equal, refuse } from './cbor.mjs'
 import { hex, keyId, sha256, validKem, validKey } from './keys.mjs'
 import { complete, parse, sorted, zero } from './statement.mjs'
 
@@ -265,5 +265,3 @@ export function disclosed (spec, st, blind, bytes) {
   if (hex(sha256(blind, bytes)) !== hex(st.commitment)) refuse('bad-signature', 'not the body that was committed to')
   return checkBody(spec, st.kind.name, bytes)
 }
-
-export { Refusal }

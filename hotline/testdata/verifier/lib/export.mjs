@@ -11,7 +11,7 @@ import { caseOf, complete, parse, verify } from './statement.mjs'
 import { emptyRoot, inclusionRoot, leafHash, nodeHash } from './tree.mjs'
 
 // The observation for a refusal, as §10.2 names them.
-const observation = {
+const observation = { // the rest: decision-differs
   'bad-signature': 'signature-invalid',
   'unknown-key': 'signature-invalid',
   'missing-author': 'signature-invalid',

@@ -1,6 +1,6 @@
 // Tenders and receipts (SPEC §8), and the leaves that they prove (§7.2).
 import { decode, decodeProtected, encode, equal, refuse, Refusal, untag } from './cbor.mjs'
-import { ED25519, hex, verified } from './keys.mjs'
+import { ED25519, verified } from './keys.mjs'
 import { caseOf } from './statement.mjs'
 import { inclusionRoot, leafHash } from './tree.mjs'
 
@@ -123,6 +123,3 @@ function as (code, check) {
     refuse(code, e.message)
   }
 }
-
-// describe names a place for people.
-export const describe = r => `${r.party}/${r.generation} entry ${r.index} for ${hex(r.statement).slice(0, 12)}`
