@@ -227,7 +227,7 @@ func (d *deck) outage(p hotline.Party) card {
 	lines = append(lines,
 		"",
 		"3. SAY: who you are by office, ACTUAL or EXERCISE, and then the fields in order:",
-		"   nature, category, relation, sectors, networks, state, what you ask. Codes only.",
+		"   nature, category, relation, sectors, networks, state, what you ask; in codes.",
 		"   They read it back. Note UTC time and office: a warning, not a receipt.",
 		"",
 		"4. WHEN THE LINE IS BACK, enter what was said. A case that is not open yet:",
