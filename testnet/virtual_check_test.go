@@ -146,22 +146,24 @@ type answerOf struct {
 // the addressee's word or behind it, never against it.
 func checkPairs(logs testnet.Logs, terms hotline.Terms) error {
 	var errs []error
+	late := map[hotline.Party]map[verdict]hotline.Time{}
+	for party, log := range logs {
+		var err error
+		if late[party], err = verdicts(party, log); err != nil {
+			return err
+		}
+	}
 	for party, log := range logs {
 		held, err := holdings(log)
 		if err != nil {
 			return err
 		}
 		for k, a := range held {
-			there, exported := logs[k.at]
-			if !exported || a.received == 0 {
+			if a.received == 0 {
 				continue
 			}
-			own, err := verdicts(k.at, there)
-			if err != nil {
-				return err
-			}
 			due := a.received + hotline.Time(terms.Acknowledge.At(a.precedence))
-			_, isLate := own[verdict{hotline.DutyAcknowledge, k.id, party, due}]
+			_, isLate := late[k.at][verdict{hotline.DutyAcknowledge, k.id, party, due}]
 			says := a.escalated
 			if a.acknowledged > 0 {
 				says = a.acknowledged >= due
