@@ -71,6 +71,13 @@ func (n *Node) groupStatement(a *ledger.Ask) (hotline.Header, hotline.Body, erro
 		re := a.Re
 		h.Re = &re
 	}
+	n.machine.view(func(s *ledger.State) {
+		for _, p := range h.To {
+			if h.Peer == nil {
+				h.Peer = cosignedHead(s, p)
+			}
+		}
+	})
 	body, err := n.groupBody(a)
 	return h, body, err
 }

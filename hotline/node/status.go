@@ -83,6 +83,7 @@ func (n *Node) peerView(s *ledger.State, p link.PeerStatus) desk.PeerView {
 	if d := s.Directory(p.Party); d != nil {
 		v.Directory = d.Number
 	}
+	v.Head = cosignedHead(s, p.Party)
 	linePart(s, &v)
 	return v
 }

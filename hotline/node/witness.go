@@ -72,15 +72,21 @@ func (n *Node) Checkpoint(ctx context.Context, from hotline.Party, raw []byte) *
 	a := &link.Answer{Code: t.Code, Text: forPeers(t), Cosignature: lines, Time: n.now()}
 	switch t.Code {
 	case hotline.CodeConflict:
-		n.machine.view(func(s *ledger.State) {
-			if c := s.Cosigned(from); c.Size > 0 {
-				a.Head = &hotline.PeerHead{Origin: tlog.Origin(string(from), c.Generation), Size: c.Size, Root: c.Root}
-			}
-		})
+		n.machine.view(func(s *ledger.State) { a.Head = cosignedHead(s, from) })
 	case hotline.CodeInconsistent:
 		n.keepFork(from, raw, t.Text)
 	}
 	return a
+}
+
+// cosignedHead is the newest head of a peer's log that was cosigned here, or nil.
+// What names it cannot be older: so the logs are woven together.
+func cosignedHead(s *ledger.State, p hotline.Party) *hotline.PeerHead {
+	c := s.Cosigned(p)
+	if c.Size == 0 {
+		return nil
+	}
+	return &hotline.PeerHead{Origin: tlog.Origin(string(p), c.Generation), Size: c.Size, Root: c.Root}
 }
 
 func orDone(c hotline.Code) string {

@@ -103,6 +103,15 @@ func TestThreePartiesWitnessEachOther(t *testing.T) {
 			t.Errorf("%s has recorded %d heads of XA at %v within an hour", code, len(sizes), at)
 		}
 	}
+	re, err := w.parties["XB"].ask(t, 0, &desk.Request{Status: &desk.StatusRequest{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range re.Status.Peers { // what the desk puts into the header of the next statement to that party
+		if p.Head == nil || p.Head.Origin != tlog.Origin(string(p.Party), 1) || p.Head.Size == 0 {
+			t.Errorf("XB names no head of %s: %+v", p.Party, p.Head)
+		}
+	}
 	_, note, _ := w.parties["XA"].exported(t, 0)
 	_, again, _ := w.parties["XA"].exported(t, 0)
 	if !bytes.Equal(note, again) || c.Size == 0 {
@@ -173,4 +182,36 @@ func TestWitnessRefusesAnotherHistory(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// Promise: a statement of the group names the newest head of its addressee's log that was cosigned here, so the logs are
+// woven together also where no officer speaks.
+func TestGroupStatementNamesCosignedHead(t *testing.T) {
+	terms := hotlinetest.Terms("crisis")
+	terms.LineTest = 2000
+	w := newNetwork(t, terms, 1, "XA", "XB")
+	w.ready()
+	w.untilCosigned("XB", 0, 5, 2, "XA")
+	a := w.parties["XA"]
+	for end := time.Now().Add(deadline); time.Now().Before(end); <-time.After(50 * time.Millisecond) {
+		_, _, size := a.exported(t, 0)
+		for i := range size {
+			raw, err := a.nodes[0].Entry(i)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, content, err := hotline.DecodeEntry(raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sent, ok := content.(*hotline.Sent)
+			if !ok {
+				continue
+			}
+			if st, err := hotline.Parse(sent.Statement); err == nil && st.Header.Peer != nil && st.Header.Peer.Origin == tlog.Origin("XB", 1) {
+				return
+			}
+		}
+	}
+	t.Fatal("no statement of the group names a head of XB")
 }
