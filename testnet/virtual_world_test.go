@@ -391,9 +391,9 @@ func (w *world) export() (testnet.Logs, []string) {
 }
 
 func (p *party) exportOf(s *seat, dir string) (entries [][]byte) {
-	var checkpoint []byte
+	var checkpoint, cosigned []byte
 	err := s.running().Handle(context.Background(), p.anybody(), &desk.Request{Export: &desk.ExportRequest{}}, func(r *desk.Reply) error {
-		entries, checkpoint = append(entries, r.Export.Entries...), r.Export.Checkpoint
+		entries, checkpoint, cosigned = append(entries, r.Export.Entries...), r.Export.Checkpoint, r.Export.Cosigned
 		return nil
 	})
 	p.w.must(err)
@@ -401,7 +401,7 @@ func (p *party) exportOf(s *seat, dir string) (entries [][]byte) {
 	p.w.must(err)
 	defer store.Close()
 	p.w.must(store.Append(entries...))
-	p.w.must(audit.WriteFull(dir, store, checkpoint))
+	p.w.must(audit.WriteFull(dir, store, checkpoint, cosigned))
 	return entries
 }
 
