@@ -88,3 +88,24 @@ func TestRestartKeepsLogAndReceipts(t *testing.T) {
 	}
 	s.good(t)
 }
+
+// Promise: a desk that finds its node again after a restart is not rung for
+// what was told and done before.
+func TestRestartTellsNothingAgain(t *testing.T) {
+	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
+	w.ready()
+	p := w.parties["XA"]
+	detection := p.Detection(now())
+	p.submit(t, 0, detection)
+	p.submit(t, 0, p.Assessment(now(), detection, nil))
+	p.stop(t, 0)
+	p.nodes = nil
+	w.startAll(p)
+	told := p.watch(t, 0)
+	fresh := p.Text(now(), "XB", "the first new thing")
+	p.submit(t, 0, fresh)
+	e := wait(t, told, func(e desk.Event) bool { return e.Type == desk.EventAccepted || e.Type == desk.EventStop })
+	if e.Type != desk.EventAccepted || e.ID != fresh.ID {
+		t.Errorf("told %s of %s again", e.Type, e.ID.Short())
+	}
+}
