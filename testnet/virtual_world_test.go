@@ -319,9 +319,10 @@ func (w *world) pass(until hotline.Time) {
 	for waited := time.Duration(0); waited < settle && w.unsettled(); waited += 100 * time.Millisecond {
 		time.Sleep(100 * time.Millisecond)
 	}
+	quiet := w.net.quiet() && w.busy.Load() == 0 // and nothing moves until this goroutine waits again
 	until = max(min(until, w.nextClock()), w.now())
 	left := time.Duration(until-w.now()) * time.Millisecond
-	if left > approach && w.busy.Load() == 0 && w.net.quiet() {
+	if quiet && left > approach {
 		skip := left - approach - time.Duration(w.rng.Int64N(int64(time.Second)))
 		w.ahead.Add(int64(max(skip, 0)))
 		w.skipped += max(skip, 0)
