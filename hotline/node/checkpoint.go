@@ -25,6 +25,9 @@ const (
 	// doubles up to checkpointRetryMax while nothing changes.
 	checkpointRetry    = 2 * time.Second
 	checkpointRetryMax = 10 * time.Minute
+	// witnessWait is how long one round waits for a witness: one that is away
+	// holds up neither the others' cosignatures nor the next checkpoint.
+	witnessWait = 3 * time.Second
 	// cosignedHold is how long a checkpoint with more witnesses is kept although
 	// a newer one with fewer is there.
 	cosignedHold = time.Hour
@@ -149,6 +152,8 @@ func (n *Node) witnesses() []hotline.Party {
 // ask asks every witness that has not cosigned yet, and returns how many still have
 // not. old is the size that each has cosigned last, as far as known.
 func (n *Node) ask(ctx context.Context, r *round, old map[hotline.Party]uint64) (missing int) {
+	ctx, cancel := context.WithTimeout(ctx, witnessWait)
+	defer cancel()
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	list := n.witnesses()
@@ -202,6 +207,9 @@ func (n *Node) askWitness(ctx context.Context, p hotline.Party, r *round, old ui
 			}
 		}
 		a, err := n.line.Ask(ctx, p, path, false, &link.Question{Checkpoint: x.Encode()})
+		if ctx.Err() != nil {
+			break
+		}
 		if err != nil {
 			path++
 			continue

@@ -71,6 +71,8 @@ func (n *Node) Checkpoint(ctx context.Context, from hotline.Party, raw []byte) *
 	n.metrics.witnessed.WithLabelValues(string(from), orDone(t.Code)).Inc()
 	a := &link.Answer{Code: t.Code, Text: forPeers(t), Cosignature: lines, Time: n.now()}
 	switch t.Code {
+	case hotline.CodeNeed:
+		a.Need = n.held(from, t)
 	case hotline.CodeConflict:
 		n.machine.view(func(s *ledger.State) { a.Head = cosignedHead(s, from) })
 	case hotline.CodeInconsistent:
