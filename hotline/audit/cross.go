@@ -146,6 +146,7 @@ func (c *crossing) check() error {
 		return err
 	}
 	c.tellForks()
+	c.views()
 	for m, n := range c.missed {
 		c.report.NotJudged = append(c.report.NotJudged, m.text(n))
 	}

@@ -26,6 +26,9 @@ var lapseCodes = map[hotline.Duty]Code{
 // lapsed turns deadlines that passed into observations, and notes when the
 // thing was done after all.
 func (j *judged) lapsed(it *item) {
+	if due, ok := it.content.(*hotline.Due); ok && due.Overdue {
+		j.overdues.note(due, it.index)
+	}
 	if due, ok := it.content.(*hotline.Due); ok && due.Overdue && lapseCodes[due.Duty] != "" {
 		o := observe(lapseCodes[due.Duty], j.x.head.Party, it.index, j.lapseText(it.entry, due))
 		o.Due = due.Due

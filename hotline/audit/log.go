@@ -30,6 +30,7 @@ type judged struct {
 	observations []Observation
 	more         map[Class]uint64
 	lapses       map[lapse]int // index of the observation of a duty that is overdue and open
+	overdues     overdues
 	notJudged    []string
 	stopped      bool // the replay has found a difference
 	unjudged     uint64
@@ -59,7 +60,7 @@ func newJudged(x *export, tmp string, number int, others func(hotline.Party, uin
 		only = map[hotline.Party]bool{h.Party: true, h.With: true}
 	}
 	j := &judged{x: x, replay: ledger.NewReplay(only), chain: newChain(h.Party), sequences: map[hotline.Party]*sequences{},
-		more: map[Class]uint64{}, lapses: map[lapse]int{}, known: map[author]bool{}, tmp: tmp, name: number,
+		more: map[Class]uint64{}, lapses: map[lapse]int{}, overdues: overdues{owed: map[lapse]bool{}}, known: map[author]bool{}, tmp: tmp, name: number,
 		log: Log{Dir: x.dir, Kind: h.Kind, Party: h.Party, With: h.With, Generation: h.Generation, Size: h.Size}}
 	j.exam = &examiner{self: h.Party, generation: h.Generation, convention: x.convention, ring: newRing(),
 		sent: sentCache{at: map[uint64]*own{}}, again: j.again}

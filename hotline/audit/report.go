@@ -23,7 +23,8 @@ type Report struct {
 	// listed.
 	MoreProtocol uint64   `json:"more_protocol,omitempty"`
 	MoreTerms    uint64   `json:"more_terms,omitempty"`
-	NotJudged    []string `json:"not_judged"` // what the material does not show
+	Views        []View   `json:"views,omitempty"` // where the two sides of a duty see it differently
+	NotJudged    []string `json:"not_judged"`      // what the material does not show
 
 	events     []*spool[Event]
 	statements []*spool[Statement]

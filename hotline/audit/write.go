@@ -47,6 +47,7 @@ func (r *Report) WriteText(w io.Writer, how Text) error {
 	}
 	r.writeLogs(b)
 	r.writeObservations(b, how)
+	r.writeViews(b)
 	if len(r.NotJudged) > 0 {
 		fmt.Fprintf(b, "\nWhat the material does not show\n")
 		for _, s := range r.NotJudged {
@@ -101,6 +102,17 @@ func (r *Report) writeObservations(b *bufio.Writer, how Text) {
 	}
 	if r.MoreProtocol+r.MoreTerms > 0 {
 		fmt.Fprintf(b, "  and %d more of class protocol, %d of class terms\n", r.MoreProtocol, r.MoreTerms)
+	}
+}
+
+// writeViews tells where what one side waited for in vain is not overdue by the log of the other.
+func (r *Report) writeViews(b *bufio.Writer) {
+	if len(r.Views) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\nWhere two logs see a duty differently\n")
+	for _, v := range r.Views {
+		fmt.Fprintf(b, "  %s entry %d: %s\n", v.Party, v.Entry, v.Text)
 	}
 }
 
