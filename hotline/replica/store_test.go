@@ -151,8 +151,8 @@ func (l lyingSink) Close() error {
 // A snapshot is read back after writing; a disk that returns other bytes stops
 // the process.
 func TestSnapshotIsReadBack(t *testing.T) {
-	s, tr := newSnapshots(t)
 	for _, lie := range []bool{false, true} {
+		s, tr := newSnapshots(t) // a name is made of the millisecond: two snapshots in one would collide
 		sink := newSink(t, s)
 		if lie {
 			sink.SnapshotSink = lyingSink{sink.SnapshotSink, s.dir}
