@@ -56,7 +56,8 @@ func (j *judged) keepProofs(it *item) error {
 		p.Kind, p.Sequence = tenderProof, f.sender.Sent.SequenceFor(j.x.head.Party)
 		p.Unproven = c.Marks&hotline.MarkTimeUnproven != 0
 	case *hotline.Receipted:
-		p.Kind, p.Unproven = receiptProof, f.proof.Of.Marks&hotline.MarkTimeUnproven != 0
+		// The entry of a receipt bears no mark: its time is unproven if it is the last permitted one.
+		p.Kind, p.Unproven = receiptProof, f.proof.Of.Marks&hotline.MarkTimeUnproven != 0 || !j.stopped && j.replay.State().AtLimit(it.entry.Time)
 		if !p.Unproven && tooEarly(f.proof.Time, f.sentTime) {
 			j.contradicts(it.index, f.proof.Time, f.sentTime, fmt.Sprintf("%s signed that it received statement %s", f.proof.Party, p.Statement.Short()),
 				"it was tendered here")

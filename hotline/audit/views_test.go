@@ -9,6 +9,21 @@ import (
 	"example.org/hotline/hotline/hotlinetest"
 )
 
+// Promise: a receipt that is committed while no majority of clocks can be read is
+// dated at the last permitted time, and nobody's time contradicts another's for it.
+func TestUnprovenTimeOfAReceiptContradictsNothing(t *testing.T) {
+	w := newWorld(t, hotlinetest.Terms("crisis"), "XA", "XB")
+	a, b := w.at("XA"), w.at("XB")
+	text := a.submit(a.By(a.Header(hotline.KindText, w.now, hotlinetest.To("XB")), &hotline.Note{Text: "words"}, "O1"))
+	a.mute = true
+	w.pass(8 * minute)
+	a.send(text, "XB")
+	if got := a.state.Time(); got >= w.now-minute {
+		t.Fatalf("the time of XA is %d, proven at %d", got, w.now)
+	}
+	wantFound(t, audited(t, a.export(), b.export()))
+}
+
 // Promise: a duty that one side waited for in vain, and that is not overdue by the
 // log of the other, is named as a difference and is nobody's lapse; where the
 // other admits it, or its log ends before, there is none.

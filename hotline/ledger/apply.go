@@ -137,6 +137,12 @@ func (s *State) readingsBack(readings []hotline.Reading, t hotline.Time) bool {
 	return len(agree) > len(s.voters)/2
 }
 
+// AtLimit reports whether t is the last time that is permitted without readings:
+// what no majority backs is done at it, and may have been done later.
+func (s *State) AtLimit(t hotline.Time) bool {
+	return t == s.backed+hotline.Time(hotline.MaxClockStep.Milliseconds())
+}
+
 // NeedsReadings reports whether a command at t would need the readings of a
 // majority to be done at t.
 func (s *State) NeedsReadings(t hotline.Time) bool {
