@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -204,16 +205,36 @@ func ask(ctx context.Context, conn *quic.Conn, req *Request, fn func(*Reply) err
 
 // endIfDeaf ends a connection on which nothing at all comes within
 // hotline.DeskDeaf: a live node acknowledges packets at once, however long its
-// answer takes. A node that died without a word would else be waited for until
-// the connection's idle time is over. stop ends the watch.
+// answer takes. If something came, which may have been under way before, the
+// next sign of life is owed to the keepalive. A node that died without a word
+// would else be waited for until the connection's idle time is over. stop ends
+// the watch.
 func endIfDeaf(conn *quic.Conn) (stop func()) {
-	heard := conn.ConnectionStats().PacketsReceived
-	timer := time.AfterFunc(hotline.DeskDeaf, func() {
-		if conn.ConnectionStats().PacketsReceived == heard {
+	var mu sync.Mutex // held while the timer changes hands
+	heard, stopped := conn.ConnectionStats().PacketsReceived, false
+	var timer *time.Timer
+	look := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		now := conn.ConnectionStats().PacketsReceived
+		switch {
+		case stopped:
+		case now == heard:
 			_ = conn.CloseWithError(CloseEnd, "")
+		default:
+			heard = now
+			timer.Reset(hotline.DeskKeepAlive + hotline.DeskDeaf)
 		}
-	})
-	return func() { timer.Stop() }
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	timer = time.AfterFunc(hotline.DeskDeaf, look)
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		stopped = true
+		timer.Stop()
+	}
 }
 
 func withCause(ctx context.Context, err error) error {

@@ -306,6 +306,9 @@ func TestClientLeavesADeafNode(t *testing.T) {
 	p := hotlinetest.NewParty("XA", "desk")
 	nodes := []*node{startNode(t, p, "XA-1", new(fakeHost)), startNode(t, p, "XA-2", new(fakeHost))}
 	c := dial(t, p.Officer("O1"), nodes...)
+	if _, err := c.Do(t.Context(), &Request{Status: &StatusRequest{}}); err != nil { // the handshake is wholly over
+		t.Fatal(err)
+	}
 	first := c.Node()
 	for _, n := range nodes {
 		n.deaf.Store(n.Name == first)
