@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/desk"
@@ -77,6 +78,8 @@ func TestSensorFileIsFollowed(t *testing.T) {
 	if _, err := p.ask(t, 0, &desk.Request{Dismiss: &desk.DismissRequest{Key: first}}); err != nil {
 		t.Fatal(err)
 	}
+	// The desk hears of the hit before the node that handed it in hears that it is committed, and saves its place.
+	appears(t, filepath.Join(p.cfgs[2].Data, "sensor-border-1.json"))
 	if err := last.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -108,6 +111,25 @@ func TestSensorsAreCheckedBeforeTheStart(t *testing.T) {
 		}
 		if spoil(); node.CheckSensors(c) == nil {
 			t.Errorf("%s is accepted", name)
+		}
+	}
+}
+
+// appears waits until a file is there.
+func appears(t *testing.T, path string) {
+	t.Helper()
+	limit := time.NewTimer(deadline)
+	defer limit.Stop()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, err := os.Stat(path); err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-limit.C:
+			t.Fatalf("%s does not appear", path)
 		}
 	}
 }
