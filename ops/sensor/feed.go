@@ -92,6 +92,9 @@ func OpenFeed(c FeedConfig) (*Feed, error) {
 func (f *Feed) Poll(now time.Time) (hits []hotline.Hit, more bool, err error) {
 	if f.told == nil {
 		f.g.now = now
+		if err := f.begin(now); err != nil {
+			return nil, false, err
+		}
 		more, err = f.tail.read(readAtOnce, func(line []byte, long bool) { f.report.take(line, long, f.d, f.g) })
 		f.g.flush()
 		f.count()
@@ -101,6 +104,20 @@ func (f *Feed) Poll(now time.Time) (hits []hotline.Hit, more bool, err error) {
 		hits = append(hits, f.g.close(a))
 	}
 	return hits, more, err
+}
+
+// begin keeps, of a file that is followed for the first time, from when on it counts, before anything of it is told: after a stop
+// that comes before the first Commit it is else not known again once it was rotated. The next Commit saves as if nothing had been.
+func (f *Feed) begin(now time.Time) error {
+	if f.saved != (Position{}) {
+		return nil
+	}
+	if err := f.tail.begin(now); err != nil {
+		return err
+	}
+	err := f.save(now)
+	f.savedAt = time.Time{}
+	return err
 }
 
 // count moves the figures of the last reading into the totals.

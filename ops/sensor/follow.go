@@ -154,6 +154,22 @@ func (t *follower) siblings(after time.Time) ([]string, error) {
 	return names, nil
 }
 
+// begin opens the file for the first time. What is rotated away from now on is known by its time: this file first, or, if there is none
+// yet, whatever was written after now.
+func (t *follower) begin(now time.Time) error {
+	since := now
+	switch err := t.open(t.path, nil); {
+	case err == nil:
+		since = t.info.ModTime().Add(-1)
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	if t.since.IsZero() {
+		t.since = since
+	}
+	return nil
+}
+
 // open begins with a file at a position, or at its beginning.
 func (t *follower) open(name string, p *Position) error {
 	f, err := os.Open(name)

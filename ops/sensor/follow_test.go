@@ -1,6 +1,7 @@
 package sensor
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -222,6 +223,38 @@ func TestFollowAcrossRestart(t *testing.T) {
 	}
 }
 
+// TestFollowBegunIsNotForgotten defends against losing what a feed had begun to read for the first time when it stopped before the group
+// had the hits, and the file was rotated before it came back. What older files held before it began stays out.
+func TestFollowBegunIsNotForgotten(t *testing.T) {
+	for _, clean := range []bool{true, false} {
+		s := newRotation(t)
+		s.write(3)
+		s.poll(false)
+		clear(s.queue) // the group took none of them
+		s.stop(clean)
+		s.rename()
+		s.write(2)
+		s.start()
+		s.settle()
+		s.check()
+	}
+}
+
+// TestFollowBeforeThereIsAFile defends the same for a file that was written first, and rotated, while the daemon was down.
+func TestFollowBeforeThereIsAFile(t *testing.T) {
+	for _, clean := range []bool{true, false} {
+		s := newRotation(t)
+		s.poll(true)
+		s.stop(clean)
+		s.write(3)
+		s.rename()
+		s.write(2)
+		s.start()
+		s.settle()
+		s.check()
+	}
+}
+
 // TestFollowSurvivesAnything defends the same against any order of writing, rotating, reading, crashing and restarting.
 func TestFollowSurvivesAnything(t *testing.T) {
 	for seed := range uint64(25) {
@@ -327,8 +360,9 @@ func TestFollowWaitsForTheGroup(t *testing.T) {
 	if err := s.feed.Close(s.now); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(s.state); !os.IsNotExist(err) {
-		t.Errorf("a position was saved before the group had the hits: %v", err)
+	var st feedState
+	if b, err := os.ReadFile(s.state); err != nil || json.Unmarshal(b, &st) != nil || st.Position.Offset != 0 || len(st.Hits) > 0 {
+		t.Errorf("a position was saved before the group had the hits: %+v, %v", st, err)
 	}
 	s.start()
 	s.settle()
