@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -49,8 +48,7 @@ func command(code *int) *cobra.Command {
 		Short: "verify and replay the exported logs of one or several parties",
 		Long: "hotline-audit checks every signature and the tree of exported logs, makes every decision again,\n" +
 			"holds the logs of several parties against each other, and says what it observes and what the\n" +
-			"material does not show. It attributes nothing and is no legal determination.\n\n" +
-			"Exit codes: 0 nothing to observe, 1 lapses only (terms), 2 unusable input, 3 a rule or proof is broken (protocol).",
+			"material does not show. It attributes nothing and is no legal determination.\n\n" + exitCodes,
 		SilenceUsage:       true,
 		SilenceErrors:      true,
 		DisableSuggestions: true, // an error is one line
@@ -60,46 +58,26 @@ func command(code *int) *cobra.Command {
 }
 
 func replay(code *int) *cobra.Command {
+	var in inputs
 	var asJSON, all bool
-	var pin, temp string
-	var workers int
 	c := &cobra.Command{
 		Use:   "replay DIR...",
 		Short: "audit the exports in these directories together",
-		Long: "replay audits what `hotline export` wrote, full or pair exports, together.\n\n" +
-			"Exit codes: 0 nothing to observe, 1 lapses only (terms), 2 unusable input, 3 a rule or proof is broken (protocol).",
-		Args: cobra.MinimumNArgs(1),
+		Long:  "replay audits what `hotline export` wrote, full or pair exports, together.\n\n" + exitCodes,
+		Args:  cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, dirs []string) error {
-			opt := audit.Options{Workers: workers, TempDir: temp}
-			if pin != "" {
-				id, err := audit.ParseID(pin)
-				if err != nil {
-					return fmt.Errorf("--convention: %w", err)
+			return in.judge(cmd, dirs, code, func(r *audit.Report) error {
+				if asJSON {
+					return r.WriteJSON(cmd.OutOrStdout())
 				}
-				opt.Convention = id
-			}
-			bar := progress(cmd.ErrOrStderr())
-			opt.Progress = bar.show
-			report, err := audit.Replay(cmd.Context(), dirs, opt)
-			bar.clear()
-			if err != nil {
-				return err
-			}
-			*code = report.ExitCode()
-			if asJSON {
-				err = report.WriteJSON(cmd.OutOrStdout())
-			} else {
-				err = report.WriteText(cmd.OutOrStdout(), audit.Text{All: all, Colour: colours(cmd.OutOrStdout())})
-			}
-			return errors.Join(err, report.Close())
+				return r.WriteText(cmd.OutOrStdout(), audit.Text{All: all, Colour: colours(cmd.OutOrStdout())})
+			})
 		},
 	}
 	f := c.Flags()
 	f.BoolVar(&asJSON, "json", false, "print one JSON object")
 	f.BoolVar(&all, "all", false, "show routine too: line tests, clocks, members")
-	f.StringVar(&pin, "convention", "", "the convention's id, known from elsewhere: 64 hexadecimal digits")
-	f.StringVar(&temp, "temp", "", "directory for temporary files, some 100 bytes an entry and the chronology (default: the system's)")
-	f.IntVar(&workers, "workers", 0, "goroutines that verify signatures (default: one for each processor)")
+	in.flags(c)
 	return c
 }
 

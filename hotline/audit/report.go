@@ -69,16 +69,18 @@ type RungCount struct {
 
 // Event is one line of the chronology.
 type Event struct {
-	Time      hotline.Time  `json:"time"` // of the entry, Unix milliseconds
-	Party     hotline.Party `json:"party"`
-	Entry     uint64        `json:"entry"`
-	Type      string        `json:"type"`
-	Peer      hotline.Party `json:"peer,omitempty"`
-	Statement string        `json:"statement,omitempty"` // id, in hexadecimal
-	Case      string        `json:"case,omitempty"`
-	Status    string        `json:"status,omitempty"`  // of the statement or the duty concerned; absent where there is none, or it is not shown
-	Text      string        `json:"text"`              // for people
-	Routine   bool          `json:"routine,omitempty"` // line tests, clocks, members: not shown unless asked for
+	Time  hotline.Time  `json:"time"` // of the entry, Unix milliseconds
+	Party hotline.Party `json:"party"`
+	// Generation and Entry say where it stands in the log of Party.
+	Generation uint64        `json:"generation"`
+	Entry      uint64        `json:"entry"`
+	Type       string        `json:"type"`
+	Peer       hotline.Party `json:"peer,omitempty"`
+	Statement  string        `json:"statement,omitempty"` // id, in hexadecimal
+	Case       string        `json:"case,omitempty"`
+	Status     string        `json:"status,omitempty"`  // of the statement or the duty concerned; absent where there is none, or it is not shown
+	Text       string        `json:"text"`              // for people
+	Routine    bool          `json:"routine,omitempty"` // line tests, clocks, members: not shown unless asked for
 }
 
 // Statement is how far one statement came with one addressee. Times are Unix
@@ -92,6 +94,7 @@ type Statement struct {
 	From         hotline.Party `json:"from"`
 	To           hotline.Party `json:"to"`
 	Sequence     uint64        `json:"sequence"`
+	Generation   uint64        `json:"generation"`  // of the sender's log
 	TenderedAs   uint64        `json:"tendered_as"` // entry of the sender's log
 	Tendered     hotline.Time  `json:"tendered"`
 	Received     hotline.Time  `json:"received,omitempty"`

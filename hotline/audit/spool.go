@@ -160,6 +160,7 @@ func (p *proof) each(r *record) {
 func (e *Event) each(r *record) {
 	number(&e.Time, r)
 	str(&e.Party, r)
+	number(&e.Generation, r)
 	number(&e.Entry, r)
 	str(&e.Type, r)
 	str(&e.Peer, r)
@@ -179,6 +180,7 @@ func (s *Statement) each(r *record) {
 	str(&s.From, r)
 	str(&s.To, r)
 	number(&s.Sequence, r)
+	number(&s.Generation, r)
 	number(&s.TenderedAs, r)
 	number(&s.Tendered, r)
 	number(&s.Received, r)

@@ -18,13 +18,14 @@ const (
 // teller tells one log in plain words: the chronology, and how far each
 // statement came.
 type teller struct {
-	chain  *chain
-	self   hotline.Party
-	others func(hotline.Party, uint64) bool // whose own log is given too
-	events *spool[Event]
-	rows   *spool[Statement]
-	open   map[rowKey]*row
-	climbs map[RungCount]uint64
+	chain      *chain
+	self       hotline.Party
+	generation uint64
+	others     func(hotline.Party, uint64) bool // whose own log is given too
+	events     *spool[Event]
+	rows       *spool[Statement]
+	open       map[rowKey]*row
+	climbs     map[RungCount]uint64
 }
 
 // rowKey is a statement and its addressee.
@@ -40,7 +41,7 @@ type row struct {
 }
 
 func newTeller(c *chain, h *Head, tmp string, number int, others func(hotline.Party, uint64) bool) (*teller, error) {
-	t := &teller{chain: c, self: h.Party, others: others, open: map[rowKey]*row{}, climbs: map[RungCount]uint64{}}
+	t := &teller{chain: c, self: h.Party, generation: h.Generation, others: others, open: map[rowKey]*row{}, climbs: map[RungCount]uint64{}}
 	var err error
 	if t.events, err = newSpool(tmp, fmt.Sprintf("events-%d", number), (*Event).each); err != nil {
 		return nil, err
@@ -51,7 +52,7 @@ func newTeller(c *chain, h *Head, tmp string, number int, others func(hotline.Pa
 
 // tell takes one entry.
 func (t *teller) tell(it *item, status hotline.Status) error {
-	e := Event{Time: it.entry.Time, Party: t.self, Entry: it.index}
+	e := Event{Time: it.entry.Time, Party: t.self, Generation: t.generation, Entry: it.index}
 	if status != 0 {
 		e.Status = status.String()
 	}

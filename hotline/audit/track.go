@@ -30,7 +30,7 @@ func (t *teller) trackSent(it *item, c *hotline.Sent) error {
 		return nil
 	}
 	for _, q := range c.Sequences {
-		w := newRow(st, q.To, q.N, it.index)
+		w := newRow(st, q.To, q.N, t.generation, it.index)
 		w.Tendered = it.entry.Time
 		if err := t.begin(w); err != nil {
 			return err
@@ -49,7 +49,7 @@ func (t *teller) trackReceived(it *item, c *hotline.Received) error {
 	}
 	h := &f.st.Header
 	if !t.others(h.From, f.proof.Generation) {
-		w := newRow(f.st, t.self, f.sender.Sent.SequenceFor(t.self), f.proof.Index)
+		w := newRow(f.st, t.self, f.sender.Sent.SequenceFor(t.self), f.proof.Generation, f.proof.Index)
 		w.Tendered, w.Received, w.Rejected = f.sender.Time, it.entry.Time, c.Code
 		if err := t.begin(w); err != nil {
 			return err
@@ -69,10 +69,11 @@ func (t *teller) trackReceived(it *item, c *hotline.Received) error {
 	return nil
 }
 
-func newRow(st *hotline.Statement, to hotline.Party, sequence, index uint64) *row {
+func newRow(st *hotline.Statement, to hotline.Party, sequence, generation, index uint64) *row {
 	h := &st.Header
 	w := &row{kind: h.Kind, Statement: Statement{ID: st.ID.String(), Kind: h.Kind.String(), Status: h.Status.String(),
-		Precedence: h.Precedence.String(), From: h.From, To: to, Sequence: sequence, TenderedAs: index}}
+		Precedence: h.Precedence.String(), From: h.From, To: to, Sequence: sequence,
+		Generation: generation, TenderedAs: index}}
 	if in := st.InCase(); in != nil {
 		w.Case = in.Key()
 	}
