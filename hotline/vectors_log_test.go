@@ -53,6 +53,9 @@ func judgeLog(t *testing.T, f *vectorFile, v *vector) error {
 		return classed(classProof, tlog.VerifyConsistency(p.From, p.Size, hash(p.First), hash(p.Root), hashes(p.Path)))
 	}
 	log := must(keys.ParsePublic(unhex(f.Context.Log)))
+	if f.Form == "tlog-proof" {
+		return judgeProof(f, v, log)
+	}
 	c, err := tlog.ParseCheckpoint(unhex(v.Bytes), f.Context.Origin, log)
 	if err != nil || f.Form == "checkpoint" {
 		return classed(classCheckpoint, err)
@@ -138,6 +141,8 @@ func logVectors(t *testing.T, x *exchange) map[string]*vectorFile {
 			Vectors: cosignatureVectors(t, x, w)}
 	}
 	return map[string]*vectorFile{
+		"tlog-proofs": {About: "Proofs that context.entry stands at index 3 of XA's log (SPEC §7.9).", Form: "tlog-proof",
+			Context: vectorContext{Log: log, Origin: c.Origin, Entry: hex.EncodeToString([]byte{3})}, Vectors: tlogProofVectors(x, c)},
 		"checkpoints":           {About: "Checkpoints of XA (SPEC §7.5).", Form: "checkpoint", Context: at, Vectors: checkpointVectors(t, x, c)},
 		"cosignatures-ed25519":  cosigned(x.b.Witness, "Ed25519"),
 		"cosignatures-ml-dsa44": cosigned(x.b.WitnessPQ, "ML-DSA-44"),

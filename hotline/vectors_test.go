@@ -44,6 +44,7 @@ type vectorContext struct {
 	Origin     string `json:"origin,omitempty"`     // of the log of a checkpoint
 	Name       string `json:"name,omitempty"`       // of a witness
 	Witness    string `json:"witness,omitempty"`    // its public key
+	Entry      string `json:"entry,omitempty"`      // that a tlog-proof is for
 }
 
 type vector struct {
@@ -144,7 +145,7 @@ func judge(t *testing.T, f *vectorFile, v *vector) error {
 		return err
 	case "tender", "receipt":
 		return judgeReceipt(t, f, raw)
-	case "checkpoint", "cosignature", "inclusion", "consistency":
+	case "checkpoint", "cosignature", "inclusion", "consistency", "tlog-proof":
 		return judgeLog(t, f, v)
 	}
 	t.Fatalf("form %q", f.Form)

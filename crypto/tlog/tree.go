@@ -8,7 +8,8 @@
 //   - Store keeps a log on disk in the tile layout of C2SP tlog-tiles
 //     (https://c2sp.org/tlog-tiles), with a growing edge of our own.
 //   - Archive reads an exported log that somebody else may have altered.
-//   - Checkpoint is the signed head of a log (C2SP tlog-checkpoint, signed-note).
+//   - Checkpoint is the signed head of a log (C2SP tlog-checkpoint, signed-note),
+//     and Proof shows an entry in it to whoever has nothing else (C2SP tlog-proof).
 //
 // Nothing here reads a clock, a network or a source of randomness.
 package tlog

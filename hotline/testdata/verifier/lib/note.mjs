@@ -12,7 +12,7 @@ export const originOf = (party, generation) => `hotline/${party}/${generation}`
 export const witnessOf = party => `hotline/${party}/witness`
 
 // base64 accepts the one spelling of bytes.
-function base64 (text) {
+export function base64 (text) {
   const b = new Uint8Array(Buffer.from(text, 'base64'))
   return Buffer.from(b).toString('base64') === text ? b : undefined
 }

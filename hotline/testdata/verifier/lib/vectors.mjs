@@ -7,6 +7,7 @@ import { parseConvention, parseDirectory } from './document.mjs'
 import { parseEntry } from './entry.mjs'
 import { hex, unhex } from './keys.mjs'
 import { checkCosignature, parseCheckpoint } from './note.mjs'
+import { checkProof } from './proof.mjs'
 import { parseReceipt, parseSender, verifyReceipt, verifyTender } from './receipt.mjs'
 import { openBody } from './sealed.mjs'
 import { complete, parse, verify } from './statement.mjs'
@@ -46,6 +47,7 @@ const forms = {
     parseCheckpoint(raw, c.origin, publicKey(c.log))
     checkCosignature(raw, c.origin, c.name, publicKey(c.witness))
   },
+  'tlog-proof': (spec, { context: c }, v, raw) => checkProof(raw, unhex(c.entry), c.origin, publicKey(c.log)),
   inclusion: (spec, file, { proof: p }) => checkInclusion(p.size, p.from, unhex(p.first), p.path.map(unhex), unhex(p.root)),
   consistency: (spec, file, { proof: p }) => checkConsistency(p.from, p.size, unhex(p.first), unhex(p.root), p.path.map(unhex))
 }
