@@ -165,6 +165,8 @@ func (r *Report) collect(j *judged) error {
 	}
 	r.events = append(r.events, j.teller.events)
 	r.statements = append(r.statements, j.teller.rows)
+	r.rungs = append(r.rungs, j.teller.ladder.rungs)
+	r.tests = append(r.tests, j.teller.lines.tests)
 	r.Logs = append(r.Logs, j.log)
 	r.Observations = append(r.Observations, j.observations...)
 	r.NotJudged = append(r.NotJudged, j.notJudged...)

@@ -391,7 +391,7 @@ func (j *judged) end() error {
 // close lets go of the temporary files; those of the report stay to be read.
 func (j *judged) close() {
 	j.marks.close()
-	for _, s := range []interface{ finish() error }{j.proofs, j.teller.events, j.teller.rows} {
+	for _, s := range []interface{ finish() error }{j.proofs, j.teller.events, j.teller.rows, j.teller.ladder.rungs, j.teller.lines.tests} {
 		_ = s.finish() // an error here was or will be reported by whoever reads it
 	}
 	for _, s := range j.sequences {

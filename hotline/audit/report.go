@@ -28,6 +28,8 @@ type Report struct {
 
 	events     []*spool[Event]
 	statements []*spool[Statement]
+	rungs      []*spool[Rung]
+	tests      []*spool[LineTest]
 	dir        string
 }
 
@@ -117,8 +119,13 @@ func (r *Report) Chronology() iter.Seq2[Event, error] {
 // order in which nothing more could come of it; those still under way come
 // last. It may be called until Close.
 func (r *Report) Statements() iter.Seq2[Statement, error] {
-	return func(yield func(Statement, error) bool) {
-		for _, s := range r.statements {
+	return inTurn(r.statements)
+}
+
+// inTurn yields the values of one spool after the other.
+func inTurn[T any](spools []*spool[T]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for _, s := range spools {
 			for v, err := range s.all() {
 				if !yield(v, err) || err != nil {
 					return

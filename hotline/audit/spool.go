@@ -188,6 +188,32 @@ func (s *Statement) each(r *record) {
 	str(&s.Rejected, r)
 }
 
+func (w *Rung) each(r *record) {
+	number(&w.Time, r)
+	str(&w.Party, r)
+	number(&w.Generation, r)
+	number(&w.Entry, r)
+	str(&w.Duty, r)
+	str(&w.Subject, r)
+	str(&w.Peer, r)
+	str(&w.Case, r)
+	str(&w.Status, r)
+	number(&w.Permille, r)
+	flag(&w.Overdue, r)
+	str(&w.Office, r)
+	str(&w.Whom, r)
+	str(&w.Page, r)
+}
+
+func (t *LineTest) each(r *record) {
+	str(&t.From, r)
+	str(&t.To, r)
+	str(&t.Status, r)
+	number(&t.Sent, r)
+	number(&t.Answered, r)
+	flag(&t.Missed, r)
+}
+
 // mark is what is kept of one leaf: enough to check whether another party's
 // proof is true of this log.
 type mark struct {

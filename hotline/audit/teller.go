@@ -26,6 +26,8 @@ type teller struct {
 	rows       *spool[Statement]
 	open       map[rowKey]*row
 	climbs     map[RungCount]uint64
+	ladder     climbs
+	lines      lines
 }
 
 // rowKey is a statement and its addressee.
@@ -41,12 +43,19 @@ type row struct {
 }
 
 func newTeller(c *chain, h *Head, tmp string, number int, others func(hotline.Party, uint64) bool) (*teller, error) {
-	t := &teller{chain: c, self: h.Party, generation: h.Generation, others: others, open: map[rowKey]*row{}, climbs: map[RungCount]uint64{}}
+	t := &teller{chain: c, self: h.Party, generation: h.Generation, others: others, open: map[rowKey]*row{}, climbs: map[RungCount]uint64{},
+		ladder: climbs{open: map[uint64]*Rung{}}, lines: lines{open: map[hotline.ID]*openTest{}}}
 	var err error
 	if t.events, err = newSpool(tmp, fmt.Sprintf("events-%d", number), (*Event).each); err != nil {
 		return nil, err
 	}
-	t.rows, err = newSpool(tmp, fmt.Sprintf("statements-%d", number), (*Statement).each)
+	if t.rows, err = newSpool(tmp, fmt.Sprintf("statements-%d", number), (*Statement).each); err != nil {
+		return nil, err
+	}
+	if t.ladder.rungs, err = newSpool(tmp, fmt.Sprintf("rungs-%d", number), (*Rung).each); err != nil {
+		return nil, err
+	}
+	t.lines.tests, err = newSpool(tmp, fmt.Sprintf("tests-%d", number), (*LineTest).each)
 	return t, err
 }
 
@@ -84,6 +93,12 @@ func (t *teller) tell(it *item, status hotline.Status) error {
 		e.Type, e.Text, e.Routine = "witnessed", fmt.Sprintf("%s has cosigned the logs of %s", t.self, headWords(c)), true
 	}
 	if err := t.track(it); err != nil {
+		return err
+	}
+	if err := t.ladder.note(it, &e); err != nil {
+		return err
+	}
+	if err := t.lines.note(it, &e); err != nil {
 		return err
 	}
 	return t.events.add(&e)

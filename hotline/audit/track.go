@@ -140,8 +140,16 @@ func (t *teller) end() error {
 			return err
 		}
 	}
-	if err := t.rows.finish(); err != nil {
+	if err := t.ladder.tell(len(t.ladder.open)); err != nil {
 		return err
+	}
+	if err := t.lines.tell(len(t.lines.open)); err != nil {
+		return err
+	}
+	for _, s := range []interface{ finish() error }{t.rows, t.ladder.rungs, t.lines.tests} {
+		if err := s.finish(); err != nil {
+			return err
+		}
 	}
 	return t.events.finish()
 }
