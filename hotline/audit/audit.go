@@ -146,6 +146,11 @@ func (r *Report) judge(ctx context.Context, open []*export, opt Options) error {
 			return err
 		}
 	}
+	var err error
+	if r.weave, err = newWeave(r.dir, cross.logs); err != nil {
+		return err
+	}
+	cross.weave = r.weave
 	if err := cross.check(); err != nil {
 		return err
 	}

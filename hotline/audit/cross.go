@@ -11,8 +11,7 @@ import (
 type proof struct {
 	Kind       proofKind
 	Own        uint64       // the entry here that holds the signature
-	OwnTime    hotline.Time // of that entry
-	Unproven   bool         // no majority of clocks backed one of the two times
+	OwnTime    hotline.Time // of that entry; of a head in a statement: when its sender logged it
 	Statement  hotline.ID
 	Party      hotline.Party // whose log is spoken of
 	Generation uint64
@@ -20,6 +19,11 @@ type proof struct {
 	Time       hotline.Time // signed time of the entry there
 	Sequence   uint64       // of a tender: towards this party
 	Leaf, Root tlog.Hash    // Leaf is zero in a head
+	// No majority of clocks backed OwnTime, or Time.
+	OwnUnproven, Unproven bool
+	By                    hotline.Party // of a head in a statement: its sender
+	Stated                uint64        // of a receipt: the own entry that it is for
+	Tendered              tlog.Hash     // of a receipt: root of the tender that it names
 }
 
 type proofKind uint8
@@ -30,6 +34,9 @@ const (
 	headProof    proofKind = 3 // a checkpoint that the author of a statement knew
 	witnessProof proofKind = 4 // a checkpoint that this party cosigned, with the signature of its log
 )
+
+// isHead reports whether the proof is of a tree, and of no leaf in it.
+func (p *proof) isHead() bool { return p.Kind == headProof || p.Kind == witnessProof }
 
 // keepProofs notes what a verified entry proves about another log, and holds
 // the two times against each other.
@@ -54,22 +61,27 @@ func (j *judged) keepProofs(it *item) error {
 	switch c := it.content.(type) {
 	case *hotline.Received:
 		p.Kind, p.Sequence = tenderProof, f.sender.Sent.SequenceFor(j.x.head.Party)
-		p.Unproven = c.Marks&hotline.MarkTimeUnproven != 0
+		p.OwnUnproven, p.Unproven = unproven(c.Marks), unproven(f.sender.Sent.Marks)
 	case *hotline.Receipted:
 		// The entry of a receipt bears no mark: its time is unproven if it is the last permitted one.
-		p.Kind, p.Unproven = receiptProof, f.proof.Of.Marks&hotline.MarkTimeUnproven != 0 || !j.stopped && j.replay.State().AtLimit(it.entry.Time)
-		if !p.Unproven && tooEarly(f.proof.Time, f.sentTime) {
+		p.Kind, p.Unproven = receiptProof, unproven(f.proof.Of.Marks)
+		p.OwnUnproven = !j.stopped && j.replay.State().AtLimit(it.entry.Time)
+		p.Stated, p.Tendered = f.proof.Of.Index, f.tendered
+		if !p.Unproven && !p.OwnUnproven && tooEarly(f.proof.Time, f.sentTime) {
 			j.contradicts(it.index, f.proof.Time, f.sentTime, fmt.Sprintf("%s signed that it received statement %s", f.proof.Party, p.Statement.Short()),
 				"it was tendered here")
 		}
 	}
-	if !p.Unproven && tooEarly(it.entry.Time, p.Time) {
+	if !p.Unproven && !p.OwnUnproven && tooEarly(it.entry.Time, p.Time) {
 		j.contradicts(it.index, it.entry.Time, p.Time,
 			fmt.Sprintf("%s was logged here", map[proofKind]string{tenderProof: "statement ", receiptProof: "the receipt for "}[p.Kind]+p.Statement.Short()),
 			fmt.Sprintf("%s signed that it logged its part", p.Party))
 	}
 	return j.proofs.add(&p)
 }
+
+// unproven reports whether no majority of clocks backed the time of what bears these marks.
+func unproven(m hotline.Marks) bool { return m&hotline.MarkTimeUnproven != 0 }
 
 // tooEarly reports whether a later fact bears an earlier time than the fact
 // that it follows, by more than clocks may differ.
@@ -93,12 +105,14 @@ func (j *judged) keepHead(it *item) error {
 	if !ok {
 		return nil
 	}
-	at := it.entry.Time
+	p := proof{Kind: headProof, Own: it.index, OwnTime: it.entry.Time, Statement: f.st.ID, Party: party, Generation: generation,
+		Index: peer.Size - 1, Root: peer.Root, By: f.st.Header.From}
 	if f.sender != nil {
-		at = f.sender.Time
+		p.OwnTime, p.OwnUnproven = f.sender.Time, unproven(f.sender.Sent.Marks)
+	} else if sent, ok := it.content.(*hotline.Sent); ok {
+		p.OwnUnproven = unproven(sent.Marks)
 	}
-	return j.proofs.add(&proof{Kind: headProof, Own: it.index, OwnTime: at, Statement: f.st.ID, Party: party, Generation: generation,
-		Index: peer.Size - 1, Root: peer.Root})
+	return j.proofs.add(&p)
 }
 
 // crossing holds the proofs of all logs against the logs themselves.
@@ -107,6 +121,7 @@ type crossing struct {
 	report *Report
 	missed map[missed]uint64 // signatures of places that could not be judged
 	forks  map[forkKey]*forkFound
+	weave  *weave
 }
 
 // missed is why the places that one log claims of another could not be judged.
@@ -143,7 +158,13 @@ func (c *crossing) check() error {
 			}
 		}
 	}
+	if err := c.cosigned(); err != nil {
+		return err
+	}
 	if err := c.versions(); err != nil {
+		return err
+	}
+	if err := c.weave.finish(); err != nil {
 		return err
 	}
 	c.tellForks()
@@ -155,6 +176,9 @@ func (c *crossing) check() error {
 }
 
 func (c *crossing) proof(holder int, p *proof) error {
+	if err := c.knowledge(holder, p); err != nil {
+		return err
+	}
 	found := false
 	for n, of := range c.logs {
 		if of.x.head.Party != p.Party || of.x.head.Generation != p.Generation {
@@ -182,7 +206,12 @@ func (c *crossing) against(holder, n int, p *proof) error {
 	if err != nil {
 		return err
 	}
-	if p.Kind == headProof || p.Kind == witnessProof {
+	if k.root == p.Root {
+		if err := c.sighting(holder, n, p, k); err != nil {
+			return err
+		}
+	}
+	if p.isHead() {
 		return c.head(holder, n, p, k)
 	}
 	if k.leaf != p.Leaf {
@@ -230,7 +259,7 @@ func (c *crossing) head(holder, n int, p *proof, k mark) error {
 			p.Statement.Short(), p.Party, p.Index+1)))
 		return nil
 	}
-	if k.shown && p.OwnTime+skewMark < k.time {
+	if k.shown && !k.unproven && !p.OwnUnproven && tooEarly(p.OwnTime, k.time) {
 		what := "statement " + p.Statement.Short()
 		if p.Kind == witnessProof {
 			what = "what was cosigned"
@@ -283,6 +312,7 @@ func (c *crossing) versions() error {
 				return err
 			}
 			if k.root != l.root {
+				c.weave.forked[logKey{y.x.head.Party, y.x.head.Generation}] = true
 				y.observe(observe(Fork, y.x.head.Party, at, fmt.Sprintf("%s and %s are of one log and differ at size %d or before: %s signed both", x.x.dir, y.x.dir, at+1, y.x.head.Party)))
 			}
 		}

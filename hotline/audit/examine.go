@@ -36,6 +36,7 @@ type facts struct {
 	place    *place           // where the proof says that its leaf stands
 	sentTime hotline.Time     // of a receipted entry: when the statement was tendered
 	log      keys.Public      // log key under which the proof verifies
+	tendered tlog.Hash        // of a receipted entry: root of the tree in which the tender puts the own entry
 	verified bool             // every signature verifies, under keys by content and log
 }
 
@@ -274,6 +275,7 @@ func (x *examiner) receipted(f *facts, e *hotline.Entry, c *hotline.Receipted) {
 		return
 	}
 	f.sentTime = o.entry.Time
+	f.tendered, _ = e.Parts.Tender.Root(tlog.LeafHash(o.raw)) // zero is the root of no tree: such a tender covers nothing
 	r, s := f.proof, hotline.SenderEntryOf(o.entry, o.content.(*hotline.Sent))
 	leaf, err := hotline.ReceiptedLeaf(r, r.Party, o.st, r.Of.Index, x.generation, s, hotline.MustMarshal(s), c.Tender)
 	if err != nil {

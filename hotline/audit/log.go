@@ -27,6 +27,8 @@ type judged struct {
 	teller    *teller
 	log       Log
 
+	cosignatures []cosignature // of the cosigned checkpoint
+
 	observations []Observation
 	more         map[Class]uint64
 	lapses       map[lapse]int // index of the observation of a duty that is overdue and open
@@ -144,7 +146,7 @@ func (j *judged) take(it *item) error {
 	j.tree.Append(it.hash)
 	k := mark{leaf: it.hash, root: j.tree.Root(), offset: it.offset, shown: it.raw != nil}
 	if it.entry != nil {
-		k.time = it.entry.Time
+		k.time, k.unproven = it.entry.Time, j.unproven(it)
 	}
 	if err := j.marks.add(k); err != nil {
 		return err
@@ -181,6 +183,19 @@ func (j *judged) take(it *item) error {
 	}
 	j.lapsed(it)
 	return j.teller.tell(it, j.statusOf(it))
+}
+
+// unproven reports whether no majority of clocks backed the time of an entry: its
+// mark says so, or where there is none, that the time is the last permitted one
+// (SPEC §6.1).
+func (j *judged) unproven(it *item) bool {
+	switch c := it.content.(type) {
+	case *hotline.Sent:
+		return unproven(c.Marks)
+	case *hotline.Received:
+		return unproven(c.Marks)
+	}
+	return !j.stopped && it.index > 0 && j.replay.State().AtLimit(it.entry.Time)
 }
 
 // statusOf is the status of what an entry concerns; 0: nothing that has one, or it is not known.

@@ -30,6 +30,7 @@ type Report struct {
 	statements []*spool[Statement]
 	rungs      []*spool[Rung]
 	tests      []*spool[LineTest]
+	weave      *weave
 	dir        string
 }
 
@@ -187,6 +188,9 @@ func (r *Report) Close() error {
 	}
 	dir := r.dir
 	r.dir = ""
+	if r.weave != nil {
+		r.weave.close()
+	}
 	return os.RemoveAll(dir)
 }
 

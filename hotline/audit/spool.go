@@ -146,6 +146,7 @@ func (p *proof) each(r *record) {
 	number(&p.Kind, r)
 	number(&p.Own, r)
 	number(&p.OwnTime, r)
+	flag(&p.OwnUnproven, r)
 	flag(&p.Unproven, r)
 	r.fixed(p.Statement[:])
 	str(&p.Party, r)
@@ -155,6 +156,11 @@ func (p *proof) each(r *record) {
 	number(&p.Sequence, r)
 	r.fixed(p.Leaf[:])
 	r.fixed(p.Root[:])
+	str(&p.By, r)
+	number(&p.Stated, r)
+	if p.Kind == receiptProof {
+		r.fixed(p.Tendered[:])
+	}
 }
 
 func (e *Event) each(r *record) {
@@ -222,9 +228,17 @@ type mark struct {
 	time   hotline.Time
 	offset int64
 	shown  bool
+	// No majority of clocks backed the time, as far as the log shows.
+	unproven bool
 }
 
 const markSize = 32 + 32 + 8 + 8 + 1
+
+// Bits of the last byte of a mark.
+const (
+	markShown    = 1
+	markUnproven = 2
+)
 
 // marks is a file of one mark per leaf. It is safe for concurrent use.
 type marks struct {
@@ -250,7 +264,10 @@ func (m *marks) add(k mark) error {
 	binary.BigEndian.PutUint64(b[64:], uint64(k.time))
 	binary.BigEndian.PutUint64(b[72:], uint64(k.offset))
 	if k.shown {
-		b[80] = 1
+		b[80] |= markShown
+	}
+	if k.unproven {
+		b[80] |= markUnproven
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -281,7 +298,7 @@ func (m *marks) at(index uint64) (k mark, err error) {
 	}
 	k.leaf, k.root = tlog.Hash(b[:32]), tlog.Hash(b[32:64])
 	k.time, k.offset = hotline.Time(binary.BigEndian.Uint64(b[64:])), int64(binary.BigEndian.Uint64(b[72:]))
-	k.shown = b[80] == 1
+	k.shown, k.unproven = b[80]&markShown != 0, b[80]&markUnproven != 0
 	return k, nil
 }
 
