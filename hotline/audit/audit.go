@@ -131,13 +131,18 @@ func (r *Report) judge(ctx context.Context, open []*export, opt Options) error {
 		return slices.ContainsFunc(open, func(x *export) bool { return x.head.Party == p && x.head.Generation == generation })
 	}
 	cross := &crossing{report: r, missed: map[missed]uint64{}, forks: map[forkKey]*forkFound{}}
+	rows, err := newBuckets(r.dir, "docket", total, (*docketRow).each)
 	defer func() {
+		rows.close()
 		for _, j := range cross.logs {
 			j.close()
 		}
 	}()
+	if err != nil {
+		return err
+	}
 	for i, x := range open {
-		j, err := newJudged(x, r.dir, i, others)
+		j, err := newJudged(x, r.dir, i, rows, others)
 		if err != nil {
 			return err
 		}
@@ -160,7 +165,8 @@ func (r *Report) judge(ctx context.Context, open []*export, opt Options) error {
 		}
 	}
 	r.sort()
-	return nil
+	r.verdicts, err = sorted(rows, r.dir, "verdicts", (*Verdict).each, compareVerdicts, verdicts)
+	return err
 }
 
 // collect takes over what was found in one log.

@@ -219,7 +219,12 @@ func sameWithNothingAhead(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	defer x.close()
-	j, err := newJudged(x, t.TempDir(), 0, func(hotline.Party, uint64) bool { return false })
+	rows, err := newBuckets(t.TempDir(), "docket", x.head.Size, (*docketRow).each)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.close()
+	j, err := newJudged(x, t.TempDir(), 0, rows, func(hotline.Party, uint64) bool { return false })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,6 +25,7 @@ type judged struct {
 	sequences map[hotline.Party]*sequences
 	proofs    *spool[proof]
 	teller    *teller
+	docket    *docket
 	log       Log
 
 	cosignatures []cosignature // of the cosigned checkpoint
@@ -55,7 +56,7 @@ type lapse struct {
 	peer    hotline.Party
 }
 
-func newJudged(x *export, tmp string, number int, others func(hotline.Party, uint64) bool) (*judged, error) {
+func newJudged(x *export, tmp string, number int, rows *buckets[docketRow], others func(hotline.Party, uint64) bool) (*judged, error) {
 	h := x.head
 	var only map[hotline.Party]bool
 	if h.Kind == Pair {
@@ -64,6 +65,7 @@ func newJudged(x *export, tmp string, number int, others func(hotline.Party, uin
 	j := &judged{x: x, replay: ledger.NewReplay(only), chain: newChain(h.Party), sequences: map[hotline.Party]*sequences{},
 		more: map[Class]uint64{}, lapses: map[lapse]int{}, overdues: overdues{owed: map[lapse]bool{}}, known: map[author]bool{}, tmp: tmp, name: number,
 		log: Log{Dir: x.dir, Kind: h.Kind, Party: h.Party, With: h.With, Generation: h.Generation, Size: h.Size}}
+	j.docket = newDocket(&x.head, rows)
 	j.exam = &examiner{self: h.Party, generation: h.Generation, convention: x.convention, ring: newRing(),
 		sent: sentCache{at: map[uint64]*own{}}, again: j.again}
 	var err error
@@ -182,6 +184,9 @@ func (j *judged) take(it *item) error {
 		}
 	}
 	j.lapsed(it)
+	if err := j.follow(it); err != nil {
+		return err
+	}
 	return j.teller.tell(it, j.statusOf(it))
 }
 
@@ -393,8 +398,19 @@ func (j *judged) note(format string, args ...any) {
 	j.notJudged = append(j.notJudged, fmt.Sprintf(format, args...))
 }
 
+// follow follows the duties, as long as decisions are made again.
+func (j *judged) follow(it *item) error {
+	if j.stopped {
+		return j.docket.take(it, nil)
+	}
+	return j.docket.take(it, j.replay.Turns())
+}
+
 func (j *judged) end() error {
 	j.closeLapses()
+	if err := j.docket.end(j.stopped); err != nil {
+		return err
+	}
 	j.log.Rungs = j.teller.rungs()
 	if j.x.head.Kind == Pair {
 		j.note("%s shows %s the %d entries of %d that concern both: entries of other parties are not shown, and neither is whether one that concerns both is hidden among them",

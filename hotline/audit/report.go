@@ -31,6 +31,7 @@ type Report struct {
 	rungs      []*spool[Rung]
 	tests      []*spool[LineTest]
 	weave      *weave
+	verdicts   []*spool[Verdict]
 	dir        string
 }
 

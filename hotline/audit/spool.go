@@ -20,19 +20,25 @@ import (
 
 // spool is a file of values of one type, written once and then read in order.
 type spool[T any] struct {
-	path  string
-	f     *os.File
-	w     *bufio.Writer
-	each  func(*T, *record) // writes or reads the parts of a value
-	count uint64
+	path   string
+	f      *os.File
+	w      *bufio.Writer
+	buffer int
+	each   func(*T, *record) // writes or reads the parts of a value
+	count  uint64
 }
 
 func newSpool[T any](dir, name string, each func(*T, *record)) (*spool[T], error) {
+	return newBufferedSpool(dir, name, bundleBuffer, each)
+}
+
+// newBufferedSpool is newSpool with a buffer of so many bytes, for writing and for reading.
+func newBufferedSpool[T any](dir, name string, buffer int, each func(*T, *record)) (*spool[T], error) {
 	f, err := os.Create(filepath.Join(dir, name))
 	if err != nil {
 		return nil, fmt.Errorf("temporary file: %w", err)
 	}
-	return &spool[T]{path: f.Name(), f: f, w: bufio.NewWriterSize(f, bundleBuffer), each: each}, nil
+	return &spool[T]{path: f.Name(), f: f, w: bufio.NewWriterSize(f, buffer), buffer: buffer, each: each}, nil
 }
 
 func (s *spool[T]) add(v *T) error {
@@ -69,7 +75,7 @@ func (s *spool[T]) all() iter.Seq2[T, error] {
 			return
 		}
 		defer f.Close()
-		r := record{r: bufio.NewReaderSize(f, bundleBuffer)}
+		r := record{r: bufio.NewReaderSize(f, s.buffer)}
 		for range s.count {
 			var v T
 			if s.each(&v, &r); r.err != nil {

@@ -129,6 +129,7 @@ func (s *State) open(d *Duty, rungs []hotline.Rung) {
 	}
 	*o.duties = append(*o.duties, d)
 	s.watch(d, o.key)
+	s.turn(d, DutyOpened)
 }
 
 // watch puts a duty's clocks into the heap.
@@ -141,12 +142,15 @@ func (s *State) watch(d *Duty, key string) {
 	}
 }
 
-// close ends a duty: nothing of it fires any more.
-func (s *State) close(d *Duty) {
+// close drops a duty: nothing of it fires any more.
+func (s *State) close(d *Duty) { s.end(d, DutyDropped) }
+
+func (s *State) end(d *Duty, how TurnType) {
 	d.done = true
 	s.endPages(d)
 	o := s.ownerOf(d)
 	*o.duties = slices.DeleteFunc(*o.duties, func(x *Duty) bool { return x == d })
+	s.turn(d, how)
 }
 
 // find returns the open duty of a class for a subject and peer, or nil.

@@ -240,7 +240,7 @@ func (r *run) discharge(class hotline.Duty, duties []*Duty, subject hotline.ID, 
 }
 
 func (r *run) dischargeDuty(d *Duty) {
-	if r.s.close(d); d.Overdue {
+	if r.s.end(d, DutyDischarged); d.Overdue {
 		r.s.lately(d, r.t)
 	}
 	r.effect(Effect{Type: Stop, ID: d.Subject, Peer: d.Peer, Duty: d.Class, Overdue: d.Overdue, Case: d.Case, Time: r.t})

@@ -20,6 +20,7 @@ type Replay struct {
 	readings []hotline.Reading
 	space    []made // of pending, to be used again
 	effects  []Effect
+	turns    []Turn
 }
 
 // made is an entry that Apply made: its content is not encoded yet.
@@ -33,7 +34,9 @@ type made struct {
 func NewReplay(only map[hotline.Party]bool) *Replay {
 	s := New()
 	s.tree, s.only = nil, only
-	return &Replay{s: s}
+	r := &Replay{s: s}
+	s.turns = &r.turns
+	return r
 }
 
 // State is the state after what was fed.
@@ -73,7 +76,7 @@ func (r *Replay) Next(index uint64, raw []byte, verify func(*Command) error) err
 
 // Feed is Next for an entry that hotline.DecodeEntry has decoded already.
 func (r *Replay) Feed(index uint64, e *hotline.Entry, content any, verify func(*Command) error) error {
-	r.effects = r.effects[:0]
+	r.effects, r.turns = r.effects[:0], r.turns[:0]
 	if len(r.pending) > 0 {
 		return r.match(index, e)
 	}

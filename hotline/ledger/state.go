@@ -55,6 +55,7 @@ type State struct {
 	keyof map[keys.ID]hotline.KeyUse
 
 	only    map[hotline.Party]bool // projection: duties towards others are not replayed
+	turns   *[]Turn                // of a replay: what the entry did to duties; nil: nobody asks
 	working Working
 }
 
