@@ -151,7 +151,6 @@ func (r *Report) judge(ctx context.Context, open []*export, opt Options) error {
 			return err
 		}
 	}
-	var err error
 	if r.weave, err = newWeave(r.dir, cross.logs); err != nil {
 		return err
 	}
