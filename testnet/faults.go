@@ -63,7 +63,7 @@ func (f *Fault) Try(ctx context.Context, r FaultRun) (err error) {
 	x := &field{FaultRun: r, w: w, xa: w.Parties[0], xb: w.Parties[1], chance: rand.New(rand.NewPCG(r.Seed, uint64(r.Rounds)))}
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("%s, seed %d: %w\n%s", f.Name, r.Seed, err, w.Tails())
+			err = fmt.Errorf("%s\n%s, seed %d: %w", w.Tails(), f.Name, r.Seed, err) // what a long output is cut to is its end
 		}
 		err = errors.Join(err, w.Close(), x.leave())
 	}()

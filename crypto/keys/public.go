@@ -226,7 +226,7 @@ func (p Public) Verify(msg, sig []byte) error {
 	ok := false
 	switch p.alg {
 	case Ed25519:
-		ok = ed25519.Verify(ed25519.PublicKey(p.raw), msg, sig)
+		ok = verifyEdwards(p.raw, msg, sig)
 	case ES256:
 		ok = verifyES256(p.raw, msg, sig)
 	case MLDSA44:
