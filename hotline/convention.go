@@ -36,7 +36,9 @@ type Convention struct {
 	Witnesses uint64   `cbor:"12,keyasint" json:"witnesses"` // most witnesses per log
 }
 
-// Member is one party of a convention.
+// Member is one party of a convention. An observer only witnesses and audits:
+// it neither gives nor takes statements, owes nothing, and has no vote on an
+// amendment (SPEC §5.1).
 type Member struct {
 	Party        Party       `cbor:"1,keyasint" json:"party"`
 	Root         keys.Public `cbor:"2,keyasint" json:"root"`
@@ -44,7 +46,8 @@ type Member struct {
 	Reservations []string    `cbor:"4,keyasint,omitempty" json:"reservations,omitempty"` // sorted
 }
 
-// Share of the parties that must sign an amendment: ceil(parties × Num / Den).
+// Share of the parties, without observers, that must sign an amendment:
+// ceil(parties × Num / Den).
 type Share struct {
 	_   struct{} `cbor:",toarray"`
 	Num uint64   `json:"num"`
@@ -233,6 +236,8 @@ func (c *Convention) Validate() error {
 		return Refuse(CodeDocument, "valid-from must be positive and overlap 0 to 90 days")
 	case len(c.Parties) < 2 || len(c.Parties) > MaxParties:
 		return Refuse(CodeDocument, "%d parties, 2 to %d are allowed", len(c.Parties), MaxParties)
+	case len(c.Speakers()) < 2:
+		return Refuse(CodeDocument, "%d parties that do not only observe, at least 2 are needed", len(c.Speakers()))
 	case c.Amend.Num == 0 || c.Amend.Den == 0 || c.Amend.Num > c.Amend.Den || c.Amend.Den > MaxParties:
 		return Refuse(CodeDocument, "amendment share %d/%d is not above 0 and at most 1", c.Amend.Num, c.Amend.Den)
 	case c.Witnesses > 16 || len(c.Questions) > maxQuestions || len(c.Always) > maxAlways:
@@ -286,6 +291,9 @@ func (m *Member) validate() error {
 	if alg := m.Root.Algorithm(); alg != keys.Ed25519 && alg != keys.ES256 {
 		return Refuse(CodeDocument, "the root key of %s is %s; Ed25519 and ES256 are of the suite", m.Party, alg)
 	}
+	if m.Observer && len(m.Reservations) > 0 {
+		return Refuse(CodeDocument, "%s only observes: there is nothing that it could reserve against", m.Party)
+	}
 	for i, r := range m.Reservations {
 		if r != ReserveAutomaticAlert && r != ReserveLineTest {
 			return Refuse(CodeDocument, "%s: reservation %q is not known", m.Party, r)
@@ -305,6 +313,48 @@ func (c *Convention) Member(p Party) *Member {
 		}
 	}
 	return nil
+}
+
+// Observes reports whether p is a member that only observes.
+func (c *Convention) Observes(p Party) bool {
+	m := c.Member(p)
+	return m != nil && m.Observer
+}
+
+// Speakers lists the parties that are no observers, in order: those between
+// which statements go, and which have a vote on an amendment.
+func (c *Convention) Speakers() []Party { return c.members(0, false) }
+
+// WitnessesOf lists the members that the log of p asks to cosign its
+// checkpoints, the observers first; none if p is no member (SPEC §7.8).
+func (c *Convention) WitnessesOf(p Party) []Party {
+	at := slices.IndexFunc(c.Parties, func(m Member) bool { return m.Party == p })
+	if at < 0 {
+		return nil
+	}
+	list := slices.DeleteFunc(append(c.members(at, true), c.members(at, false)...), func(q Party) bool { return q == p })
+	return list[:min(len(list), int(c.Witnesses))]
+}
+
+// members lists the observers, or the others, from place at on and round.
+func (c *Convention) members(at int, observers bool) (list []Party) {
+	for i := range c.Parties {
+		if m := &c.Parties[(at+i)%len(c.Parties)]; m.Observer == observers {
+			list = append(list, m.Party)
+		}
+	}
+	return list
+}
+
+// Demands reports whether the version that follows c must bear m's own
+// signature, whatever the share is: m is new in it, or its root key or its
+// role changes. c is nil before version 1.
+func (c *SignedConvention) Demands(m Member) bool {
+	if c == nil {
+		return true
+	}
+	old := c.Member(m.Party)
+	return old == nil || old.Root != m.Root || old.Observer != m.Observer
 }
 
 // Reserves reports whether p made reservation r.
@@ -372,26 +422,30 @@ func (c *SignedConvention) follows(before *SignedConvention, h *Header) error {
 	return nil
 }
 
-// checkSigners demands the exact set: all parties for version 1; for a later
-// one, enough parties of the version before, every root key that the version
-// before does not hold for that party, and nobody else.
+// checkSigners demands the exact set: all members for version 1; for a later
+// one, enough parties of the version before that do not only observe, every
+// root key whose party is new or changes its key or role, and nobody else.
 func (c *SignedConvention) checkSigners(st *Statement, before *SignedConvention) error {
 	roots := map[keys.ID]keys.Public{}
 	owner := map[keys.ID]Party{}
 	add := func(m Member) { roots[m.Root.ID()], owner[m.Root.ID()] = m.Root, m.Party }
 	for _, m := range c.Parties {
-		add(m)
+		if before.Demands(m) {
+			add(m)
+		}
 	}
 	if before != nil {
 		for _, m := range before.Parties {
-			add(m)
+			if !m.Observer {
+				add(m)
+			}
 		}
 	}
 	signed := map[keys.ID]bool{}
 	for i, id := range st.Header.Authors {
 		p, ok := owner[id]
 		if !ok {
-			return Refuse(CodeExtraAuthor, "author %d (key %s) is no party's root key", i+1, id)
+			return Refuse(CodeExtraAuthor, "author %d (key %s) is no root key of a party that signs this version", i+1, id)
 		}
 		if i >= st.Signed {
 			return Refuse(CodeMissingAuthor, "the signature of %s is missing", p)
@@ -405,22 +459,22 @@ func (c *SignedConvention) checkSigners(st *Statement, before *SignedConvention)
 		return Refuse(CodeWrongSender, "from is %s, but the first author is %s", st.Header.From, p)
 	}
 	for _, m := range c.Parties {
-		known := before != nil && before.Member(m.Party) != nil && before.Member(m.Party).Root == m.Root
-		if !known && !signed[m.Root.ID()] {
-			return Refuse(CodeMissingAuthor, "the signature of %s with its new root key is missing", m.Party)
+		if before.Demands(m) && !signed[m.Root.ID()] {
+			return Refuse(CodeMissingAuthor, "the signature of %s, which is new or has a new root key or role, is missing", m.Party)
 		}
 	}
 	if before == nil {
 		return nil
 	}
 	count := 0
-	for _, m := range before.Parties {
-		if signed[m.Root.ID()] {
+	voters := before.Speakers()
+	for _, p := range voters {
+		if signed[before.Member(p).Root.ID()] {
 			count++
 		}
 	}
-	if need := before.Amend.Of(len(before.Parties)); count < need {
-		return Refuse(CodeMissingAuthor, "%d of %d parties signed the amendment, %d are needed", count, len(before.Parties), need)
+	if need := before.Amend.Of(len(voters)); count < need {
+		return Refuse(CodeMissingAuthor, "%d of %d parties signed the amendment, %d are needed", count, len(voters), need)
 	}
 	return nil
 }

@@ -272,6 +272,11 @@ func ParseDirectory(raw []byte, c *SignedConvention) (*SignedDirectory, error) {
 	case st.Header.Directory != d.Number:
 		return nil, Refuse(CodeDocument, "header says number %d, the directory %d", st.Header.Directory, d.Number)
 	}
+	if m.Observer {
+		if o := d.speaker(); o != nil {
+			return nil, Refuse(CodeDocument, "%s is %v, but %s only observes: its officers are auditors and technicians", o.Name, o.Roles, d.Party)
+		}
+	}
 	root := func(id keys.ID) (keys.Public, bool) { return m.Root, id == m.Root.ID() }
 	if err := st.Verify(root); err != nil {
 		return nil, err
@@ -288,6 +293,17 @@ func ParseDirectory(raw []byte, c *SignedConvention) (*SignedDirectory, error) {
 		signed.byKey[d.Officers[i].Key.ID()] = i
 	}
 	return signed, nil
+}
+
+// speaker finds an officer with a role that an observer has no use for, or nil.
+func (d *Directory) speaker() *Officer {
+	i := slices.IndexFunc(d.Officers, func(o Officer) bool {
+		return slices.ContainsFunc(o.Roles, func(r Role) bool { return r != Auditor && r != Technician })
+	})
+	if i < 0 {
+		return nil
+	}
+	return &d.Officers[i]
 }
 
 // DirectoryHeader is the header under which root signs d.

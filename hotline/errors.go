@@ -25,6 +25,7 @@ const (
 	CodeExpired        Code = "expired"         // officer's key is outside its validity
 	CodeRevoked        Code = "revoked"         // officer's key was revoked before the statement was logged
 	CodeWrongAddressee Code = "wrong-addressee" // not addressed to the party that got it
+	CodeObserver       Code = "observer"        // the sender or an addressee only observes: leave it out
 	CodeWrongSender    Code = "wrong-sender"    // from another party than the line it came by
 	CodeConvention     Code = "convention"      // names another convention
 	CodeStatus         Code = "status"          // ACTUAL, EXERCISE and TEST do not mix

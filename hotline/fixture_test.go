@@ -333,9 +333,9 @@ func minimalConvention(w *world) *Convention {
 func fullConvention(w *world) *Convention {
 	c := hotlinetest.Draft(hotlinetest.Terms("crisis"), w.a, w.b, w.c)
 	c.Version, c.Previous = 2, w.conv.Hash
-	for i := range c.Parties {
-		c.Parties[i].Observer = true
+	for i := range c.Parties[:2] {
 		c.Parties[i].Reservations = []string{ReserveAutomaticAlert, ReserveLineTest}
 	}
+	c.Parties[2].Observer = true
 	return c
 }

@@ -45,7 +45,7 @@ func TestLargestConventionFits(t *testing.T) {
 		c.Always = append(c.Always, strings.Repeat("w", 200))
 	}
 	for i := range c.Parties {
-		c.Parties[i].Observer, c.Parties[i].Reservations = true, []string{ReserveAutomaticAlert, ReserveLineTest}
+		c.Parties[i].Reservations = []string{ReserveAutomaticAlert, ReserveLineTest}
 	}
 	hotlinetest.Amend(nil, c, list...)
 	c.Parties = append(c.Parties, Member{Party: "Z9", Root: hotlinetest.NewParty("Z9", "1").Root.Public()})

@@ -244,6 +244,7 @@ func makeVectors(t *testing.T) map[string]*vectorFile {
 		"tenders":     {About: "Tenders for the statement in context (SPEC §8.2).", Form: "tender", Context: tender, Vectors: tenderVectors(x)},
 		"receipts":    {About: "Receipts of XB for the statement in context (SPEC §8.3).", Form: "receipt", Context: receipt, Vectors: receiptVectors(x)},
 	})
+	maps.Copy(files, observedVectors())
 	return files
 }
 

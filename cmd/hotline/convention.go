@@ -19,10 +19,10 @@ func newConventionCmd(a *app) *cobra.Command {
 
 // proposalFlags are the flags of convention new, as they were given.
 type proposalFlags struct {
-	name, profile, amend, scale, validFrom, overlap          string
-	parties, remove, observers, reserve, settings, questions []string
-	always, amends, signers                                  []string
-	witnesses                                                uint64
+	name, profile, amend, scale, validFrom, overlap                    string
+	parties, remove, observers, speakers, reserve, settings, questions []string
+	always, amends, signers                                            []string
+	witnesses                                                          uint64
 }
 
 func (f *proposalFlags) add(cmd *cobra.Command) {
@@ -31,7 +31,8 @@ func (f *proposalFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.profile, "profile", "", "terms to begin with: crisis (minutes) or standard (hours)")
 	flags.StringArrayVar(&f.parties, "party", nil, "CODE=ROOT.pub: a party with its root key; in an amendment a new party, or a new root key (repeat)")
 	flags.StringArrayVar(&f.remove, "remove", nil, "CODE: a party that leaves (repeat)")
-	flags.StringArrayVar(&f.observers, "observer", nil, "CODE: a party that only observes and witnesses (repeat)")
+	flags.StringArrayVar(&f.observers, "observer", nil, "CODE: a member that only witnesses and audits, and neither gives nor takes statements (repeat)")
+	flags.StringArrayVar(&f.speakers, "full-party", nil, "CODE: an observer until now that takes full part from this version on (repeat)")
 	flags.StringArrayVar(&f.reserve, "reserve", nil, "CODE=automatic-alert or CODE=line-test: a party's reservation (repeat)")
 	flags.StringVar(&f.amend, "amend", "", "share of the parties that must sign an amendment (2/3 in version 1)")
 	flags.StringVar(&f.scale, "scale", "", "multiply every duration of the terms, each at least 1 s, for drills: 1/60")
@@ -48,7 +49,7 @@ func (f *proposalFlags) add(cmd *cobra.Command) {
 // proposal reads the flags.
 func (f *proposalFlags) proposal(cmd *cobra.Command) (*ceremony.Proposal, error) {
 	p := &ceremony.Proposal{Name: f.name, Profile: f.profile, Settings: f.settings, Questions: f.questions, Always: f.always,
-		Remove: partyCodes(f.remove), Observers: partyCodes(f.observers)}
+		Remove: partyCodes(f.remove), Observers: partyCodes(f.observers), Speakers: partyCodes(f.speakers)}
 	for _, text := range f.parties {
 		root, err := ceremony.LoadPartyRoot(text)
 		if err != nil {

@@ -212,6 +212,9 @@ func (p *Party) Page(number uint64) *hotline.Directory {
 			Addr: fmt.Sprintf("10.%d.%d.%d:7001", net[0], net[1], n)})
 	}
 	for _, post := range Posts {
+		if p.Convention != nil && p.Convention.Observes(p.Code) && post.Role != hotline.Auditor && post.Role != hotline.Technician {
+			continue
+		}
 		d.Officers = append(d.Officers, hotline.Officer{Name: p.Name(post.Name), Key: p.Officer(post.Name).Public(),
 			Roles: []hotline.Role{post.Role}, From: Epoch, Until: Expiry})
 	}

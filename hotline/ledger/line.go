@@ -155,10 +155,8 @@ func (r *run) scheduleWatchTest(pair *Pair) {
 // partners reports whether two parties test each other's watch in a slot. Of n
 // parties every two do so in exactly one of n slots, or n-1 if n is even.
 func partners(c *hotline.SignedConvention, a, b hotline.Party, slot hotline.Time) bool {
-	place := func(p hotline.Party) int {
-		return slices.IndexFunc(c.Parties, func(m hotline.Member) bool { return m.Party == p })
-	}
-	i, j, rounds := min(place(a), place(b)), max(place(a), place(b)), len(c.Parties)
+	list := c.Speakers()
+	i, j, rounds := slices.Index(list, min(a, b)), slices.Index(list, max(a, b)), len(list)
 	if rounds%2 == 0 {
 		rounds--
 		if j == rounds {
@@ -179,7 +177,7 @@ func (s *State) over(d *Duty) bool {
 	case hotline.DutyWatchTest:
 		return !s.testsLine(c, d.Peer) || c.Terms.WatchTest == 0
 	case hotline.DutyContacts:
-		return c.Terms.Contacts == 0
+		return c.Terms.Contacts == 0 || c.Observes(s.self)
 	}
 	return false
 }
@@ -209,8 +207,9 @@ func (s *State) House() []*Duty { return slices.Clone(s.house.Duties) }
 // and for a party that never said so from now.
 func (r *run) confirmContacts() {
 	s := r.s
-	term, d := hotline.Time(s.conventions[len(s.conventions)-1].Terms.Contacts), s.Directory(s.self)
-	if term == 0 || d == nil {
+	newest, d := s.conventions[len(s.conventions)-1], s.Directory(s.self)
+	term := hotline.Time(newest.Terms.Contacts)
+	if term == 0 || d == nil || newest.Observes(s.self) {
 		return
 	}
 	if len(s.house.Duties) > 0 {
@@ -232,9 +231,11 @@ func (r *run) confirmContacts() {
 const contactRepeat = 50
 
 // testsLine reports whether a version of the convention has the line to p
-// tested: not that of a party that left, nor against a reservation.
+// tested: not that of a party that left or only observes, nor against a
+// reservation.
 func (s *State) testsLine(c *hotline.SignedConvention, p hotline.Party) bool {
-	return c.Member(s.self) != nil && c.Member(p) != nil && c.Terms.LineTest != 0 &&
+	speaks := func(p hotline.Party) bool { return c.Member(p) != nil && !c.Observes(p) }
+	return speaks(s.self) && speaks(p) && c.Terms.LineTest != 0 &&
 		!c.Reserves(s.self, hotline.ReserveLineTest) && !c.Reserves(p, hotline.ReserveLineTest)
 }
 

@@ -82,6 +82,9 @@ func (s *State) fitsLine(st *hotline.Statement, sender *hotline.SenderEntry) (ui
 	if d == nil {
 		return 0, hotline.Refuse(hotline.CodeNeed, "directory %d of %s is not known here", sender.Sent.Directory, h.From)
 	}
+	if err := s.observes(h); err != nil {
+		return 0, err
+	}
 	if sender.Sent.SequenceFor(s.self) == 0 {
 		return 0, hotline.Refuse(hotline.CodeTender, "the sender's entry gives no sequence for %s", s.self)
 	}

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/cryptotest"
@@ -114,7 +115,7 @@ func (s *story) line(words []string) {
 
 // setupOf reads: world parties=XA,XB rogue=XC voters=3 at=09:00 and switches
 // of the terms: line-test, line-alarm, watch-test, contacts, two-officers, no-automatic, reports, instrument,
-// reserve=XA:line-test.
+// reserve=XA:line-test; observers=XC says who only observes.
 func setupOf(t tester, a args) setup {
 	at, ok := when("09:00", 0)
 	if v := a.pairs["at"]; v != "" {
@@ -173,6 +174,9 @@ func changeTerms(c *hotline.Convention, a args) {
 		m := &c.Parties[i]
 		if p, r, ok := strings.Cut(a.pairs["reserve"], ":"); ok && m.Party == hotline.Party(p) {
 			m.Reservations = []string{r}
+		}
+		if list, ok := a.pairs["observers"]; ok {
+			m.Observer = slices.Contains(partiesOf(list), m.Party)
 		}
 	}
 }

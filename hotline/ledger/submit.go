@@ -67,6 +67,9 @@ func (r *run) maySubmit(st *hotline.Statement) error {
 	if err := s.fitsVersion(h.ConventionVersion, c.Version, r.t); err != nil {
 		return err
 	}
+	if err := s.observes(h); err != nil {
+		return err
+	}
 	if err := mayAuthor(st, d, r.t); err != nil {
 		return err
 	}
@@ -76,6 +79,22 @@ func (r *run) maySubmit(st *hotline.Statement) error {
 		}
 	}
 	return r.hasRoom(h)
+}
+
+// observes refuses a statement whose sender, or whom it names, only observes
+// by the version under which it was drafted: during an overlap what is owed
+// from before can still be done (SPEC §5.1).
+func (s *State) observes(h *hotline.Header) error {
+	if h.ConventionVersion > uint64(len(s.conventions)) {
+		return nil // no such version can be in force where it was logged
+	}
+	c := s.conventions[h.ConventionVersion-1]
+	for _, p := range slices.Concat([]hotline.Party{h.From}, h.To, h.Notify) {
+		if c.Observes(p) {
+			return hotline.Refuse(hotline.CodeObserver, "%s only observes under version %d of the convention: it neither gives nor takes statements", p, c.Version)
+		}
+	}
+	return nil
 }
 
 // hasRoom holds the bound of each addressee's outbox; the last places are for

@@ -133,17 +133,12 @@ func (g *gathered) making() {
 	g.made = time.Now()
 }
 
-// witnesses are the parties that this log asks, in order.
+// witnesses are the members that this log asks, in order (SPEC §7.8).
 func (n *Node) witnesses() []hotline.Party {
 	var list []hotline.Party
 	n.machine.view(func(s *ledger.State) {
-		c := s.Convention(n.now())
-		if c == nil {
-			return
-		}
-		at := slices.IndexFunc(c.Parties, func(m hotline.Member) bool { return m.Party == s.Self() })
-		for i := 1; at >= 0 && i < len(c.Parties) && len(list) < int(c.Witnesses); i++ {
-			list = append(list, c.Parties[(at+i)%len(c.Parties)].Party)
+		if c := s.Convention(n.now()); c != nil {
+			list = c.WitnessesOf(s.Self())
 		}
 	})
 	return list

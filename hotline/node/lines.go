@@ -154,7 +154,7 @@ func contactAlarms(s *ledger.State, now hotline.Time) []string {
 	var list []string
 	for _, p := range append(s.Peers(), s.Self()) {
 		d := s.Directory(p)
-		if d == nil {
+		if d == nil || c.Observes(p) { // nobody there is on call
 			continue
 		}
 		term := hotline.Time(c.Terms.Contacts)

@@ -66,11 +66,7 @@ func DraftConvention(c hotline.Convention, before *hotline.SignedConvention, sig
 func conventionSigners(c *hotline.Convention, before *hotline.SignedConvention, asked []hotline.Party) ([]ConventionSigner, error) {
 	var list []ConventionSigner
 	for _, m := range c.Parties {
-		var old *hotline.Member
-		if before != nil {
-			old = before.Member(m.Party)
-		}
-		if old == nil || old.Root != m.Root {
+		if before.Demands(m) {
 			list = append(list, ConventionSigner{Party: m.Party, Root: m.Root})
 		}
 	}
@@ -81,22 +77,25 @@ func conventionSigners(c *hotline.Convention, before *hotline.SignedConvention, 
 		return list, nil
 	}
 	if len(asked) == 0 {
-		for _, m := range before.Parties {
-			asked = append(asked, m.Party)
-		}
+		asked = before.Speakers()
 	}
 	for i, p := range asked {
 		old := before.Member(p)
 		if old == nil {
 			return nil, hotline.Refuse(hotline.CodeExtraAuthor, "%s is no party of version %d, so it has no part in the amendment", p, before.Version)
 		}
+		if old.Observer {
+			return nil, hotline.Refuse(hotline.CodeExtraAuthor, "%s only observes in version %d, so it has no vote on the amendment", p, before.Version)
+		}
 		if slices.Contains(asked[:i], p) {
 			return nil, hotline.Refuse(hotline.CodeSameOfficer, "%s is named twice among the signers", p)
 		}
-		list = append(list, ConventionSigner{Party: p, Root: old.Root})
+		if !slices.ContainsFunc(list, func(s ConventionSigner) bool { return s.Root == old.Root }) { // whose role changes signs once
+			list = append(list, ConventionSigner{Party: p, Root: old.Root})
+		}
 	}
-	if need := before.Amend.Of(len(before.Parties)); len(asked) < need {
-		return nil, hotline.Refuse(hotline.CodeMissingAuthor, "%d of %d parties would sign the amendment, %d are needed", len(asked), len(before.Parties), need)
+	if n := len(before.Speakers()); len(asked) < before.Amend.Of(n) {
+		return nil, hotline.Refuse(hotline.CodeMissingAuthor, "%d of %d parties would sign the amendment, %d are needed", len(asked), n, before.Amend.Of(n))
 	}
 	isOld := func(s ConventionSigner) int {
 		if m := before.Member(s.Party); m != nil && m.Root == s.Root {

@@ -195,6 +195,59 @@ func TestAmendmentNamesItsSigners(t *testing.T) {
 	}
 }
 
+// TestObserversSignForThemselvesAlone: an observer is asked to sign when it comes or its role changes, and has no vote; a party that
+// becomes one signs once and loses its reservations; and everybody can read in the draft who only observes.
+func TestObserversSignForThemselvesAlone(t *testing.T) {
+	a, b, c := three()
+	content := hotlinetest.Draft(hotlinetest.Terms("crisis"), a, b, c)
+	content.Parties[1].Reservations, content.Parties[2].Observer = []string{hotline.ReserveLineTest}, true
+	v1 := hotlinetest.Amend(nil, content, a, b, c)
+	signers := func(p *Proposal, asked ...hotline.Party) (codes string, _ error) {
+		content, err := p.Version(v1)
+		if err != nil {
+			return "", err
+		}
+		d, err := DraftConvention(content, v1, asked, hotlinetest.Epoch+5)
+		if err != nil {
+			return "", err
+		}
+		for _, s := range travel(t, d).Signers {
+			codes += string(s.Party)
+		}
+		return codes, nil
+	}
+	fourth := hotlinetest.NewParty("XD", "d")
+	exchange := &Proposal{Observers: []hotline.Party{"XB"}, Speakers: []hotline.Party{"XC"}}
+	for _, v := range []struct {
+		what  string
+		p     *Proposal
+		asked []hotline.Party
+		want  string
+	}{
+		{"other terms", &Proposal{Profile: "standard"}, nil, "XAXB"},
+		{"roles are exchanged", exchange, nil, "XAXBXC"},
+		{"a second observer", &Proposal{Parties: []PartyRoot{{"XD", fourth.Root.Public()}}, Observers: []hotline.Party{"XD"}}, nil, "XAXBXD"},
+		{"the observer leaves", &Proposal{Remove: []hotline.Party{"XC"}}, []hotline.Party{"XA", "XB"}, "XAXB"},
+	} {
+		if got, err := signers(v.p, v.asked...); err != nil || got != v.want {
+			t.Errorf("%s: %s sign, want %s: %v", v.what, got, v.want, err)
+		}
+	}
+	for what, p := range map[string]*Proposal{"one speaks": {Observers: []hotline.Party{"XB"}}, "a stranger": {Speakers: []hotline.Party{"XZ"}},
+		"reserves": {Reserve: []Reservation{{"XC", hotline.ReserveLineTest}}}} {
+		if _, err := signers(p); hotline.CodeOf(err) != hotline.CodeDocument {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := signers(&Proposal{Profile: "standard"}, "XA", "XB", "XC"); hotline.CodeOf(err) != hotline.CodeExtraAuthor {
+		t.Errorf("an observer that is asked for its vote: %v", err)
+	}
+	v2, err := exchange.Version(v1)
+	if err != nil || !v2.Observes("XB") || v2.Observes("XC") || v2.Reserves("XB", hotline.ReserveLineTest) || !v1.Observes("XC") {
+		t.Errorf("roles after the amendment: %+v, %v", v2.Parties, err)
+	}
+}
+
 // TestTermsAreSetByName: every duration can be set alone and scaled, never below a second, and what was off stays off.
 func TestTermsAreSetByName(t *testing.T) {
 	terms := hotlinetest.Terms("crisis")

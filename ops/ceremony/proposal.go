@@ -15,7 +15,8 @@ type Proposal struct {
 	Profile   string // shipped terms; replaces all terms of the version before
 	Parties   []PartyRoot
 	Remove    []hotline.Party
-	Observers []hotline.Party // of Parties or of the version before
+	Observers []hotline.Party // of Parties or of the version before: from now on they only observe
+	Speakers  []hotline.Party // observers of the version before that take full part from now on
 	Reserve   []Reservation
 	Scale     *hotline.Share // every duration of the terms times this, at least 1 s; before Settings
 	Settings  []string       // for SetTerm
@@ -106,6 +107,25 @@ func (p *Proposal) terms(t *hotline.Terms) error {
 	return t.Validate()
 }
 
+// roles says who only observes. An observer has nothing to reserve against.
+func (p *Proposal) roles(c *hotline.Convention) error {
+	for _, list := range []struct {
+		codes    []hotline.Party
+		observer bool
+	}{{p.Speakers, false}, {p.Observers, true}} {
+		for _, code := range list.codes {
+			m := c.Member(code)
+			if m == nil {
+				return noParty(code)
+			}
+			if m.Observer = list.observer; m.Observer {
+				m.Reservations = nil
+			}
+		}
+	}
+	return nil
+}
+
 func (p *Proposal) members(c *hotline.Convention) error {
 	for i, add := range p.Parties {
 		if slices.ContainsFunc(p.Parties[:i], func(q PartyRoot) bool { return q.Party == add.Party }) {
@@ -123,12 +143,8 @@ func (p *Proposal) members(c *hotline.Convention) error {
 		}
 		c.Parties = slices.DeleteFunc(c.Parties, func(m hotline.Member) bool { return m.Party == code })
 	}
-	for _, code := range p.Observers {
-		m := c.Member(code)
-		if m == nil {
-			return noParty(code)
-		}
-		m.Observer = true
+	if err := p.roles(c); err != nil {
+		return err
 	}
 	for _, r := range p.Reserve {
 		m := c.Member(r.Party)

@@ -256,7 +256,8 @@ function convention (c) {
   bad((c.get(1) === 1) === zero(c.get(3)), 'previous')
   bad(sorted(c.get(7).map(m => m.get(1))), 'parties are not sorted')
   bad(distinct(c.get(7).map(m => keyId(m.get(2)))), 'a root key twice')
-  for (const m of c.get(7)) bad(sorted(m.get(4) ?? []), 'reservations are not sorted')
+  for (const m of c.get(7)) bad(sorted(m.get(4) ?? []) && !(m.has(3) && m.has(4)), 'reservations are not sorted, or of an observer')
+  bad(c.get(7).filter(m => !m.has(3)).length >= 2, 'fewer than two parties that do not only observe')
   bad(c.get(8)[0] <= c.get(8)[1], 'share above 1')
 }
 

@@ -4,7 +4,7 @@ import { hex, keyId, sha256 } from './keys.mjs'
 import { keysOf } from './body.mjs'
 import { parse, verify } from './statement.mjs'
 
-const members = c => c.body.get(7).map(m => ({ party: m.get(1), root: m.get(2), id: keyId(m.get(2)) }))
+const members = c => c.body.get(7).map(m => ({ party: m.get(1), root: m.get(2), id: keyId(m.get(2)), observer: m.get(3) === true }))
 
 // parseConvention verifies a version against the one before, undefined for version 1.
 export function parseConvention (spec, raw, before) {
@@ -32,22 +32,23 @@ function follows (c, st, before) {
 }
 
 function signers (c, st, before) {
-  const known = new Map([...c.members, ...(before?.members ?? [])].map(m => [m.id, m]))
+  const voters = (before?.members ?? []).filter(m => !m.observer)
+  const demanded = c.members.filter(m => !before?.members.some(b => b.party === m.party && b.id === m.id && b.observer === m.observer))
+  const known = new Map([...demanded, ...voters].map(m => [m.id, m]))
   const authors = st.authors.map(hex)
   authors.forEach((id, i) => {
-    if (!known.has(id)) refuse('extra-author', `author ${i + 1} is no party's root key`)
+    if (!known.has(id)) refuse('extra-author', `author ${i + 1} has no part in this version`)
     if (i >= st.signatures.length) refuse('missing-author', `signature of ${known.get(id).party}`)
   })
   verify(st, id => known.get(id)?.root)
   if (known.get(authors[0]).party !== st.from) refuse('wrong-sender', 'from is not the first author')
-  for (const m of c.members) {
-    const same = before?.members.some(b => b.party === m.party && b.id === m.id)
-    if (!same && !authors.includes(m.id)) refuse('missing-author', m.party)
+  for (const m of demanded) {
+    if (!authors.includes(m.id)) refuse('missing-author', m.party)
   }
   if (!before) return
   const [num, den] = before.body.get(8)
-  const count = before.members.filter(m => authors.includes(m.id)).length
-  if (count < Math.ceil(before.members.length * num / den)) refuse('missing-author', `${count} of ${before.members.length} parties`)
+  const count = voters.filter(m => authors.includes(m.id)).length
+  if (count < Math.ceil(voters.length * num / den)) refuse('missing-author', `${count} of ${voters.length} parties`)
 }
 
 // parseDirectory verifies a directory under the root key in the convention.
@@ -61,6 +62,7 @@ export function parseDirectory (spec, raw, convention) {
   if (st.from !== d.get(1)) refuse('wrong-sender', `from ${st.from}`)
   if (st.authors.length !== 1 || hex(st.authors[0]) !== member.id) refuse('missing-author', 'not the root key alone')
   if (st.directory !== d.get(2)) refuse('document', 'header and directory name two numbers')
+  if (member.observer && d.get(11).some(o => o.get(3).some(r => r !== 'auditor' && r !== 'technician'))) refuse('document', 'an officer of an observer speaks')
   verify(st, () => member.root)
   const used = keysOf(d).map(keyId)
   if (convention.members.some(m => used.includes(m.id))) refuse('document', 'a root key stands in a directory')
