@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -157,19 +158,32 @@ func emptyDir(dir string) (string, error) {
 	return dir, err
 }
 
-// freePorts finds UDP ports on loopback that nobody uses. Between here and the start of a node another program may take one; the node
-// then says so and the network does not come up.
+// Ports of nodes lie below those that systems give to sockets that name none (32768 and up on Linux, 49152 and up elsewhere): a node that
+// starts again must find its own still free.
+const (
+	portsFrom = 20000
+	portsTo   = 32000
+	portTries = 1000
+)
+
+// freePorts finds UDP ports on loopback that nobody uses. Between here and the start of a node another network may take one, which is
+// unlikely: they are chosen by chance. The node then says so and the network does not come up.
 func freePorts(n int) ([]string, error) {
 	var list []string
-	for range n {
-		c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	var last error
+	for range portTries {
+		if len(list) == n {
+			return list, nil
+		}
+		c, err := net.ListenUDP("udp", &net.UDPAddr{Port: portsFrom + rand.IntN(portsTo-portsFrom)}) // on any address, so that none is in use
 		if err != nil {
-			return nil, fmt.Errorf("no free udp port on loopback: %w", err)
+			last = err
+			continue
 		}
 		defer c.Close() // only at the end: no port is found twice
-		list = append(list, c.LocalAddr().String())
+		list = append(list, fmt.Sprintf("127.0.0.1:%d", c.LocalAddr().(*net.UDPAddr).Port))
 	}
-	return list, nil
+	return nil, fmt.Errorf("no free udp port on loopback: %w", last)
 }
 
 // makeParty makes every key of a party and the places of its nodes and officers, as the ceremony would.

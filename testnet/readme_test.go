@@ -3,6 +3,8 @@ package testnet_test
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -70,12 +72,15 @@ func TestSessionOfTheReadme(t *testing.T) {
 	}
 }
 
+// freeUDP finds a free UDP port on loopback, where freePorts of testnet looks for them too.
 func freeUDP(t *testing.T) string {
 	t.Helper()
-	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		if c, err := net.ListenUDP("udp", &net.UDPAddr{Port: 20000 + rand.IntN(12000)}); err == nil {
+			defer c.Close()
+			return fmt.Sprintf("127.0.0.1:%d", c.LocalAddr().(*net.UDPAddr).Port)
+		}
 	}
-	defer c.Close()
-	return c.LocalAddr().String()
+	t.Fatal("no free udp port")
+	return ""
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -90,15 +91,18 @@ func (w *network) write(name string, raw []byte) {
 	}
 }
 
-// freeAddr finds a free UDP port on loopback.
+// freeAddr finds a free UDP port on loopback, below those that the system gives to sockets that name none: a node that starts again
+// must find it still free.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		if c, err := net.ListenUDP("udp", &net.UDPAddr{Port: 20000 + rand.IntN(12000)}); err == nil {
+			defer c.Close()
+			return fmt.Sprintf("127.0.0.1:%d", c.LocalAddr().(*net.UDPAddr).Port)
+		}
 	}
-	defer c.Close()
-	return c.LocalAddr().String()
+	t.Fatal("no free udp port")
+	return ""
 }
 
 func (w *network) configure(p *party, nd hotline.Node) *config.Config {
