@@ -94,3 +94,15 @@ const (
 	GroupExchange      = 10 * time.Second
 	HistoryChunk       = 256 << 10
 )
+
+// Record service (SPEC §7.9).
+const (
+	RecordRate           = 50 // requests a second, of all askers together
+	RecordBurst          = 400
+	MaxRecordConnections = 64
+	MaxRecordHeader      = 4 << 10
+	RecordExchange       = 10 * time.Second     // one request and its answer
+	RecordIdle           = 30 * time.Second     // a connection without requests
+	RecordFresh          = 2 * time.Second      // a checkpoint may be so old before a newer one is looked for
+	RecordKept           = 365 * 24 * time.Hour // how long a cache may keep a tile: it never changes
+)

@@ -23,6 +23,8 @@ type metrics struct {
 	witnessed    *prometheus.CounterVec
 	cosignatures *prometheus.CounterVec
 
+	record *prometheus.CounterVec
+
 	sensorLines *prometheus.CounterVec
 	sensorHits  *prometheus.CounterVec
 	sensorGaps  *prometheus.CounterVec
@@ -48,6 +50,7 @@ func newMetrics(n *Node) *metrics {
 	m.pageFailing = prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "hotline", Name: "page_channel_failing",
 		Help: "1 while a page channel of this node has failed its newest daily test."}, []string{"channel"})
 	m.registry.MustRegister(m.pageFailing)
+	m.record = counter("record_requests_total", "Requests to the record service, by what was asked: checkpoint, tile, refused, limited.", "what")
 	m.sensorLines = counter("sensor_lines_total", "Lines read from a sensor's file, by what became of them: alert, skipped, broken.", "sensor", "outcome")
 	m.sensorHits = counter("sensor_hits_total", "Hits of a sensor, by what became of them: taken, refused, left-out.", "sensor", "outcome")
 	m.sensorGaps = counter("sensor_gaps_total", "Times that lines of a sensor may have been lost between two of its files.", "sensor")

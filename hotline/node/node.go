@@ -69,6 +69,7 @@ type Node struct {
 	scrub    *scrub
 	heads    *heads
 	gathered *gathered
+	public   *record // nil: it is not served
 
 	witnessing *witnessing
 
@@ -176,6 +177,9 @@ func (n *Node) open() (err error) {
 	close(n.ready)
 	n.follow()
 	if err := n.followSensors(); err != nil {
+		return err
+	}
+	if err := n.openRecord(n.cfg.Record.Listen); err != nil {
 		return err
 	}
 	n.spawn(n.keepLeading)
@@ -361,6 +365,7 @@ func (n *Node) Close() error {
 		n.cancel()
 		var errs []error
 		n.watchers.close()
+		n.public.close()
 		if n.member != nil {
 			errs = append(errs, n.member.Close())
 		}

@@ -34,6 +34,7 @@ type Config struct {
 	Group     Group     `toml:"group" doc:"Replication between the nodes of the party. Every node of a group must have the same durations."`
 	Limits    Limits    `toml:"limits" doc:"What others may ask of this node."`
 	Metrics   Metrics   `toml:"metrics" doc:"Figures for Prometheus, and health for load balancers."`
+	Record    Record    `toml:"record" doc:"What anybody may read of the party's log: its newest cosigned checkpoint and its hash tiles (C2SP tlog-tiles over HTTP), never an entry."`
 	Log       Log       `toml:"log" doc:"The log of the daemon goes to standard error. It never holds the text of a statement."`
 	Territory Territory `toml:"territory" doc:"What belongs to the party, for its sensors."`
 	Sensors   []Sensor  `toml:"sensor" doc:"Sensors whose files this node follows, across rotation and restarts; at most 16. Each is a table [[sensor]]; take off the # and the three spaces. What may be an attack out of the territory waits in the triage queue of the group and wakes an operator; no duty begins before a person adopts it."`
@@ -63,6 +64,11 @@ type Limits struct {
 // Metrics is off when Listen is empty.
 type Metrics struct {
 	Listen string `toml:"listen" doc:"Loopback address and TCP port, such as 127.0.0.1:9470. Any other address is refused: the figures show when a party is busy. Empty: off."`
+}
+
+// Record is off when Listen is empty.
+type Record struct {
+	Listen string `toml:"listen" doc:"IP address and TCP port, such as 127.0.0.1:4871. The hashes say nothing of what stands in the log, but anybody who reads them sees how fast it grows, and when. It is HTTP without TLS: what is served proves itself, and a proxy in front may add what else is wanted. Empty: off."`
 }
 
 // Log chooses how much is logged, and how.

@@ -144,6 +144,8 @@ func TestEveryRuleHasItsMessage(t *testing.T) {
 		{func(c *Config) { c.Limits.PeerBurst = 199 }, "limits.peer_burst: 199 is below peer_rate (200)"},
 		{func(c *Config) { c.Limits.PeerBurst = MaxPeerBurst + 1 }, "limits.peer_burst: 100001 is out of bounds"},
 		{func(c *Config) { c.Metrics.Listen = "localhost:9" }, "metrics.listen: \"localhost:9\" is not an IP address"},
+		{func(c *Config) { c.Record.Listen = "example.org:80" }, "record.listen: \"example.org:80\" is not an IP address"},
+		{func(c *Config) { c.Record.Listen = "127.0.0.1:0" }, "record.listen: \"127.0.0.1:0\" leaves the port open"},
 		{func(c *Config) { c.Metrics.Listen = "[::]:9470" }, "metrics.listen: \"[::]:9470\" is not a loopback address"},
 		{func(c *Config) { c.Log.Level = "loud" }, "log.level: \"loud\" is not known: write debug, info, warn, error"},
 		{func(c *Config) { c.Log.Format = "xml" }, "log.format: \"xml\" is not known"},

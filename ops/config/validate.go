@@ -75,6 +75,12 @@ var rules = []rule{
 		return between(c.Limits.PeerBurst, 1, MaxPeerBurst)
 	}},
 	{"metrics.listen", checkMetrics},
+	{"record.listen", func(c *Config) string {
+		if c.Record.Listen == "" {
+			return ""
+		}
+		return checkAddress(c.Record.Listen, "127.0.0.1:4871")
+	}},
 	{"log.level", func(c *Config) string { return oneOf(c.Log.Level, "debug", "info", "warn", "error") }},
 	{"log.format", func(c *Config) string { return oneOf(c.Log.Format, "text", "json") }},
 	{"territory.prefixes", checkPrefixes},
