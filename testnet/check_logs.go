@@ -45,9 +45,13 @@ func (w *Network) logs(ctx context.Context, dir string) (Logs, error) {
 	for _, p := range w.Parties {
 		for _, n := range p.Nodes {
 			at := filepath.Join(dir, n.Name)
-			entries, err := n.export(ctx, at)
+			var entries [][]byte
+			err := until(ctx, "the log of "+n.Name+" is exported", func() (err error) { // on a busy machine a node may be silent for so long that it is given up
+				entries, err = n.export(ctx, at)
+				return err
+			})
 			if err != nil {
-				return nil, fmt.Errorf("node %s: %w", n.Name, err)
+				return nil, err
 			}
 			log, err := ReadLog(entries)
 			if err != nil {

@@ -56,7 +56,7 @@ func (x *field) knock(ctx context.Context, line *link.Line, path int, n *Node, l
 	sent := own.Content.(*hotline.Sent)
 	q := &link.Question{Deliver: &link.Delivery{Statement: sent.Statement, Sender: hotline.MustMarshal(hotline.SenderEntryOf(own.Entry, sent)), Tender: r.Tender}}
 	var receipt []byte
-	err := x.until(ctx, "the receipt comes again from "+n.Name, func() error {
+	err := until(ctx, "the receipt comes again from "+n.Name, func() error {
 		a, err := line.Ask(ctx, x.xb.Code, path, false, q)
 		if err == nil && a.Code != "" {
 			err = fmt.Errorf("%s: %s", a.Code, a.Text)

@@ -157,7 +157,7 @@ func (f *flips) round(ctx context.Context, n *Node) error {
 	if err := n.Start(ctx); err != nil {
 		return fmt.Errorf("%s does not start with sound files: %w", n.Name, err)
 	}
-	return f.until(ctx, n.Name+" has caught up", func() error { return f.level(ctx, f.xb.Nodes...) })
+	return until(ctx, n.Name+" has caught up", func() error { return f.level(ctx, f.xb.Nodes...) })
 }
 
 // damage flips one bit of a byte that is not zero: what was never written is not read either. Each kind of file is as likely as any other.
@@ -216,7 +216,7 @@ func (f *flips) see(ctx context.Context, n *Node, logged int64) (string, error) 
 	if err := f.text(ctx); err != nil { // the log grows under the damaged node
 		return "", err
 	}
-	err := f.until(ctx, n.Name+" has caught up or ended", func() error {
+	err := until(ctx, n.Name+" has caught up or ended", func() error {
 		select {
 		case <-ends:
 			return nil
@@ -268,7 +268,7 @@ func (f *flips) level(ctx context.Context, nodes ...*Node) error {
 // othersAgree waits until the two nodes that were not damaged have one log.
 func (f *flips) othersAgree(ctx context.Context, but *Node) error {
 	others := slices.DeleteFunc(slices.Clone(f.xb.Nodes), func(n *Node) bool { return n == but })
-	return f.until(ctx, "the others have one log", func() error { return f.level(ctx, others...) })
+	return until(ctx, "the others have one log", func() error { return f.level(ctx, others...) })
 }
 
 // serves asks a node that was damaged for its whole log and for receipts, and holds them to what was right before. A node that refuses

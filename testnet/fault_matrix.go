@@ -204,7 +204,7 @@ func (m *walk) draft(ctx context.Context) error {
 		return err
 	}
 	m.alert = st
-	return m.until(ctx, "the draft is with the group", func() error {
+	return until(ctx, "the draft is with the group", func() error {
 		_, err := o.Ask(ctx, &desk.Request{Draft: &desk.DraftRequest{Statement: st.Raw}})
 		if hotline.CodeOf(err) == hotline.CodeDuplicate {
 			err = nil // it was taken the first time
@@ -236,7 +236,7 @@ func (m *walk) acknowledge(ctx context.Context) (err error) {
 		return nil
 	}
 	l := m.xb.Officer("L1")
-	err = m.until(ctx, "XB-L1 sees the alert", func() error {
+	err = until(ctx, "XB-L1 sees the alert", func() error {
 		_, _, err := l.Show(ctx, m.alert.ID)
 		return err
 	})
@@ -261,7 +261,7 @@ func (m *walk) deputy(ctx context.Context) error {
 
 // escalate waits until XB's own log says that nobody answered.
 func (m *walk) escalate(ctx context.Context) error {
-	return m.until(ctx, "XB's log says overdue", func() error {
+	return until(ctx, "XB's log says overdue", func() error {
 		s, err := m.xb.Officer("U1").Status(ctx)
 		if err != nil {
 			return err
@@ -279,7 +279,7 @@ func (m *walk) escalate(ctx context.Context) error {
 func (m *walk) replay(ctx context.Context) error {
 	dir := filepath.Join(m.w.Dir, "replay")
 	defer os.RemoveAll(dir)
-	err := m.until(ctx, "XB's log is exported", func() error {
+	err := until(ctx, "XB's log is exported", func() error {
 		_, err := m.xb.Export(ctx, dir)
 		return err
 	})

@@ -55,7 +55,7 @@ func (x *field) stalled(ctx context.Context, n *Node, d *disk) error {
 	}
 	err = x.commitBeside(ctx, n)
 	if err == nil {
-		err = x.until(ctx, n.Name+" says that it stops", func() error { return n.says(logged, "the process must stop") })
+		err = until(ctx, n.Name+" says that it stops", func() error { return n.says(logged, "the process must stop") })
 	}
 	// Until the disk answers again the kernel does not let go of the process.
 	if err = errors.Join(err, d.resume()); err != nil {

@@ -149,7 +149,7 @@ const wellWithin = 10 * time.Second
 func (x *field) well(ctx context.Context) error {
 	begin := time.Now()
 	for _, p := range x.w.Parties {
-		if err := x.until(ctx, fmt.Sprintf("all nodes of %s have one log and nothing waits", p.Code), func() error { return x.w.even(ctx, p) }); err != nil {
+		if err := until(ctx, fmt.Sprintf("all nodes of %s have one log and nothing waits", p.Code), func() error { return x.w.even(ctx, p) }); err != nil {
 			return err
 		}
 	}
@@ -196,7 +196,7 @@ func (n *Node) status(ctx context.Context) (*desk.StatusView, error) {
 }
 
 // until asks again and again until there is no error.
-func (x *field) until(ctx context.Context, what string, ask func() error) error {
+func until(ctx context.Context, what string, ask func() error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, waitLimit, errors.New("the time is over"))
 	defer cancel()
 	for {
@@ -309,7 +309,7 @@ func heard(t desk.EventType, id hotline.ID) func(*desk.Event) bool {
 // reckon waits until every clock that is due has fired, and holds the logs of all nodes to what must be true of them.
 func (x *field) reckon(ctx context.Context) error {
 	for _, p := range x.w.Parties {
-		err := x.until(ctx, fmt.Sprintf("every clock of %s that is due has fired", p.Code), func() error {
+		err := until(ctx, fmt.Sprintf("every clock of %s that is due has fired", p.Code), func() error {
 			s, err := p.Officer("U1").Status(ctx)
 			if err != nil {
 				return err
