@@ -34,7 +34,9 @@ const (
 	MaxIndicators    = 64
 	MaxNetworks      = 64
 	MaxRoleName      = 32
-	MaxSequenceGap   = 4096 // beyond watermark + this a receiver answers busy
+	MaxForkProof     = 4 << 20 // a fork proof (SPEC §7.11)
+	MaxForkDocuments = 256     // of a fork proof: versions of the convention, and directories
+	MaxSequenceGap   = 4096    // beyond watermark + this a receiver answers busy
 )
 
 // Rules of time (SPEC §6.1).

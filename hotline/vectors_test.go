@@ -145,6 +145,8 @@ func judge(t *testing.T, f *vectorFile, v *vector) error {
 		return err
 	case "tender", "receipt":
 		return judgeReceipt(t, f, raw)
+	case "fork-proof":
+		return judgeFork(f, raw)
 	case "checkpoint", "cosignature", "inclusion", "consistency", "tlog-proof":
 		return judgeLog(t, f, v)
 	}
@@ -245,6 +247,7 @@ func makeVectors(t *testing.T) map[string]*vectorFile {
 		"receipts":    {About: "Receipts of XB for the statement in context (SPEC §8.3).", Form: "receipt", Context: receipt, Vectors: receiptVectors(x)},
 	})
 	maps.Copy(files, observedVectors())
+	files["fork-proofs"] = forkVectors(t) // the last: what was random in the others stays as it was
 	return files
 }
 

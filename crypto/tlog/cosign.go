@@ -216,8 +216,8 @@ func ParseExtension(b []byte) (*Extension, error) {
 	head, rest, ok := bytes.Cut(b, []byte("\n\n"))
 	lines := strings.Split(string(head), "\n")
 	size, is := strings.CutPrefix(lines[0], "old ")
-	if !ok || !is || len(lines)-1 > maxProof {
-		return nil, fmt.Errorf("%w: not an old size, up to %d hashes, an empty line and a checkpoint", ErrCheckpoint, maxProof)
+	if !ok || !is || len(lines)-1 > MaxPath {
+		return nil, fmt.Errorf("%w: not an old size, up to %d hashes, an empty line and a checkpoint", ErrCheckpoint, MaxPath)
 	}
 	x := &Extension{Note: rest}
 	var err error

@@ -68,8 +68,8 @@ func ParseProof(b []byte) (*Proof, error) {
 	if err := p.parseExtra(&lines); err != nil {
 		return nil, err
 	}
-	if len(lines) == 0 || len(lines)-1 > maxProof {
-		return nil, fmt.Errorf("%w: not an index and up to %d hashes", ErrProof, maxProof)
+	if len(lines) == 0 || len(lines)-1 > MaxPath {
+		return nil, fmt.Errorf("%w: not an index and up to %d hashes", ErrProof, MaxPath)
 	}
 	index, is := strings.CutPrefix(lines[0], "index ")
 	var err error

@@ -95,7 +95,7 @@ func TestProofRefusals(t *testing.T) {
 		"extra data twice":          strings.Replace(b, "index 3", "extra WEE=\nextra WEE=\nindex 3", 1),
 		"too much extra data":       strings.Replace(b, "index 3", "extra "+strings.Repeat("AAAA", maxExtra/3+1)+"\nindex 3", 1),
 		"a hash cut short":          strings.Replace(b, hash, hash[:40], 1),
-		"too many hashes":           strings.Replace(b, hash, strings.Repeat(hash+"\n", maxProof)+hash, 1),
+		"too many hashes":           strings.Replace(b, hash, strings.Repeat(hash+"\n", MaxPath)+hash, 1),
 		"carriage returns":          strings.ReplaceAll(b, "\n", "\r\n"),
 		"more than is ever read":    b + strings.Repeat("x", MaxProof),
 		"something before":          "\n" + b,

@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"slices"
 
 	sumdb "golang.org/x/mod/sumdb/tlog"
 )
@@ -36,9 +37,9 @@ const (
 	// of an entry in a bundle two bytes.
 	MaxEntry = 1<<16 - 1
 
-	// maxProof is the longest honest proof: one hash for each level of the
+	// MaxPath is the longest honest proof: one hash for each level of the
 	// tallest tree, and one more for a consistency proof.
-	maxProof = 51
+	MaxPath = 51
 )
 
 // ErrProof is wrapped by every error that says that a proof does not hold.
@@ -216,8 +217,8 @@ func VerifyConsistency(oldSize, newSize uint64, oldRoot, newRoot Hash, proof []H
 		}
 		return nil
 	}
-	if len(proof) > maxProof {
-		return fmt.Errorf("%w: %d hashes, at most %d are possible", ErrProof, len(proof), maxProof)
+	if len(proof) > MaxPath {
+		return fmt.Errorf("%w: %d hashes, at most %d are possible", ErrProof, len(proof), MaxPath)
 	}
 	p := make(sumdb.TreeProof, len(proof))
 	for i, h := range proof {
@@ -227,4 +228,60 @@ func VerifyConsistency(oldSize, newSize uint64, oldRoot, newRoot Hash, proof []H
 		return fmt.Errorf("%w: size %d does not extend size %d", ErrProof, newSize, oldSize)
 	}
 	return nil
+}
+
+// RootsFromConsistency computes the two roots that the nodes of a consistency
+// proof imply, RFC 9162 §2.1.4.2, for 0 < oldSize < newSize. path is that of
+// SUBPROOF(oldSize, newSize leaves, false) of §2.1.4.1: it begins with the root
+// of the last perfect subtree of the older tree even where that is the older
+// tree itself, which VerifyConsistency's proof leaves out. Whoever knows newer to
+// be the root of a tree learns what its first oldSize leaves lead to. The error
+// wraps ErrProof.
+func RootsFromConsistency(oldSize, newSize uint64, path []Hash) (older, newer Hash, err error) {
+	if oldSize == 0 || oldSize >= newSize || newSize >= MaxSize {
+		return older, newer, fmt.Errorf("%w: consistency from size %d to %d", ErrProof, oldSize, newSize)
+	}
+	if want := len(ConsistencyRanges(oldSize, newSize)); len(path) != want {
+		return older, newer, fmt.Errorf("%w: %d hashes lead from size %d to %d, not %d", ErrProof, want, oldSize, newSize, len(path))
+	}
+	fn, sn := oldSize-1, newSize-1
+	for fn&1 == 1 {
+		fn, sn = fn>>1, sn>>1
+	}
+	older, newer = path[0], path[0]
+	for _, c := range path[1:] {
+		if fn&1 == 1 || fn == sn {
+			older, newer = nodeHash(c, older), nodeHash(c, newer)
+			for fn&1 == 0 && fn != 0 {
+				fn, sn = fn>>1, sn>>1
+			}
+		} else {
+			newer = nodeHash(newer, c)
+		}
+		fn, sn = fn>>1, sn>>1
+	}
+	return older, newer, nil
+}
+
+// ConsistencyRanges names the nodes of RootsFromConsistency's path for
+// 0 < oldSize < newSize: the root of leaves from..to-1 each, in order. It is nil
+// for other sizes.
+func ConsistencyRanges(oldSize, newSize uint64) (list [][2]uint64) {
+	if oldSize == 0 || oldSize >= newSize {
+		return nil
+	}
+	// SUBPROOF descends from the whole tree to where the older one ends, and
+	// notes the siblings on its way; they stand in the path from below.
+	from, to := uint64(0), newSize
+	for oldSize != to {
+		middle := from + 1<<(bits.Len64(to-from-1)-1)
+		if oldSize <= middle {
+			list, to = append(list, [2]uint64{middle, to}), middle
+		} else {
+			list, from = append(list, [2]uint64{from, middle}), middle
+		}
+	}
+	list = append(list, [2]uint64{from, to})
+	slices.Reverse(list)
+	return list
 }

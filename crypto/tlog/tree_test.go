@@ -306,3 +306,57 @@ func TestConsistencyBorderCases(t *testing.T) {
 		}
 	}
 }
+
+// Of every tree and every older size the path that ConsistencyRanges names leads
+// to both true roots; with one hash changed, left out or added it does not.
+func TestRootsFromConsistencyExhaustive(t *testing.T) {
+	const most = 40
+	leaves := make([]Hash, most)
+	roots := make([]Hash, most+1)
+	var whole Frontier
+	for i := range leaves {
+		leaves[i] = LeafHash(testEntry(i))
+		whole.Append(leaves[i])
+		roots[i+1] = whole.Root()
+	}
+	for newSize := uint64(2); newSize <= most; newSize++ {
+		for oldSize := uint64(1); oldSize < newSize; oldSize++ {
+			var path []Hash
+			for _, r := range ConsistencyRanges(oldSize, newSize) {
+				var part Frontier
+				for _, leaf := range leaves[r[0]:r[1]] {
+					part.Append(leaf)
+				}
+				path = append(path, part.Root())
+			}
+			older, newer, err := RootsFromConsistency(oldSize, newSize, path)
+			if err != nil || older != roots[oldSize] || newer != roots[newSize] {
+				t.Fatalf("%d to %d: other roots, %v", oldSize, newSize, err)
+			}
+			proof := path
+			if oldSize&(oldSize-1) == 0 {
+				proof = path[1:]
+			}
+			if err := VerifyConsistency(oldSize, newSize, older, newer, proof); err != nil {
+				t.Fatalf("%d to %d: the path is not the proof of RFC 9162: %v", oldSize, newSize, err)
+			}
+			for i := range path {
+				path[i][0] ^= 1
+				if _, newer, err := RootsFromConsistency(oldSize, newSize, path); err != nil || newer == roots[newSize] {
+					t.Fatalf("%d to %d: hash %d counts for nothing", oldSize, newSize, i)
+				}
+				path[i][0] ^= 1
+			}
+			for _, p := range [][]Hash{path[1:], append(path[:len(path):len(path)], Hash{})} {
+				if _, _, err := RootsFromConsistency(oldSize, newSize, p); !errors.Is(err, ErrProof) {
+					t.Fatalf("%d to %d with %d hashes: %v", oldSize, newSize, len(p), err)
+				}
+			}
+		}
+	}
+	for _, sizes := range [][2]uint64{{0, 5}, {5, 5}, {6, 5}, {1, MaxSize}} {
+		if _, _, err := RootsFromConsistency(sizes[0], sizes[1], []Hash{{}}); !errors.Is(err, ErrProof) {
+			t.Errorf("%v: %v", sizes, err)
+		}
+	}
+}

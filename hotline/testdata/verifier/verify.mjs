@@ -1,16 +1,20 @@
 #!/usr/bin/env node
 // Checks vectors and exports of the Hotline protocol. See README.md.
+import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { fileURLToPath } from 'node:url'
-import { refuse } from './lib/cbor.mjs'
+import { Refusal, refuse } from './lib/cbor.mjs'
 import { Spec } from './lib/cddl.mjs'
+import { checkFork } from './lib/fork.mjs'
 import { checkVectors } from './lib/vectors.mjs'
 
 const usage = `usage: node verify.mjs vectors DIR
        node verify.mjs export DIR [--convention ID]
+       node verify.mjs proof FILE [--convention ID]
 
 Options: --spec FILE (default: the SPEC.md that this stands beside), --json (one object for machines).
-Exit codes: 0 nothing to observe, 1 only lapses, 3 a rule or a proof is broken, 2 it cannot be judged.`
+Exit codes: 0 nothing to observe, 1 only lapses, 3 a rule or a proof is broken, 2 it cannot be judged.
+Of proof: 0 it proves a fork, 2 it proves nothing.`
 
 const DEFAULT_SPEC = fileURLToPath(new URL('../../SPEC.md', import.meta.url))
 
@@ -20,10 +24,11 @@ async function main () {
     options: { spec: { type: 'string', default: DEFAULT_SPEC }, convention: { type: 'string' }, json: { type: 'boolean', default: false } }
   })
   const [mode, dir] = positionals
-  if (positionals.length !== 2 || !['vectors', 'export'].includes(mode)) refuse('usage', usage)
+  if (positionals.length !== 2 || !['vectors', 'export', 'proof'].includes(mode)) refuse('usage', usage)
   if (values.convention !== undefined && !/^[0-9a-f]{64}$/.test(values.convention)) refuse('usage', '--convention is 64 lower-case hexadecimal digits')
   const spec = new Spec(values.spec)
   if (mode === 'vectors') return vectors(spec, dir, values.json)
+  if (mode === 'proof') return proven(spec, dir, values.convention, values.json)
   const { checkExport } = await import('./lib/export.mjs')
   return exported(await checkExport(spec, dir, values.convention), values.json)
 }
@@ -37,6 +42,23 @@ function vectors (spec, dir, json) {
     console.log(`${r.good} good and ${r.bad} bad vectors judged, ${r.faults.length} otherwise than they say`)
   }
   return r.faults.length > 0 || r.bad === 0 ? 3 : 0
+}
+
+function proven (spec, file, convention, json) {
+  let r
+  try {
+    r = checkFork(spec, new Uint8Array(readFileSync(file)), convention)
+  } catch (e) {
+    if (!(e instanceof Refusal)) throw e
+    refuse('unusable', e.message)
+  }
+  if (json) console.log(JSON.stringify(r))
+  else {
+    console.log(`convention ${r.convention}: ${r.party}, generation ${r.generation}, signed two heads that no append-only log has both had`)
+    for (const h of [r.older, r.newer]) console.log(`  size ${h.size}, root ${h.root}, log key of directory ${h.directory}`)
+    if (r.older.size !== r.newer.size) console.log(`  in the newer one the first ${r.older.size} leaves lead to ${r.held}`)
+  }
+  return 0
 }
 
 function exported (r, json) {

@@ -52,8 +52,13 @@ function pathFits ([, index, path]) {
 // verifyProof checks that the leaf stands where the claims say, under the log key.
 function verifyProof (r, leaf, convention, key) {
   const root = inclusionRoot(r.proof[0], r.index, leaf, r.proof[2])
+  if (!signedRoot(r, root, convention, key)) refuse('bad-signature', 'the log key did not sign this leaf')
+}
+
+// signedRoot tells whether the log key signed the claims over this root.
+export function signedRoot (r, root, convention, key) {
   const aad = encode(['hotline/receipt', 1, convention])
-  if (!verified(key, encode(['Signature1', r.protected, aad, root]), r.signature)) refuse('bad-signature', 'the log key did not sign this leaf')
+  return verified(key, encode(['Signature1', r.protected, aad, root]), r.signature)
 }
 
 // parseSender reads the sender's entry without the statement (§8.2).

@@ -66,14 +66,20 @@ export function checkConsistency (from, to, oldRoot, newRoot, proof) {
     return
   }
   if (proof.length === 0) refuse('proof', 'the proof is empty')
-  let list = (first & (first - 1n)) === 0n ? [oldRoot, ...proof] : proof
-  let [fn, sn] = [first - 1n, second - 1n]
+  const [fr, sr] = consistencyRoots(from, to, (first & (first - 1n)) === 0n ? [oldRoot, ...proof] : proof)
+  if (!equal(fr, oldRoot) || !equal(sr, newRoot)) refuse('proof', 'the proof leads to other roots')
+}
+
+// consistencyRoots are both roots to which a path leads that begins with the
+// last perfect subtree of the older tree, RFC 9162 §2.1.4.2 (SPEC §7.11).
+export function consistencyRoots (from, to, [start, ...list]) {
+  let [fn, sn] = [BigInt(from) - 1n, BigInt(to) - 1n]
+  if (start === undefined) refuse('proof', 'the path is empty')
   while ((fn & 1n) === 1n) {
     fn >>= 1n
     sn >>= 1n
   }
-  let [fr, sr] = [list[0], list[0]]
-  list = list.slice(1)
+  let [fr, sr] = [start, start]
   for (const c of list) {
     if (sn === 0n) refuse('proof', 'the proof is too long')
     if ((fn & 1n) === 1n || fn === sn) {
@@ -89,5 +95,6 @@ export function checkConsistency (from, to, oldRoot, newRoot, proof) {
     fn >>= 1n
     sn >>= 1n
   }
-  if (sn !== 0n || !equal(fr, oldRoot) || !equal(sr, newRoot)) refuse('proof', 'the proof leads to other roots')
+  if (sn !== 0n) refuse('proof', 'the proof is too short')
+  return [fr, sr]
 }

@@ -5,6 +5,7 @@ import { decode, Refusal, refuse } from './cbor.mjs'
 import { checkBody, disclosed } from './body.mjs'
 import { parseConvention, parseDirectory } from './document.mjs'
 import { parseEntry } from './entry.mjs'
+import { checkFork } from './fork.mjs'
 import { hex, unhex } from './keys.mjs'
 import { checkCosignature, parseCheckpoint } from './note.mjs'
 import { checkProof } from './proof.mjs'
@@ -48,6 +49,7 @@ const forms = {
     checkCosignature(raw, c.origin, c.name, publicKey(c.witness))
   },
   'tlog-proof': (spec, { context: c }, v, raw) => checkProof(raw, unhex(c.entry), c.origin, publicKey(c.log)),
+  'fork-proof': (spec, { context: c }, v, raw) => checkFork(spec, raw, c.convention),
   inclusion: (spec, file, { proof: p }) => checkInclusion(p.size, p.from, unhex(p.first), p.path.map(unhex), unhex(p.root)),
   consistency: (spec, file, { proof: p }) => checkConsistency(p.from, p.size, unhex(p.first), unhex(p.root), p.path.map(unhex))
 }
