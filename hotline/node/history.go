@@ -21,7 +21,7 @@ func (n *Node) keepHistory(ctx context.Context) {
 		n.fetchHistory(ctx)
 		n.sayMaySign()
 		if round%flushRounds == 0 {
-			if err := errors.Join(n.machine.syncSome(), n.machine.index.flush()); err != nil {
+			if err := errors.Join(n.machine.syncSome(), n.machine.ids().flush()); err != nil {
 				n.fatal(err) // the process must stop: its disk fails
 			}
 		}

@@ -37,7 +37,8 @@ type machine struct {
 	before  uint64   // size of the files when they were opened: what made these entries was acted on then
 
 	store *tlog.Store
-	index *index
+	// index is opened beside the rest of the start, which needs it no sooner than Raft has committed. It blocks until that is done.
+	index func() (*index, error)
 
 	synced    atomic.Uint64 // size of the files when they were last synced
 	recents   recents
@@ -54,15 +55,22 @@ func openMachine(dir string, log *slog.Logger, emit func([]ledger.Effect), resto
 	if err != nil {
 		return nil, fmt.Errorf("ledger files: %w", err)
 	}
-	ix, err := openIndex(filepath.Join(dir, "index.db"), store.Size())
-	if err != nil {
-		return nil, errors.Join(err, store.Close())
-	}
-	if ix.size() == 0 && store.Size() > 0 {
-		log.Warn("the index of statements is made again: it was not closed in order, is damaged, or is new", "entries", store.Size())
-	}
-	return &machine{log: log, emit: emit, restored: restored, grown: make(chan struct{}), state: ledger.New(), store: store, index: ix,
-		before: store.Size()}, nil
+	m := &machine{log: log, emit: emit, restored: restored, grown: make(chan struct{}), state: ledger.New(), store: store, before: store.Size()}
+	m.index = sync.OnceValues(func() (*index, error) {
+		ix, err := openIndex(filepath.Join(dir, "index.db"), m.before)
+		if err == nil && ix.size() == 0 && m.before > 0 {
+			log.Warn("the index of statements is made again: it was not closed in order, is damaged, or is new", "entries", m.before)
+		}
+		return ix, err
+	})
+	go m.index() // ends by itself; close waits for it
+	return m, nil
+}
+
+// ids is the index, for whatever runs after the start has found that it could be opened.
+func (m *machine) ids() *index {
+	x, _ := m.index()
+	return x
 }
 
 // Apply implements replica.Machine. It panics when the process must stop.
@@ -179,7 +187,11 @@ func (m *machine) write(first uint64, entries [][]byte, placed []place) error {
 	if m.store.Root() != m.state.Root() {
 		return fmt.Errorf("files and state of size %d disagree on the root", m.store.Size())
 	}
-	return m.index.note(first, uint64(len(entries)), placed)
+	x, err := m.index()
+	if err != nil {
+		return err
+	}
+	return x.note(first, uint64(len(entries)), placed)
 }
 
 // Snapshot implements replica.Machine. The files are synced first, so that
@@ -323,7 +335,7 @@ const indexBatch = 256
 func (m *machine) indexSome() (more bool, err error) {
 	m.mu.RLock() // the files must not be cut back meanwhile
 	defer m.mu.RUnlock()
-	from := m.index.size()
+	from := m.ids().size()
 	to := min(m.store.Size(), from+indexBatch)
 	if from >= to {
 		return false, nil
@@ -335,14 +347,14 @@ func (m *machine) indexSome() (more bool, err error) {
 		}
 		list = append(list, raw)
 	}
-	return true, m.index.add(from, list)
+	return true, m.ids().add(from, list)
 }
 
 // place finds the entry of a statement. known is false while files or index
 // are not complete: then "not found" says nothing.
 func (m *machine) place(id hotline.ID) (at uint64, ok, known bool) {
-	known = m.complete() == nil && m.index.size() >= m.store.Size()
-	at, ok = m.index.find(id)
+	known = m.complete() == nil && m.ids().size() >= m.store.Size()
+	at, ok = m.ids().find(id)
 	return at, ok && at < m.store.Size(), known
 }
 
@@ -402,5 +414,9 @@ func (m *machine) syncSome() error {
 }
 
 func (m *machine) close() error {
-	return errors.Join(m.store.Sync(), m.store.Close(), m.index.close())
+	x, err := m.index()
+	if err == nil {
+		err = x.close()
+	}
+	return errors.Join(m.store.Sync(), m.store.Close(), err)
 }

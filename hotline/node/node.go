@@ -173,6 +173,9 @@ func (n *Node) open() (err error) {
 	if err := founded(n.cfg); err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
+	if _, err := n.machine.index(); err != nil {
+		return err
+	}
 	// Only now: what a peer or an officer asks needs the member.
 	close(n.ready)
 	n.follow()

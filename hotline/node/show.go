@@ -190,7 +190,7 @@ func (n *Node) find(prefix string) (uint64, error) {
 		return 0, hotline.Refuse(hotline.CodeMalformed, "%q is not the beginning of an id: hexadecimal digits, at most %d", prefix, 2*len(hotline.ID{}))
 	}
 	var found []hotline.ID
-	for _, id := range n.machine.index.prefix(b, 64) {
+	for _, id := range n.machine.ids().prefix(b, 64) {
 		if id.String()[:len(prefix)] == prefix {
 			found = append(found, id)
 		}
@@ -201,7 +201,7 @@ func (n *Node) find(prefix string) (uint64, error) {
 	case len(found) >= maxPrefix:
 		return 0, hotline.Refuse(hotline.CodeReference, "%d statements' ids begin with %s; give more digits", len(found), prefix)
 	}
-	i, _ := n.machine.index.find(found[0])
+	i, _ := n.machine.ids().find(found[0])
 	return i, nil
 }
 
