@@ -54,6 +54,7 @@ func command(code *int) *cobra.Command {
 		DisableSuggestions: true, // an error is one line
 	}
 	root.AddCommand(replay(code), version())
+	root.AddCommand(verdicts(code))
 	return root
 }
 

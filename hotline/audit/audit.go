@@ -164,8 +164,7 @@ func (r *Report) judge(ctx context.Context, open []*export, opt Options) error {
 		}
 	}
 	r.sort()
-	r.verdicts, err = sorted(rows, r.dir, "verdicts", (*Verdict).each, compareVerdicts, verdicts)
-	return err
+	return r.settle(rows)
 }
 
 // collect takes over what was found in one log.

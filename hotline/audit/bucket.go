@@ -2,8 +2,8 @@ package audit
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
-	"iter"
 	"os"
 	"slices"
 
@@ -42,62 +42,48 @@ func (b *buckets[T]) add(key uint64, v *T) error { return b.list[key%uint64(len(
 // byID is the key of rows that belong to one statement.
 func byID(id hotline.ID) uint64 { return binary.BigEndian.Uint64(id[:8]) }
 
-// sorted goes through the buckets: what join makes of the rows of one, in the
-// order in which they were added, is sorted and kept in a spool of its own. The
-// buckets are removed. merge brings the spools into one order.
-func sorted[T, V any](b *buckets[T], dir, name string, each func(*V, *record), compare func(a, b *V) int, join func([]*T) []*V) ([]*spool[V], error) {
-	var out []*spool[V]
+// each hands over the rows of one bucket after the other, in the order in which
+// they were added, and removes it.
+func (b *buckets[T]) each(take func(n int, rows []*T) error) error {
 	for n, s := range b.list {
 		if err := s.finish(); err != nil {
-			return nil, err
+			return err
 		}
 		var rows []*T
 		for v, err := range s.all() {
 			if err != nil {
-				return nil, err
+				return err
 			}
 			rows = append(rows, &v)
 		}
-		made := join(rows)
-		slices.SortStableFunc(made, compare)
-		to, err := newBufferedSpool(dir, fmt.Sprintf("%s-%d", name, n), bucketBuffer, each)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, to)
-		for _, v := range made {
-			if err := to.add(v); err != nil {
-				return nil, err
-			}
-		}
-		if err := to.finish(); err != nil {
-			return nil, err
+		if err := take(n, rows); err != nil {
+			return err
 		}
 		if err := os.Remove(s.path); err != nil {
-			return nil, fmt.Errorf("temporary file: %w", err)
+			return fmt.Errorf("temporary file: %w", err)
 		}
 	}
-	return out, nil
+	return nil
+}
+
+// sorted keeps values in their order, to be merged with those of other buckets.
+func sorted[T any](dir, name string, each func(*T, *record), compare func(a, b *T) int, list []*T) (*spool[T], error) {
+	slices.SortStableFunc(list, compare)
+	s, err := newBufferedSpool(dir, name, bucketBuffer, each)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range list {
+		if err := s.add(v); err != nil {
+			return nil, errors.Join(err, s.finish())
+		}
+	}
+	return s, s.finish()
 }
 
 // close lets go of what is still written.
 func (b *buckets[T]) close() {
 	for _, s := range b.list {
 		_ = s.finish() // an error here was or will be reported by whoever reads it
-	}
-}
-
-// each turns an iterator of one type into one of another.
-func mapped[T, V any](all iter.Seq2[T, error], turn func(*T) (V, error)) iter.Seq2[V, error] {
-	return func(yield func(V, error) bool) {
-		for v, err := range all {
-			var to V
-			if err == nil {
-				to, err = turn(&v)
-			}
-			if !yield(to, err) || err != nil {
-				return
-			}
-		}
 	}
 }

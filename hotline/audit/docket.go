@@ -1,6 +1,8 @@
 package audit
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 
 	"example.org/hotline/hotline"
@@ -16,23 +18,33 @@ type docket struct {
 	open map[lapse]*Verdict
 }
 
-// docketRow is a duty, or the reason for one that was late, by one log.
+// docketRow is what one log tells of a duty, of the reason for one that was late,
+// or of a notification.
 type docketRow struct {
 	Verdict
-	reason bool // Log gives Reason in ReasonEntry for the duty that it called overdue in entry Said
+	tells tells
 }
+
+type tells uint8
+
+const (
+	tellsDuty         tells = 0
+	tellsReason       tells = 1 // Log gives Reason in ReasonEntry for the duty that it called overdue in entry Said
+	tellsNotification tells = 2 // Notification is that of the alert with this subject
+)
 
 func (d *docketRow) each(r *record) {
 	d.Verdict.each(r)
-	flag(&d.reason, r)
+	number(&d.tells, r)
 }
 
 func newDocket(h *Head, rows *buckets[docketRow]) *docket {
 	return &docket{head: h, rows: rows, open: map[lapse]*Verdict{}}
 }
 
-// take follows one entry; turns are what it did to duties.
-func (d *docket) take(it *item, turns []ledger.Turn) error {
+// take follows one entry; turns are what it did to duties. verified says that its
+// signatures hold.
+func (d *docket) take(it *item, verified bool, turns []ledger.Turn) error {
 	if due, ok := it.content.(*hotline.Due); ok && due.Overdue {
 		if err := d.overdue(it, due); err != nil {
 			return err
@@ -43,12 +55,29 @@ func (d *docket) take(it *item, turns []ledger.Turn) error {
 			return err
 		}
 	}
-	st := it.facts.st
-	if st == nil || st.Header.From != d.head.Party || st.Header.Kind != hotline.KindLateReason || st.Header.Re == nil || st.Header.Cause == 0 {
+	if st := it.facts.st; st != nil && verified {
+		return d.statement(it, st)
+	}
+	return nil
+}
+
+// statement notes the reason for what was late, and a notification.
+func (d *docket) statement(it *item, st *hotline.Statement) error {
+	h, own := &st.Header, st.Header.From == d.head.Party
+	row := docketRow{Verdict: Verdict{Log: d.head.Party, Generation: d.head.Generation, subject: st.ID}}
+	received, _ := it.content.(*hotline.Received)
+	alert := h.Kind == hotline.KindAlert || h.Kind == hotline.KindAutomaticAlert
+	switch {
+	case own && h.Kind == hotline.KindLateReason && h.Re != nil && h.Cause != 0:
+		row.tells, row.subject, row.Said, row.Reason, row.ReasonEntry = tellsReason, *h.Re, h.Cause-1, h.Reason, it.index
+	case own && alert:
+		row.tells, row.Notification = tellsNotification, &Notification{Party: h.From, Generation: d.head.Generation, Entry: it.index, Time: it.entry.Time}
+	case alert && received != nil && received.Code == "" && it.facts.place != nil:
+		at := it.facts.place
+		row.tells, row.Notification = tellsNotification, &Notification{Party: at.party, Generation: at.generation, Entry: at.index, Time: at.time}
+	default:
 		return nil
 	}
-	row := docketRow{reason: true, Verdict: Verdict{Log: d.head.Party, Generation: d.head.Generation, subject: *st.Header.Re,
-		Said: st.Header.Cause - 1, Reason: st.Header.Reason, ReasonEntry: it.index}}
 	return d.rows.add(byID(row.subject), &row)
 }
 
@@ -162,33 +191,35 @@ func (d *docket) keep(v *Verdict) error {
 }
 
 // verdicts makes of the rows of one bucket the duties that they tell of: each
-// once, with its reason and with what the other side waited for.
-func verdicts(rows []*docketRow) []*Verdict {
-	duties := map[dutyKey][]*Verdict{}
-	reasons := map[saidKey]*docketRow{}
-	var list []*Verdict
+// once, with its reason, with what the other side waited for, and with the alert
+// that it follows.
+func verdicts(rows []*docketRow) (list []*Verdict, alerts map[hotline.ID]*Notification) {
+	duties, reasons := map[dutyKey][]*Verdict{}, map[saidKey]*docketRow{}
+	alerts = map[hotline.ID]*Notification{}
 	for _, row := range rows {
 		v := &row.Verdict
-		if row.reason {
+		switch row.tells {
+		case tellsReason:
 			reasons[saidKey{v.Log, v.Generation, v.Said}] = row
-			continue
-		}
-		key := keyOf(v)
-		if i := slices.IndexFunc(duties[key], func(o *Verdict) bool { return sameDuty(o, v) }); i >= 0 {
-			if duties[key][i].shows() < v.shows() {
+		case tellsNotification:
+			alerts[v.subject] = v.Notification
+		case tellsDuty:
+			key := keyOf(v)
+			i := slices.IndexFunc(duties[key], func(o *Verdict) bool { return sameDuty(o, v) })
+			if i < 0 {
+				duties[key] = append(duties[key], v)
+				list = append(list, v)
+			} else if duties[key][i].shows() < v.shows() {
 				*duties[key][i] = *v
 			}
-			continue
 		}
-		duties[key] = append(duties[key], v)
-		list = append(list, v)
 	}
 	for _, v := range list {
 		if reason := reasons[saidKey{v.Log, v.Generation, v.Said}]; reason != nil && v.Said != 0 {
 			v.Reason, v.ReasonEntry = reason.Reason, reason.ReasonEntry
 		}
 	}
-	return slices.DeleteFunc(list, func(v *Verdict) bool { return joins(v, duties[keyOf(v)]) })
+	return slices.DeleteFunc(list, func(v *Verdict) bool { return joins(v, duties[keyOf(v)]) }), alerts
 }
 
 // dutyKey is one duty, whichever side tells of it.
@@ -255,4 +286,52 @@ func joins(v *Verdict, same []*Verdict) bool {
 // known says whether the log settles that the deadline was kept or passed.
 func (v *Verdict) known() bool {
 	return v.Overdue || v.Outcome == InTime
+}
+
+// settle makes the verdicts of all logs, and counts how narrow the provable
+// intervals of their notifications are.
+func (r *Report) settle(rows *buckets[docketRow]) error {
+	w, err := newWidths(r.dir)
+	if err != nil {
+		return err
+	}
+	err = rows.each(func(n int, rows []*docketRow) error {
+		list, alerts := verdicts(rows)
+		for _, a := range alerts {
+			if a.Provable, err = r.provable(a.Party, a.Generation, a.Entry); err != nil {
+				return err
+			}
+			if err := w.add(a.Provable); err != nil {
+				return err
+			}
+		}
+		for _, v := range list {
+			if err := r.prove(v, alerts); err != nil {
+				return err
+			}
+		}
+		s, err := sorted(r.dir, fmt.Sprintf("verdicts-%d", n), (*Verdict).each, compareVerdicts, list)
+		r.verdicts = append(r.verdicts, s)
+		return err
+	})
+	if err != nil {
+		return errors.Join(err, w.all.finish())
+	}
+	r.Provable, err = w.finish()
+	return err
+}
+
+// prove puts beside a duty the intervals of the entry that did it, and of the
+// notification that it demands or follows.
+func (r *Report) prove(v *Verdict, alerts map[hotline.ID]*Notification) (err error) {
+	if v.Entry != 0 {
+		if v.Provable, err = r.provable(v.Log, v.Generation, v.Entry); err != nil {
+			return err
+		}
+	}
+	v.Notification = alerts[v.subject]
+	if v.class == hotline.DutyAlert && v.Entry != 0 {
+		v.Notification = &Notification{Party: v.Log, Generation: v.Generation, Entry: v.Entry, Time: v.Ended, Provable: v.Provable}
+	}
+	return nil
 }

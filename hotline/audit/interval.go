@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -55,6 +56,8 @@ func (i Interval) within(o Interval) Interval {
 	return i
 }
 
+var errNoPlace = errors.New("no provable interval")
+
 // Interval returns the provable interval of an entry, whether the export shows
 // it or its hash alone. It may be called until Close. An error says that no such
 // entry was given, that two histories of its log were, or that a temporary file
@@ -63,10 +66,10 @@ func (r *Report) Interval(party hotline.Party, generation, entry uint64) (Interv
 	var found Interval
 	key := logKey{party, generation}
 	if r.weave == nil || len(r.weave.logs[key]) == 0 {
-		return found, fmt.Errorf("no log of %s (generation %d) was given", party, generation)
+		return found, fmt.Errorf("%w: no log of %s (generation %d) was given", errNoPlace, party, generation)
 	}
 	if r.weave.forked[key] {
-		return found, fmt.Errorf("two histories of the log of %s (generation %d) were given: entry %d has no one place; audit them apart", party, generation, entry)
+		return found, fmt.Errorf("%w: two histories of the log of %s (generation %d) were given: entry %d has no one place; audit them apart", errNoPlace, party, generation, entry)
 	}
 	given := false
 	for _, t := range r.weave.logs[key] {
@@ -81,7 +84,7 @@ func (r *Report) Interval(party hotline.Party, generation, entry uint64) (Interv
 		found = found.within(Interval{After: b.after, AfterBy: r.weave.names[b.afterBy], Before: b.before, BeforeBy: r.weave.names[b.beforeBy]})
 	}
 	if !given {
-		return found, fmt.Errorf("entry %d lies beyond the end of the export of the log of %s (generation %d)", entry, party, generation)
+		return found, fmt.Errorf("%w: entry %d lies beyond the end of the export of the log of %s (generation %d)", errNoPlace, entry, party, generation)
 	}
 	return found, nil
 }

@@ -184,7 +184,7 @@ func (j *judged) take(it *item) error {
 		}
 	}
 	j.lapsed(it)
-	if err := j.follow(it); err != nil {
+	if err := j.follow(it, verified); err != nil {
 		return err
 	}
 	return j.teller.tell(it, j.statusOf(it))
@@ -399,11 +399,11 @@ func (j *judged) note(format string, args ...any) {
 }
 
 // follow follows the duties, as long as decisions are made again.
-func (j *judged) follow(it *item) error {
+func (j *judged) follow(it *item, verified bool) error {
 	if j.stopped {
-		return j.docket.take(it, nil)
+		return j.docket.take(it, verified, nil)
 	}
-	return j.docket.take(it, j.replay.Turns())
+	return j.docket.take(it, verified, j.replay.Turns())
 }
 
 func (j *judged) end() error {

@@ -24,6 +24,7 @@ type Report struct {
 	MoreProtocol uint64   `json:"more_protocol,omitempty"`
 	MoreTerms    uint64   `json:"more_terms,omitempty"`
 	Views        []View   `json:"views,omitempty"` // where the two sides of a duty see it differently
+	Provable     Widths   `json:"provable"`        // of the notifications
 	NotJudged    []string `json:"not_judged"`      // what the material does not show
 
 	events     []*spool[Event]

@@ -137,6 +137,18 @@ func flag(v *bool, r *record) {
 	*v = n == 1
 }
 
+// maybe is a part that may be absent.
+func maybe[T any](v **T, each func(*T, *record), r *record) {
+	there := *v != nil
+	if flag(&there, r); !there || r.err != nil {
+		return
+	}
+	if *v == nil {
+		*v = new(T)
+	}
+	each(*v, r)
+}
+
 // fixed is a part of a known length.
 func (r *record) fixed(v []byte) {
 	switch {

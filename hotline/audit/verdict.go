@@ -37,6 +37,7 @@ type Verdict struct {
 	// takes that back, whatever the outcome is.
 	Overdue bool   `json:"overdue,omitempty"`
 	Said    uint64 `json:"said,omitempty"`
+	Code    Code   `json:"code,omitempty"` // of the observation, if it is a lapse of Party
 	// Ended is when the duty was done, or was owed no more; Entry did it.
 	Ended hotline.Time `json:"ended,omitempty"`
 	Entry uint64       `json:"entry,omitempty"`
@@ -44,8 +45,11 @@ type Verdict struct {
 	// The signed reason why it was late, and its entry.
 	Reason      hotline.Code `json:"reason,omitempty"`
 	ReasonEntry uint64       `json:"reason_entry,omitempty"`
-	Awaited     *Awaited     `json:"awaited,omitempty"` // by the log of who waited for it; absent where that is not given
-	Text        string       `json:"text"`              // what was owed, for people
+	// Provable is when Entry came into the log by signatures of other parties (SPEC §7.10).
+	Provable     *Interval     `json:"provable,omitempty"`
+	Notification *Notification `json:"notification,omitempty"` // of an alert that the duty demands or follows
+	Awaited      *Awaited      `json:"awaited,omitempty"`      // by the log of who waited for it; absent where that is not given
+	Text         string        `json:"text"`                   // what was owed, for people
 
 	class      hotline.Duty
 	subject    hotline.ID
@@ -92,9 +96,6 @@ const (
 	Unjudged  Outcome = "not-judged" // the decisions of the log were not made again up to its end
 )
 
-// Missed reports whether the deadline passed before the duty was done.
-func (v *Verdict) Missed() bool { return v.Overdue }
-
 // Routine reports whether the duty is a clock of the line that went well or that only says when the next test comes.
 func (v *Verdict) Routine() bool {
 	return v.Role == Clock && !v.Overdue && v.class != hotline.DutyDeliver
@@ -103,10 +104,14 @@ func (v *Verdict) Routine() bool {
 // Verdicts yields the duties of all logs in the order of their deadlines. It may
 // be called until Close.
 func (r *Report) Verdicts() iter.Seq2[Verdict, error] {
-	return mapped(merge(r.verdicts, func(a, b Verdict) bool { return compareVerdicts(&a, &b) < 0 }), func(v *Verdict) (Verdict, error) {
-		v.spell()
-		return *v, nil
-	})
+	return func(yield func(Verdict, error) bool) {
+		for v, err := range merge(r.verdicts, func(a, b Verdict) bool { return compareVerdicts(&a, &b) < 0 }) {
+			v.spell()
+			if !yield(v, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // spell fills in what is made of the parts that are kept.
@@ -123,6 +128,9 @@ func (v *Verdict) spell() {
 	}
 	if v.Outcome == DoneLate {
 		v.Late = v.Ended - v.Due
+	}
+	if v.Overdue {
+		v.Code = lapseCodes[v.class]
 	}
 	v.Text = v.what()
 }
@@ -195,13 +203,9 @@ func (v *Verdict) each(r *record) {
 	number(&v.Entry, r)
 	str(&v.Reason, r)
 	number(&v.ReasonEntry, r)
-	waited := v.Awaited != nil
-	if flag(&waited, r); waited {
-		if v.Awaited == nil {
-			v.Awaited = new(Awaited)
-		}
-		v.Awaited.each(r)
-	}
+	maybe(&v.Provable, (*Interval).each, r)
+	maybe(&v.Notification, (*Notification).each, r)
+	maybe(&v.Awaited, (*Awaited).each, r)
 }
 
 func (w *Awaited) each(r *record) {

@@ -48,12 +48,7 @@ func (r *Report) WriteText(w io.Writer, how Text) error {
 	r.writeLogs(b)
 	r.writeObservations(b, how)
 	r.writeViews(b)
-	if len(r.NotJudged) > 0 {
-		fmt.Fprintf(b, "\nWhat the material does not show\n")
-		for _, s := range r.NotJudged {
-			fmt.Fprintf(b, "  - %s\n", s)
-		}
-	}
+	r.writeNotJudged(b)
 	fmt.Fprintf(b, "\nStatements between parties (times are UTC; each by the log of whoever did it)\n")
 	for s, err := range r.Statements() {
 		if err != nil {
@@ -73,6 +68,16 @@ func (r *Report) WriteText(w io.Writer, how Text) error {
 		}
 	}
 	return b.Flush()
+}
+
+func (r *Report) writeNotJudged(b *bufio.Writer) {
+	if len(r.NotJudged) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\nWhat the material does not show\n")
+	for _, s := range r.NotJudged {
+		fmt.Fprintf(b, "  - %s\n", s)
+	}
 }
 
 func (r *Report) writeLogs(b *bufio.Writer) {
@@ -135,22 +140,9 @@ func writeStatement(b *bufio.Writer, s *Statement, how Text) {
 // WriteJSON writes the report as one JSON object: the fields of Report, and
 // after them the arrays statements (of Statement) and chronology (of Event).
 func (r *Report) WriteJSON(w io.Writer) error {
-	b := bufio.NewWriter(w)
-	head, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
-	if _, err := b.Write(head[:len(head)-1]); err != nil {
-		return err
-	}
-	if err := writeArray(b, "statements", r.Statements()); err != nil {
-		return err
-	}
-	if err := writeArray(b, "chronology", r.Chronology()); err != nil {
-		return err
-	}
-	fmt.Fprintln(b, "}")
-	return b.Flush()
+	return r.writeObject(w,
+		func(b *bufio.Writer) error { return writeArray(b, "statements", r.Statements()) },
+		func(b *bufio.Writer) error { return writeArray(b, "chronology", r.Chronology()) })
 }
 
 func writeArray[T any](b *bufio.Writer, name string, all iter.Seq2[T, error]) error {
