@@ -26,7 +26,7 @@ type ranks struct {
 	buffer []sample
 	runs   [][]*spool[sample] // by level
 	made   int                // runs so far, for their names
-	counts []uint64 // by group
+	counts []uint64           // by group
 }
 
 type sample struct {
