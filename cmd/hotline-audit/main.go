@@ -55,6 +55,7 @@ func command(code *int) *cobra.Command {
 	}
 	root.AddCommand(replay(code), version())
 	root.AddCommand(verdicts(code))
+	root.AddCommand(stats(code), table(code))
 	return root
 }
 
