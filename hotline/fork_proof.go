@@ -16,7 +16,7 @@ const forkMagic = "hotline fork proof/1"
 
 // ErrNoFork is wrapped by the error that says that a well-formed fork proof
 // proves nothing: its two heads may both be of one append-only log.
-var ErrNoFork = errors.New("it proves no fork")
+var ErrNoFork = errors.New("no fork")
 
 // ForkProof is a file that shows to anybody who knows the convention's id that a
 // party signed two heads which no append-only log has both had (SPEC §7.11).

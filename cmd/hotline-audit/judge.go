@@ -11,8 +11,8 @@ import (
 
 // inputs are the flags that every command has which audits exports.
 type inputs struct {
-	pin, temp string
-	workers   int
+	pin, temp, proofs string
+	workers           int
 }
 
 // exitCodes stands in the help of each of these commands.
@@ -27,7 +27,7 @@ func (in *inputs) flags(c *cobra.Command) {
 
 // judge audits the exports in dirs together, sets the exit code, and hands the report to use.
 func (in *inputs) judge(cmd *cobra.Command, dirs []string, code *int, use func(*audit.Report) error) error {
-	opt := audit.Options{Workers: in.workers, TempDir: in.temp}
+	opt := audit.Options{Workers: in.workers, TempDir: in.temp, Proofs: in.proofs}
 	if in.pin != "" {
 		id, err := audit.ParseID(in.pin)
 		if err != nil {

@@ -56,6 +56,7 @@ func command(code *int) *cobra.Command {
 	root.AddCommand(replay(code), version())
 	root.AddCommand(verdicts(code))
 	root.AddCommand(stats(code), table(code))
+	root.AddCommand(proof(code))
 	return root
 }
 
@@ -79,6 +80,7 @@ func replay(code *int) *cobra.Command {
 	f := c.Flags()
 	f.BoolVar(&asJSON, "json", false, "print one JSON object")
 	f.BoolVar(&all, "all", false, "show routine too: line tests, clocks, members")
+	f.StringVar(&in.proofs, "proofs", "", "directory for files that prove each fork observed to others (default: none is written)")
 	in.flags(c)
 	return c
 }

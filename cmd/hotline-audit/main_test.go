@@ -102,3 +102,41 @@ func TestJSON(t *testing.T) {
 		t.Errorf("exit %d, %+v", code, got)
 	}
 }
+
+// Promise: a fork that two exports show is written to a file, and whoever has that
+// file and the convention's id alone sees what it proves; a file that proves
+// nothing ends with 2 and one line, and does not hide the others.
+func TestProofOfAFork(t *testing.T) {
+	detection := func(at hotline.Time) func(*hotlinetest.Journal) {
+		return func(j *hotlinetest.Journal) { j.Send(j.Party.Text(at, "XB", "words"), at) }
+	}
+	one, id := journal(t, detection(hotlinetest.Epoch))
+	two, _ := journal(t, detection(hotlinetest.Epoch+1))
+	proofs := filepath.Join(t.TempDir(), "proofs")
+	code, out, errs := call("replay", one, two, "--proofs", proofs)
+	list, err := filepath.Glob(filepath.Join(proofs, "fork-XA-1-*.proof"))
+	if err != nil || len(list) != 1 || code != audit.ExitProtocol || !strings.Contains(out, filepath.Base(list[0])) {
+		t.Fatalf("exit %d, %v, %v, %s%s", code, list, err, out, errs)
+	}
+	none := filepath.Join(one, "checkpoint")
+	for _, c := range []struct {
+		args []string
+		code int
+		out  string
+		err  string
+	}{
+		{[]string{"proof", list[0]}, audit.ExitClean, "is what the file says of itself", ""},
+		{[]string{"proof", list[0], "--convention", id.String()}, audit.ExitClean, "XA signed two heads of its log, generation 1. Both cannot be heads of one append-only log", ""},
+		{[]string{"proof", "--json", list[0]}, audit.ExitClean, `"party":"XA"`, ""},
+		{[]string{"proof", list[0], "--convention", strings.Repeat("ab", 32)}, audit.ExitUnusable, "", "which was demanded"},
+		{[]string{"proof", none}, audit.ExitUnusable, "", "proves nothing"},
+		{[]string{"proof", none, list[0]}, audit.ExitUnusable, "XA signed two heads", "proves nothing"},
+		{[]string{"proof", list[0], "--convention", "ab"}, audit.ExitUnusable, "", "--convention"},
+		{[]string{"proof"}, audit.ExitUnusable, "", "requires at least 1 arg"},
+	} {
+		code, out, errs := call(c.args...)
+		if code != c.code || !strings.Contains(out, c.out) || !strings.Contains(errs, c.err) || strings.Count(errs, "\n") > 1 || (c.err == "" && errs != "") {
+			t.Errorf("%v: exit %d, stdout %q, stderr %q", c.args, code, out, errs)
+		}
+	}
+}

@@ -30,6 +30,10 @@ type Options struct {
 	// TempDir holds the temporary files, some 100 bytes a leaf and what is told
 	// of it; "": the system's directory.
 	TempDir string
+	// Proofs is a directory, made if it is not there, into which a file is
+	// written for each fork that is observed, if the exports suffice: it proves
+	// the fork to whoever has nothing else (SPEC §7.11). "": none is written.
+	Proofs string
 	// Progress is called from the caller's goroutine after every
 	// ProgressEvery leaves, and at the end.
 	Progress func(done, total uint64)
@@ -82,6 +86,11 @@ func Replay(ctx context.Context, dirs []string, opt Options) (*Report, error) {
 	if err := agree(open, opt.Convention); err != nil {
 		return nil, err
 	}
+	if opt.Proofs != "" {
+		if err := os.MkdirAll(opt.Proofs, 0o700); err != nil {
+			return nil, fmt.Errorf("directory for proofs: %w", err)
+		}
+	}
 	tmp, err := os.MkdirTemp(opt.TempDir, "hotline-audit-")
 	if err != nil {
 		return nil, fmt.Errorf("temporary directory: %w", err)
@@ -130,7 +139,7 @@ func (r *Report) judge(ctx context.Context, open []*export, opt Options) error {
 	others := func(p hotline.Party, generation uint64) bool {
 		return slices.ContainsFunc(open, func(x *export) bool { return x.head.Party == p && x.head.Generation == generation })
 	}
-	cross := &crossing{report: r, missed: map[missed]uint64{}, forks: map[forkKey]*forkFound{}}
+	cross := &crossing{report: r, missed: map[missed]uint64{}, forks: map[forkKey]*forkFound{}, proofs: opt.Proofs}
 	rows, err := newBuckets(r.dir, "docket", total, (*docketRow).each)
 	defer func() {
 		rows.close()

@@ -122,6 +122,7 @@ type crossing struct {
 	missed map[missed]uint64 // signatures of places that could not be judged
 	forks  map[forkKey]*forkFound
 	weave  *weave
+	proofs string // directory for proofs of forks; "": none are written
 }
 
 // missed is why the places that one log claims of another could not be judged.
@@ -137,13 +138,6 @@ func (m missed) text(n uint64) string {
 	}
 	return fmt.Sprintf("the log of %s (generation %d) was not given: %d signatures of it in the log of %s were verified by themselves, not against it",
 		m.party, m.generation, n, m.holder)
-}
-
-type forkKey struct{ holder, of int }
-
-// forkFound is the lowest place at which two trees differ, and how many do.
-type forkFound struct {
-	index, entry, count uint64
 }
 
 // check goes through the proofs of every log.
@@ -167,7 +161,9 @@ func (c *crossing) check() error {
 	if err := c.weave.finish(); err != nil {
 		return err
 	}
-	c.tellForks()
+	if err := c.tellForks(); err != nil {
+		return err
+	}
 	c.views()
 	for m, n := range c.missed {
 		c.report.NotJudged = append(c.report.NotJudged, m.text(n))
@@ -226,7 +222,7 @@ func (c *crossing) against(holder, n int, p *proof) error {
 		}
 	}
 	if k.root != p.Root {
-		c.fork(holder, n, p.Index, p.Own)
+		c.fork(holder, n, p)
 	}
 	if p.Kind == tenderProof && k.leaf == p.Leaf {
 		of.teller.reached(p.Statement, self, p.OwnTime)
@@ -251,7 +247,7 @@ func (c *crossing) reused(of *judged, self hotline.Party, p *proof) error {
 func (c *crossing) head(holder, n int, p *proof, k mark) error {
 	of, by := c.logs[n], c.logs[holder]
 	if k.root != p.Root && p.Kind == witnessProof {
-		c.fork(holder, n, p.Index, p.Own)
+		c.fork(holder, n, p)
 		return nil
 	}
 	if k.root != p.Root {
@@ -266,56 +262,6 @@ func (c *crossing) head(holder, n int, p *proof, k mark) error {
 		}
 		by.observe(observe(BackDated, by.x.head.Party, p.Own, fmt.Sprintf("%s was logged at %s, but names a checkpoint of %s whose last entry is of %s",
 			what, stamp(p.OwnTime), of.x.head.Party, stamp(k.time))))
-	}
-	return nil
-}
-
-func (c *crossing) fork(holder, of int, index, entry uint64) {
-	f := c.forks[forkKey{holder, of}]
-	if f == nil {
-		f = &forkFound{index: index, entry: entry}
-		c.forks[forkKey{holder, of}] = f
-	}
-	if index < f.index {
-		f.index, f.entry = index, entry
-	}
-	f.count++
-}
-
-// tellForks makes one observation of all trees of one log that the signatures
-// in another one contradict.
-func (c *crossing) tellForks() {
-	for holder, by := range c.logs {
-		for n, of := range c.logs {
-			if f := c.forks[forkKey{holder, n}]; f != nil {
-				of.observe(observe(Fork, of.x.head.Party, f.index, fmt.Sprintf("%s signed another tree of size %d than that of the log which it shows (the signature is in entry %d of %s; %d such in all)",
-					of.x.head.Party, f.index+1, f.entry, by.x.head.Party, f.count)))
-			}
-		}
-	}
-}
-
-// versions compares exports of one log with each other.
-func (c *crossing) versions() error {
-	for a, x := range c.logs {
-		for _, y := range c.logs[a+1:] {
-			if x.x.head.Party != y.x.head.Party || x.x.head.Generation != y.x.head.Generation {
-				continue
-			}
-			at := min(x.marks.size, y.marks.size) - 1
-			k, err := x.marks.at(at)
-			if err != nil {
-				return err
-			}
-			l, err := y.marks.at(at)
-			if err != nil {
-				return err
-			}
-			if k.root != l.root {
-				c.weave.forked[logKey{y.x.head.Party, y.x.head.Generation}] = true
-				y.observe(observe(Fork, y.x.head.Party, at, fmt.Sprintf("%s and %s are of one log and differ at size %d or before: %s signed both", x.x.dir, y.x.dir, at+1, y.x.head.Party)))
-			}
-		}
 	}
 	return nil
 }

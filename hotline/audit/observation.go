@@ -103,6 +103,8 @@ type Observation struct {
 	// does not show that it was. Unix milliseconds.
 	Due  hotline.Time `json:"due,omitempty"`
 	Done hotline.Time `json:"done,omitempty"`
+	// Proof is the name of the file, in Options.Proofs, that proves a fork to others.
+	Proof string `json:"proof,omitempty"`
 }
 
 func observe(code Code, party hotline.Party, entry uint64, text string) Observation {

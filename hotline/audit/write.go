@@ -104,6 +104,9 @@ func (r *Report) writeObservations(b *bufio.Writer, how Text) {
 	fmt.Fprintf(b, "\nObservations\n")
 	for _, o := range r.Observations {
 		fmt.Fprintf(b, "  %s %s (SPEC §%s), %s entry %d: %s%s\n", o.Class, o.Code, o.Section, o.Party, o.Entry, how.mark(o.Status), o.Text)
+		if o.Proof != "" {
+			fmt.Fprintf(b, "      proof for others: %s (hotline-audit proof)\n", o.Proof)
+		}
 	}
 	if r.MoreProtocol+r.MoreTerms > 0 {
 		fmt.Fprintf(b, "  and %d more of class protocol, %d of class terms\n", r.MoreProtocol, r.MoreTerms)
