@@ -12,9 +12,7 @@ import (
 // observed is a convention of two parties and the observer XC.
 func observed() (w *world) {
 	w = newWorld()
-	c := hotlinetest.Draft(hotlinetest.Terms("crisis"), w.a, w.b, w.c)
-	c.Parties[2].Observer = true
-	w.conv = hotlinetest.Amend(nil, c, w.a, w.b, w.c)
+	w.conv = hotlinetest.Observed(hotlinetest.Terms("crisis"), []Party{"XC"}, w.a, w.b, w.c)
 	return w
 }
 

@@ -141,7 +141,7 @@ func (d *deck) pick(args []string) ([]card, error) {
 	if len(args) == 0 {
 		cards := []card{d.duty()}
 		for _, p := range d.docs.Parties() {
-			if p != d.self {
+			if p != d.self && !d.docs.Convention().Observes(p) {
 				cards = append(cards, d.outage(p))
 			}
 		}
@@ -153,6 +153,8 @@ func (d *deck) pick(args []string) ([]card, error) {
 		return []card{d.duty()}, nil
 	case p == d.self || d.docs.Directory(p) == nil:
 		return nil, refused(hotline.CodeNotFound, "see hotline documents", "%q is neither duty nor another party of the convention", args[0])
+	case d.docs.Convention().Observes(p):
+		return nil, refused(hotline.CodeObserver, "nothing is sent to it", "%s only observes: there is nothing to do without a line to it", p)
 	}
 	return []card{d.outage(p)}, nil
 }

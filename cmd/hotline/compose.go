@@ -97,6 +97,9 @@ func (s *seat) seal(h *hotline.Header, body []byte) ([]byte, error) {
 		if page == nil || s.docs.Convention().Member(p) == nil {
 			return nil, refused(hotline.CodeWrongAddressee, "have its directory published first", "there is no directory of %s here", p)
 		}
+		if c := s.docs.Conventions[h.ConventionVersion-1]; c.Observes(p) {
+			return nil, refused(hotline.CodeObserver, "leave it out", "%s only observes under version %d of the convention", p, c.Version)
+		}
 		readers = append(readers, seal.Recipient{Party: string(p), Key: page.Sealing})
 	}
 	payload, commitment, err := seal.SealBody(body, hotline.BodyContext(h.Convention, h.From, h.Status), readers)

@@ -41,7 +41,8 @@ func (s *seat) documents() any {
 	c := s.convention(s.time())
 	var versions, pages []any
 	for _, v := range s.docs.Conventions {
-		versions = append(versions, map[string]any{"version": v.Version, "valid_from": int64(v.ValidFrom), "name": v.Name, "parties": len(v.Parties)})
+		versions = append(versions, map[string]any{"version": v.Version, "valid_from": int64(v.ValidFrom), "name": v.Name,
+			"parties": len(v.Parties), "observers": len(v.Parties) - len(v.Speakers())})
 	}
 	for _, p := range s.docs.Parties() {
 		d := s.docs.Directory(p)
@@ -49,16 +50,32 @@ func (s *seat) documents() any {
 		for _, o := range d.Officers {
 			officers = append(officers, map[string]any{"name": o.Name, "roles": o.Roles, "from": int64(o.From), "until": int64(o.Until), "revoked": int64(o.Revoked)})
 		}
-		pages = append(pages, map[string]any{"party": p, "number": d.Number, "issued": int64(d.Issued), "generation": d.Generation,
+		pages = append(pages, map[string]any{"party": p, "observer": c.Observes(p), "number": d.Number, "issued": int64(d.Issued), "generation": d.Generation,
 			"nodes": len(d.Nodes), "officers": officers})
 	}
 	return map[string]any{"convention": c.ID.String(), "in_force": c.Version, "versions": versions, "directories": pages,
-		"questions": c.Questions, "always": c.Always}
+		"questions": c.Questions, "always": c.Always, "witnesses": c.WitnessesOf(s.party())}
+}
+
+// witnessWords says whom the own log asks to witness, and whether one of them is independent of every pair.
+func witnessWords(c *hotline.SignedConvention, self hotline.Party) string {
+	list := c.WitnessesOf(self)
+	independent := slices.DeleteFunc(slices.Clone(list), func(p hotline.Party) bool { return !c.Observes(p) })
+	switch {
+	case len(list) == 0:
+		return "nobody witnesses the log of " + string(self)
+	case len(c.Parties) == 2:
+		return "the log of " + string(self) + " is witnessed by " + joinParties(list) + ": in a convention of two no independent witness exists, agree on an observer"
+	case len(independent) == 0:
+		return "the log of " + string(self) + " is witnessed by " + joinParties(list) + ": each is independent where it has no part itself"
+	}
+	return "the log of " + string(self) + " is witnessed by " + joinParties(list) + ": " + joinParties(independent) + " only observes, independent of every pair"
 }
 
 func (s *seat) writeDocuments(w io.Writer) {
 	c := s.convention(s.time())
 	fmt.Fprintf(w, "convention %s %q, version %d in force of %d, terms %s\n", c.ID, c.Name, c.Version, len(s.docs.Conventions), c.Terms.Profile)
+	fmt.Fprintf(w, "  %s\n", witnessWords(c, s.party()))
 	for i, q := range c.Questions {
 		fmt.Fprintf(w, "  question %d: %s\n", i+1, q)
 	}
@@ -67,7 +84,11 @@ func (s *seat) writeDocuments(w io.Writer) {
 	}
 	for _, p := range s.docs.Parties() {
 		d := s.docs.Directory(p)
-		fmt.Fprintf(w, "directory %d of %s, issued %s, %d nodes\n", d.Number, p, clock(d.Issued), len(d.Nodes))
+		role := ""
+		if c.Observes(p) {
+			role = " (observer)"
+		}
+		fmt.Fprintf(w, "directory %d of %s%s, issued %s, %d nodes\n", d.Number, p, role, clock(d.Issued), len(d.Nodes))
 		if p != s.party() {
 			continue
 		}

@@ -160,12 +160,19 @@ func (p *sheet) status(v *desk.StatusView) {
 	}
 	number := func(n uint64) string { return strconv.FormatUint(n, 10) }
 	p.line(line)
+	if v.Observer {
+		p.line(p.Say("observes", "party", string(v.Party)))
+	}
 	p.line(p.Say("log", "generation", number(v.Generation), "size", number(v.Size), "time", clock(v.Time), "root", v.Root.Short()))
 	p.line(p.Say("documents", "convention", v.Convention.Short(), "version", number(v.ConventionVersion), "directory", number(v.Directory),
 		"ladder", number(v.Ladder)))
 	p.line(p.Say("waiting", "hits", number(v.Triage), "drafts", number(v.Drafts)))
 	for i := range v.Peers {
 		l := &v.Peers[i]
+		if l.Observer {
+			p.line(p.Say("line-observer", "party", pad(string(l.Party), 8), "link", p.column("link", p.Word(codebook.Links, string(l.Link)))))
+			continue
+		}
 		p.line(p.Say("line", "party", pad(string(l.Party), 8), "link", p.column("link", p.Word(codebook.Links, string(l.Link))),
 			"outbox", number(l.Outbox), "tested", clock(l.Tested), "missed", number(l.Missed)))
 	}

@@ -114,7 +114,11 @@ func check(out io.Writer, path string) error {
 		return err
 	}
 	c := docs.Conventions[len(docs.Conventions)-1]
-	fmt.Fprintf(out, "convention %s version %d, %d parties\n", c.ID, c.Version, len(c.Parties))
+	fmt.Fprintf(out, "convention %s version %d, %d parties", c.ID, c.Version, len(c.Speakers()))
+	if n := len(c.Parties) - len(c.Speakers()); n > 0 {
+		fmt.Fprintf(out, " and %d that only observe", n)
+	}
+	fmt.Fprintln(out)
 	fmt.Fprintf(out, "node %s of %s: configuration, documents and keys fit together\n", cfg.Node, cfg.Party)
 	for i := range cfg.Sensors {
 		fmt.Fprintf(out, "sensor %s is followed in %s\n", cfg.Sensors[i].Name, cfg.Sensors[i].File)

@@ -69,7 +69,7 @@ func (j *judged) countWitnesses(found []tlog.Cosignature) {
 			continue
 		}
 		j.log.Witnesses = append(j.log.Witnesses, Witness{Party: p, Seconds: max(list[0].Seconds, list[1].Seconds),
-			Independent: len(j.parties()) > 2 && p != j.x.head.With})
+			Independent: len(j.parties()) > 2 && p != j.x.head.With, Observer: j.observes(p)})
 	}
 	slices.SortFunc(j.log.Witnesses, func(a, b Witness) int { return strings.Compare(string(a.Party), string(b.Party)) })
 }
@@ -91,6 +91,12 @@ func (j *judged) parties() []hotline.Member {
 		return list[len(list)-1].Parties
 	}
 	return nil
+}
+
+// observes reports whether a party only observes by the newest convention in
+// the log: it is independent of every pair (SPEC §7.8).
+func (j *judged) observes(p hotline.Party) bool {
+	return slices.ContainsFunc(j.parties(), func(m hotline.Member) bool { return m.Party == p && m.Observer })
 }
 
 // tellWitnesses says what the material does not show about witnesses.
@@ -165,7 +171,10 @@ func (l *Log) words() string {
 	var list []string
 	for _, w := range l.Witnesses {
 		text := fmt.Sprintf("%s at %s", w.Party, stamp(hotline.Time(w.Seconds*1000)))
-		if !w.Independent {
+		switch {
+		case w.Observer:
+			text += " (observer)"
+		case !w.Independent:
 			text += " (not independent)"
 		}
 		list = append(list, text)

@@ -63,6 +63,7 @@ type Witness struct {
 	Party       hotline.Party `json:"party"`
 	Seconds     uint64        `json:"seconds"`     // by its clock, since 1970: the entries cosigned existed by then
 	Independent bool          `json:"independent"` // a third party to what the export shows
+	Observer    bool          `json:"observer,omitempty"`
 }
 
 // RungCount says how often a rung was climbed.

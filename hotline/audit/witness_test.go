@@ -86,6 +86,41 @@ func TestWitnessesAreCounted(t *testing.T) {
 	}
 }
 
+// Promise: the log of an observer audits clean, holds witnessed entries and common ones alone, and proves a fork of a log that it
+// witnessed; its cosignature is independent of the only pair there is.
+func TestObserverWitnessesForTwoParties(t *testing.T) {
+	w := newObserved(t, terms(), []hotline.Party{"XC"}, "XA", "XB", "XC")
+	a, c := w.at("XA"), w.at("XC")
+	w.alertTo("XA", []hotline.Party{"XB"}, []hotline.Party{"XB"})
+	c.witness("XA", a.checkpoint(a.entries))
+	full := with(t, a.export(), a.cosignedBy(len(a.entries), "XC"))
+	r := audited(t, full, w.at("XB").export(), c.export())
+	wantFound(t, r)
+	if l := r.Logs[0]; len(l.Witnesses) != 1 || !l.Witnesses[0].Independent || !l.Witnesses[0].Observer {
+		t.Errorf("witnesses %+v", l.Witnesses)
+	}
+	all := text(t, r)
+	if !strings.Contains(all, "(observer)") || strings.Contains(all, "no independent witness exists") || strings.Contains(all, "no independent witness has cosigned the log of XA") {
+		t.Error(all)
+	}
+	for i, raw := range c.entries {
+		e, content, err := hotline.DecodeEntry(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Scope.Class != hotline.ScopeCommon {
+			t.Errorf("entry %d of the observer is no common one: %T", i, content)
+		}
+	}
+	r = audited(t, pairOf(t, full, "XB"))
+	if l := r.Logs[0]; len(l.Witnesses) != 1 || !l.Witnesses[0].Independent {
+		t.Errorf("in the pair export %+v", l.Witnesses)
+	}
+	last := len(a.entries) - 1
+	rewritten := append(slices.Clone(a.entries[:last]), reenter(t, a.entries[last], func(e *hotline.Entry, _ any) { e.Salt[0] ^= 1 }))
+	wantFound(t, audited(t, a.exportOf(rewritten), c.export()), "fork@XA")
+}
+
 // Promise: a cosigned checkpoint that is not the log's, or bears a forged line, makes the export unusable.
 func TestForgedCosignedCheckpointIsUnusable(t *testing.T) {
 	w := newWorld(t, terms(), "XA", "XB", "XC")

@@ -47,6 +47,12 @@ func terms() hotline.Terms {
 
 func newWorld(t testing.TB, terms hotline.Terms, codes ...hotline.Party) *world {
 	t.Helper()
+	return newObserved(t, terms, nil, codes...)
+}
+
+// newObserved is a world in which some parties only observe.
+func newObserved(t testing.TB, terms hotline.Terms, observers []hotline.Party, codes ...hotline.Party) *world {
+	t.Helper()
 	w := &world{t: t, now: hotlinetest.Epoch + 24*60*minute, parties: map[hotline.Party]*peer{}}
 	var all []*hotlinetest.Party
 	for _, code := range codes {
@@ -54,7 +60,7 @@ func newWorld(t testing.TB, terms hotline.Terms, codes ...hotline.Party) *world 
 		all = append(all, p)
 		w.parties[code] = &peer{Party: p, w: w, state: ledger.New(), results: map[hotline.ID]*ledger.Result{}}
 	}
-	c := hotlinetest.Convention(terms, all...)
+	c := hotlinetest.Observed(terms, observers, all...)
 	for _, code := range codes {
 		p := w.parties[code]
 		p.do(&ledger.Command{Type: ledger.Genesis, Genesis: &hotline.Genesis{Party: code, Generation: 1, Convention: c.ID, Rules: 1}})

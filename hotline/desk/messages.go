@@ -316,6 +316,8 @@ type StatusView struct {
 	Alarms []string   `cbor:"20,keyasint,omitempty" json:"alarms,omitempty"`
 	Ladder uint64     `cbor:"21,keyasint,omitempty" json:"ladder,omitempty"` // number of the ladder in force; 0: the one that follows from the directory
 	Posts  []PostView `cbor:"22,keyasint,omitempty" json:"posts,omitempty"`  // who has the desk, as far as handovers say
+	// Observer is set while this party only observes (SPEC §5.1).
+	Observer bool `cbor:"23,keyasint,omitempty" json:"observer,omitempty"`
 }
 
 // LinkState is how the line to a peer is at this moment.
@@ -345,6 +347,7 @@ type PeerView struct {
 	There     ManView           `cbor:"13,keyasint,omitzero" json:"there,omitzero"`          // who there acknowledged one of ours last
 	Confirmed hotline.Time      `cbor:"14,keyasint,omitempty" json:"confirmed,omitempty"`    // contact data, by the peer's directory
 	Nodes     []NodeView        `cbor:"15,keyasint,omitempty" json:"nodes,omitempty"`        // in the order of the peer's directory, as this node sees them
+	Observer  bool              `cbor:"16,keyasint,omitempty" json:"observer,omitempty"`     // it only observes (SPEC §5.1)
 }
 
 // ManView is the last time at which a person acknowledged a TEST.

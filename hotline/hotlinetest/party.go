@@ -165,7 +165,16 @@ func Draft(terms hotline.Terms, parties ...*Party) *hotline.Convention {
 // Convention makes version 1 of a convention of these parties, signed by all,
 // and introduces them to each other: they can seal to one another from now on.
 func Convention(terms hotline.Terms, parties ...*Party) *hotline.SignedConvention {
-	return Amend(nil, Draft(terms, parties...), parties...)
+	return Observed(terms, nil, parties...)
+}
+
+// Observed is Convention with some of the parties as observers.
+func Observed(terms hotline.Terms, observers []hotline.Party, parties ...*Party) *hotline.SignedConvention {
+	c := Draft(terms, parties...)
+	for i := range c.Parties {
+		c.Parties[i].Observer = slices.Contains(observers, c.Parties[i].Party)
+	}
+	return Amend(nil, c, parties...)
 }
 
 // SignConvention signs a version with the root keys of signers in order, under

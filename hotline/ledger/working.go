@@ -66,6 +66,9 @@ func (r *run) hit() error {
 	if err := h.Validate(); err != nil {
 		return hotline.Refuse(hotline.CodeMalformed, "hit: %v", err)
 	}
+	if c := r.s.Convention(r.t); c != nil && c.Observes(r.s.self) {
+		return hotline.Refuse(hotline.CodeObserver, "this party only observes: nobody here adopts a hit")
+	}
 	w := &r.s.working
 	if i := slices.IndexFunc(w.Hits, func(x hotline.Hit) bool { return x.Key == h.Key }); i >= 0 {
 		w.Hits[i] = *h

@@ -90,14 +90,18 @@ type round struct {
 	note       []byte
 	lines      map[hotline.Party][]byte
 	over       map[hotline.Party]bool // will not cosign this one
+	missing    int                    // witnesses that have not answered yet
 }
 
-// keepCheckpoints runs while this node leads.
+// keepCheckpoints runs while this node leads. Whatever the group applies wakes
+// it, so the time of the next asking is kept: a log that witnesses much would
+// put off its own witnesses for ever. Where none is missing nothing is asked
+// and no file is written.
 func (n *Node) keepCheckpoints(ctx context.Context) {
 	var r *round
 	var covered uint64 // entries that called for a checkpoint and are in one
 	old := map[hotline.Party]uint64{}
-	wait := checkpointRetry
+	wait, again := checkpointRetry, time.Now().Add(checkpointRetry)
 	for ctx.Err() == nil {
 		grown := n.machine.growth()
 		var weighty uint64
@@ -105,7 +109,8 @@ func (n *Node) keepCheckpoints(ctx context.Context) {
 		retry := false
 		if weighty > covered {
 			if c, note, err := n.checkpoint(); err == nil {
-				r, covered, wait = &round{c, note, map[hotline.Party][]byte{}, map[hotline.Party]bool{}}, weighty, checkpointRetry
+				r = &round{checkpoint: c, note: note, lines: map[hotline.Party][]byte{}, over: map[hotline.Party]bool{}}
+				covered, wait = weighty, checkpointRetry
 				n.gathered.making()
 				retry = true
 			}
@@ -114,14 +119,19 @@ func (n *Node) keepCheckpoints(ctx context.Context) {
 		if retry {
 			n.ask(ctx, r, old)
 			pause(ctx, checkpointPause)
+			again = time.Now().Add(wait)
 			continue
 		}
 		select {
 		case <-grown:
-		case <-time.After(wait):
-			if r != nil && n.ask(ctx, r, old) > 0 {
+		case <-time.After(time.Until(again)):
+			if r != nil && r.missing > 0 {
+				n.ask(ctx, r, old)
+			}
+			if weighty == covered { // else a checkpoint could not be made just now
 				wait = min(wait*2, checkpointRetryMax)
 			}
+			again = time.Now().Add(wait)
 		case <-ctx.Done():
 		}
 	}
@@ -144,9 +154,9 @@ func (n *Node) witnesses() []hotline.Party {
 	return list
 }
 
-// ask asks every witness that has not cosigned yet, and returns how many still have
+// ask asks every witness that has not cosigned yet, and counts those that still have
 // not. old is the size that each has cosigned last, as far as known.
-func (n *Node) ask(ctx context.Context, r *round, old map[hotline.Party]uint64) (missing int) {
+func (n *Node) ask(ctx context.Context, r *round, old map[hotline.Party]uint64) {
 	ctx, cancel := context.WithTimeout(ctx, witnessWait)
 	defer cancel()
 	var mu sync.Mutex
@@ -172,16 +182,16 @@ func (n *Node) ask(ctx context.Context, r *round, old map[hotline.Party]uint64) 
 	}
 	wg.Wait()
 	note := bytes.Clone(r.note)
+	r.missing = 0
 	for _, p := range list {
 		note = append(note, r.lines[p]...)
 		if r.lines[p] == nil && !r.over[p] {
-			missing++
+			r.missing++
 		}
 	}
 	if err := n.gathered.take(note, r.checkpoint.Size, len(r.lines)); err != nil {
 		n.log.Warn("the cosigned checkpoint cannot be kept in a file", "why", err)
 	}
-	return missing
 }
 
 // askWitness asks the nodes of one witness in turn. over says that asking again

@@ -59,6 +59,12 @@ func (w *network) startAll(p *party) {
 // prepare makes keys, documents and configurations, and starts nothing.
 func prepare(t *testing.T, terms hotline.Terms, size int, codes ...hotline.Party) *network {
 	t.Helper()
+	return prepareObserved(t, terms, size, nil, codes...)
+}
+
+// prepareObserved is prepare with some of the parties as observers.
+func prepareObserved(t *testing.T, terms hotline.Terms, size int, observers []hotline.Party, codes ...hotline.Party) *network {
+	t.Helper()
 	w := &network{t: t, parties: map[hotline.Party]*party{}, docs: t.TempDir()}
 	var list []*hotlinetest.Party
 	for _, c := range codes {
@@ -66,7 +72,7 @@ func prepare(t *testing.T, terms hotline.Terms, size int, codes ...hotline.Party
 		w.parties[c] = &party{Party: p}
 		list = append(list, p)
 	}
-	convention := hotlinetest.Convention(terms, list...)
+	convention := hotlinetest.Observed(terms, observers, list...)
 	w.write("convention-1.cbor", convention.Raw)
 	for _, p := range w.parties {
 		p.page = p.Page(1)

@@ -32,7 +32,7 @@ func (n *Node) status() *desk.StatusView {
 		v.Generation, v.Size, v.Root, v.Time = s.Generation(), s.Size(), hotline.ID(s.Root()), s.Time()
 		v.Convention, v.Voters = s.ConventionID(), s.Voters()
 		if c := s.Convention(n.now()); c != nil {
-			v.ConventionVersion = c.Version
+			v.ConventionVersion, v.Observer = c.Version, c.Observes(s.Self())
 		}
 		if d := s.Directory(s.Self()); d != nil {
 			v.Directory = d.Number
@@ -84,6 +84,9 @@ func (n *Node) peerView(s *ledger.State, p link.PeerStatus) desk.PeerView {
 		v.Directory = d.Number
 	}
 	v.Head = cosignedHead(s, p.Party)
+	if c := s.Convention(n.now()); c != nil {
+		v.Observer = c.Observes(p.Party)
+	}
 	linePart(s, &v)
 	return v
 }

@@ -119,6 +119,20 @@ func TestThreePartiesWitnessEachOther(t *testing.T) {
 	}
 }
 
+// Promise: a log whose group is busy with other logs still asks its own witnesses again, so whoever comes back cosigns.
+func TestBusyWitnessAsksItsOwnAgain(t *testing.T) {
+	terms := hotlinetest.Terms("crisis")
+	terms.LineTest = 1000
+	w := prepareObserved(t, terms, 1, []hotline.Party{"XC"}, "XA", "XB", "XC")
+	a, b, c := w.parties["XA"], w.parties["XB"], w.parties["XC"]
+	w.startAll(a)
+	w.startAll(c)
+	w.untilCosigned("XC", 0, 4, 2, "XA", "XB") // by XA alone: XB is away
+	w.startAll(b)                              // from now on XA and XB test their line, and XC has both logs to cosign
+	w.untilTested(t, "XA", "XB")
+	w.untilCosigned("XC", 0, 6, 4, "XA", "XB")
+}
+
 // Promise: a witness that is away delays nothing, and the others cosign.
 func TestAbsentWitnessDelaysNothing(t *testing.T) {
 	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB", "XC")
