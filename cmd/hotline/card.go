@@ -12,6 +12,7 @@ import (
 
 	"example.org/hotline/hotline"
 	"example.org/hotline/ops/ceremony"
+	"example.org/hotline/ops/strict"
 )
 
 // contactsFile is the name of the file of telephone numbers in the home directory. It holds people's numbers and is never published.
@@ -117,7 +118,7 @@ func parseContacts(text []byte) ([]contact, error) {
 	var file struct {
 		Contact []contact `toml:"contact"`
 	}
-	if err := strictTOML(text, &file); err != nil {
+	if _, err := strict.Read(text, maxContacts, &file); err != nil {
 		return nil, err
 	}
 	count := map[string]int{}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -9,11 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/pelletier/go-toml/v2"
-
 	"example.org/hotline/hotline"
 	"example.org/hotline/ops/ceremony"
 	"example.org/hotline/ops/sensor"
+	"example.org/hotline/ops/strict"
 )
 
 // profileFile is the name of the officer's settings in the home directory.
@@ -66,7 +64,7 @@ func below(dir, path string) string {
 // parseProfile reads the text of the settings strictly: a key that is not known is more often a slip than an intention.
 func parseProfile(text []byte) (*profile, error) {
 	p := &profile{Passphrase: "prompt", Documents: "documents"}
-	if err := strictTOML(text, p); err != nil {
+	if _, err := strict.Read(text, maxProfile, p); err != nil {
 		return nil, err
 	}
 	switch {
@@ -104,26 +102,4 @@ func (p *profile) addressOf(n *hotline.Node) string {
 		}
 	}
 	return n.Addr
-}
-
-// strictTOML reads TOML into v. Unknown keys are errors; every error names its line.
-func strictTOML(text []byte, v any) error {
-	d := toml.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	err := d.Decode(v)
-	var unknown *toml.StrictMissingError
-	if errors.As(err, &unknown) {
-		var all []string
-		for i := range unknown.Errors {
-			line, _ := unknown.Errors[i].Position()
-			all = append(all, fmt.Sprintf("line %d: unknown key %q", line, strings.Join(unknown.Errors[i].Key(), ".")))
-		}
-		return errors.New(strings.Join(all, ", "))
-	}
-	var broken *toml.DecodeError
-	if errors.As(err, &broken) {
-		line, column := broken.Position()
-		return fmt.Errorf("line %d, column %d: %s", line, column, strings.TrimPrefix(broken.Error(), "toml: "))
-	}
-	return err
 }

@@ -14,6 +14,7 @@ import (
 	"example.org/hotline/crypto/keys"
 	"example.org/hotline/crypto/seal"
 	"example.org/hotline/hotline"
+	"example.org/hotline/ops/strict"
 )
 
 // MaxDraft bounds a draft, in bytes: hotline.MaxParties with keys and signatures in hexadecimal are far below it.
@@ -375,7 +376,7 @@ func notNil(list []string) []string {
 // fingerprints must fit their keys. It verifies no signature: Check does.
 func ParseConventionDraft(text []byte) (*ConventionDraft, error) {
 	t := conventionText{Overlap: missing, Terms: noTerms()}
-	if err := decodeStrict(text, &t); err != nil {
+	if _, err := strict.Read(text, MaxDraft, &t); err != nil {
 		return nil, hotline.Refuse(hotline.CodeDocument, "draft of a convention: %v", err)
 	}
 	for _, line := range []struct {

@@ -10,6 +10,7 @@ import (
 
 	"example.org/hotline/crypto/keys"
 	"example.org/hotline/hotline"
+	"example.org/hotline/ops/strict"
 )
 
 // MaxPage bounds the file in which a keeper keeps a party's page, in bytes.
@@ -50,7 +51,7 @@ func LoadPage(path string) (*Page, error) {
 		return nil, err
 	}
 	p := new(Page)
-	if err := decodeStrict(text, p); err != nil {
+	if _, err := strict.Read(text, MaxPage, p); err != nil {
 		return nil, hotline.Refuse(hotline.CodeDocument, "%s: %v", path, err)
 	}
 	readUTC(&p.Issued, &p.Confirmed)
@@ -346,7 +347,7 @@ func groupKeys(d *hotline.Directory) []PublicKey {
 // ParseDirectoryDraft reads what EncodeDirectory returns, also after a person changed it, and checks it.
 func ParseDirectoryDraft(text []byte) (*hotline.Directory, error) {
 	var t directoryText
-	if err := decodeStrict(text, &t); err != nil {
+	if _, err := strict.Read(text, MaxDraft, &t); err != nil {
 		return nil, hotline.Refuse(hotline.CodeDocument, "draft of a directory: %v", err)
 	}
 	readUTC(&t.Issued)

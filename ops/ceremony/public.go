@@ -12,6 +12,7 @@ import (
 
 	"example.org/hotline/crypto/keys"
 	"example.org/hotline/hotline"
+	"example.org/hotline/ops/strict"
 )
 
 // MaxPublicFile bounds a public key file, in bytes. The largest real one, of an ML-DSA-44 key, is below 4 KiB.
@@ -104,7 +105,7 @@ func parseHexKey(place, text, fingerprint string) (keys.Public, error) {
 // address. Refused with keys.ErrKey.
 func ParsePublicKey(text []byte) (*PublicKey, error) {
 	var f publicFile
-	if err := decodeStrict(text, &f); err != nil {
+	if _, err := strict.Read(text, MaxPublicFile, &f); err != nil {
 		return nil, fmt.Errorf("%w: no public key file: %w", keys.ErrKey, err)
 	}
 	k := &PublicKey{Purpose: f.Purpose, Name: f.Name, Address: f.Address}
@@ -210,28 +211,6 @@ func InspectKey(path string) (k *PublicKey, private bool, err error) {
 		}
 	}
 	return k, true, nil
-}
-
-// decodeStrict reads TOML into v. Unknown keys are errors; every error names its line.
-func decodeStrict(text []byte, v any) error {
-	d := toml.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	err := d.Decode(v)
-	var unknown *toml.StrictMissingError
-	if errors.As(err, &unknown) {
-		var all []string
-		for i := range unknown.Errors {
-			line, _ := unknown.Errors[i].Position()
-			all = append(all, fmt.Sprintf("line %d: unknown key %q", line, strings.Join(unknown.Errors[i].Key(), ".")))
-		}
-		return errors.New(strings.Join(all, ", "))
-	}
-	var broken *toml.DecodeError
-	if errors.As(err, &broken) {
-		line, column := broken.Position()
-		return fmt.Errorf("line %d, column %d: %s", line, column, strings.TrimPrefix(broken.Error(), "toml: "))
-	}
-	return err
 }
 
 // publicPath is the public file beside a private one.
