@@ -38,9 +38,31 @@ func ReadLog(entries [][]byte) ([]Logged, error) {
 }
 
 // logs exports the log of every node of every party into dir, checks that the nodes of a party agree, has all of it audited, and returns
-// the longest log of each party.
+// the longest log of each party. All are of one moment: what a party said while its peer's log was already read would else look lost.
 func (w *Network) logs(ctx context.Context, dir string) (Logs, error) {
 	defer os.RemoveAll(dir)
+	ctx, cancel := context.WithTimeoutCause(ctx, waitLimit, errors.New("the logs grow without an end"))
+	defer cancel()
+	for {
+		all, dirs, err := w.exportAll(ctx, dir)
+		if err != nil {
+			return nil, err
+		}
+		grown, err := w.grown(ctx, all)
+		if err != nil {
+			return nil, err
+		}
+		if !grown {
+			return all, w.audit(ctx, dirs)
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// exportAll also returns where the longest log of each party lies.
+func (w *Network) exportAll(ctx context.Context, dir string) (all Logs, dirs []string, err error) {
 	all, longest := Logs{}, map[hotline.Party]string{}
 	for _, p := range w.Parties {
 		for _, n := range p.Nodes {
@@ -51,26 +73,42 @@ func (w *Network) logs(ctx context.Context, dir string) (Logs, error) {
 				return err
 			})
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			log, err := ReadLog(entries)
-			if err != nil {
-				return nil, fmt.Errorf("log of %s: %w", n.Name, err)
+			if err == nil {
+				err = CheckAgreement(all[p.Code], log)
 			}
-			if err := CheckAgreement(all[p.Code], log); err != nil {
-				return nil, fmt.Errorf("log of %s: %w", n.Name, err)
+			if err != nil {
+				return nil, nil, fmt.Errorf("log of %s: %w", n.Name, err)
 			}
 			if len(log) > len(all[p.Code]) {
 				all[p.Code], longest[p.Code] = log, at
 			}
 		}
 	}
-	var dirs []string
 	for _, at := range longest {
 		dirs = append(dirs, at)
 	}
 	slices.Sort(dirs)
-	return all, w.audit(ctx, dirs)
+	return all, dirs, nil
+}
+
+// grown says whether the log of a party is longer by now.
+func (w *Network) grown(ctx context.Context, all Logs) (grown bool, err error) {
+	for _, p := range w.Parties {
+		err = until(ctx, string(p.Code)+" says how long its log is", func() error {
+			s, err := p.Officer("U1").Status(ctx)
+			if err == nil {
+				grown = grown || s.Size > uint64(len(all[p.Code]))
+			}
+			return err
+		})
+		if err != nil {
+			return false, err
+		}
+	}
+	return grown, nil
 }
 
 // export writes a full export of the log as this node alone sees it.
