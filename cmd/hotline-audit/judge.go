@@ -13,6 +13,7 @@ import (
 type inputs struct {
 	pin, temp, proofs string
 	workers           int
+	cross             bool // what passed between two parties is looked for in the logs of both
 }
 
 // exitCodes stands in the help of each of these commands.
@@ -27,7 +28,7 @@ func (in *inputs) flags(c *cobra.Command) {
 
 // judge audits the exports in dirs together, sets the exit code, and hands the report to use.
 func (in *inputs) judge(cmd *cobra.Command, dirs []string, code *int, use func(*audit.Report) error) error {
-	opt := audit.Options{Workers: in.workers, TempDir: in.temp, Proofs: in.proofs}
+	opt := audit.Options{Workers: in.workers, TempDir: in.temp, Proofs: in.proofs, Cross: in.cross}
 	if in.pin != "" {
 		id, err := audit.ParseID(in.pin)
 		if err != nil {

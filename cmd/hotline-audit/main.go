@@ -54,7 +54,7 @@ func command(code *int) *cobra.Command {
 		DisableSuggestions: true, // an error is one line
 	}
 	root.AddCommand(replay(code), version())
-	root.AddCommand(verdicts(code))
+	root.AddCommand(verdicts(code), cross(code))
 	root.AddCommand(stats(code), table(code))
 	root.AddCommand(proof(code))
 	return root

@@ -25,6 +25,9 @@ type Options struct {
 	// If it is zero, the id is what the logs say of themselves, and the report
 	// says so.
 	Convention hotline.ID
+	// Cross has every statement and receipt looked for in the log of the other
+	// side: Report.Exchanges and Report.Gaps.
+	Cross bool
 	// Workers that verify signatures; 0: one for each processor.
 	Workers int
 	// TempDir holds the temporary files, some 100 bytes a leaf and what is told
@@ -141,8 +144,13 @@ func (r *Report) judge(ctx context.Context, open []*export, opt Options) error {
 	}
 	cross := &crossing{report: r, missed: map[missed]uint64{}, forks: map[forkKey]*forkFound{}, proofs: opt.Proofs}
 	rows, err := newBuckets(r.dir, "docket", total, (*docketRow).each)
+	var sides *buckets[side]
+	if err == nil && opt.Cross {
+		sides, err = newBuckets(r.dir, "sides", total, (*side).each)
+	}
 	defer func() {
 		rows.close()
+		sides.close()
 		for _, j := range cross.logs {
 			j.close()
 		}
@@ -155,6 +163,7 @@ func (r *Report) judge(ctx context.Context, open []*export, opt Options) error {
 		if err != nil {
 			return err
 		}
+		j.sides = sides
 		cross.logs = append(cross.logs, j)
 		if err := j.read(ctx, workers, progress); err != nil {
 			return err
@@ -165,6 +174,9 @@ func (r *Report) judge(ctx context.Context, open []*export, opt Options) error {
 	}
 	cross.weave = r.weave
 	if err := cross.check(); err != nil {
+		return err
+	}
+	if err := cross.exchange(sides); err != nil {
 		return err
 	}
 	for _, j := range cross.logs {

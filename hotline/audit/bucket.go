@@ -19,7 +19,7 @@ const (
 	bucketBuffer     = 1 << 13 // bytes
 )
 
-// buckets are files of rows by a key. Rows with one key come into one bucket,
+// buckets are files of rows by a key; nil ones hold nothing. Rows with one key come into one bucket,
 // from whatever log and in whatever order, and a bucket fits into memory.
 type buckets[T any] struct {
 	list []*spool[T]
@@ -45,6 +45,9 @@ func byID(id hotline.ID) uint64 { return binary.BigEndian.Uint64(id[:8]) }
 // each hands over the rows of one bucket after the other, in the order in which
 // they were added, and removes it.
 func (b *buckets[T]) each(take func(n int, rows []*T) error) error {
+	if b == nil {
+		return nil
+	}
 	for n, s := range b.list {
 		if err := s.finish(); err != nil {
 			return err
@@ -83,6 +86,9 @@ func sorted[T any](dir, name string, each func(*T, *record), compare func(a, b *
 
 // close lets go of what is still written.
 func (b *buckets[T]) close() {
+	if b == nil {
+		return
+	}
 	for _, s := range b.list {
 		_ = s.finish() // an error here was or will be reported by whoever reads it
 	}

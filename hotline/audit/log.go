@@ -26,6 +26,7 @@ type judged struct {
 	proofs    *spool[proof]
 	teller    *teller
 	docket    *docket
+	sides     *buckets[side] // nil: nobody asks
 	log       Log
 
 	cosignatures []cosignature // of the cosigned checkpoint
@@ -186,6 +187,11 @@ func (j *judged) take(it *item) error {
 	j.lapsed(it)
 	if err := j.follow(it, verified); err != nil {
 		return err
+	}
+	if j.sides != nil {
+		if err := j.keepSides(it, verified); err != nil {
+			return err
+		}
 	}
 	return j.teller.tell(it, j.statusOf(it))
 }

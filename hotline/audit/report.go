@@ -21,11 +21,12 @@ type Report struct {
 	Observations []Observation `json:"observations"` // sorted by party, entry and code
 	// More counts observations beyond MaxObservations of one log, which are not
 	// listed.
-	MoreProtocol uint64   `json:"more_protocol,omitempty"`
-	MoreTerms    uint64   `json:"more_terms,omitempty"`
-	Views        []View   `json:"views,omitempty"` // where the two sides of a duty see it differently
-	Provable     Widths   `json:"provable"`        // of the notifications
-	NotJudged    []string `json:"not_judged"`      // what the material does not show
+	MoreProtocol uint64     `json:"more_protocol,omitempty"`
+	MoreTerms    uint64     `json:"more_terms,omitempty"`
+	Views        []View     `json:"views,omitempty"`     // where the two sides of a duty see it differently
+	Exchanges    []Exchange `json:"exchanges,omitempty"` // of each direction between two parties, if Options.Cross was set
+	Provable     Widths     `json:"provable"`            // of the notifications
+	NotJudged    []string   `json:"not_judged"`          // what the material does not show
 
 	events     []*spool[Event]
 	statements []*spool[Statement]
@@ -33,6 +34,7 @@ type Report struct {
 	tests      []*spool[LineTest]
 	weave      *weave
 	verdicts   []*spool[Verdict]
+	gaps       []*spool[Gap]
 	dir        string
 }
 
