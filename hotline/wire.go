@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"example.org/hotline/crypto/keys"
+	"example.org/hotline/crypto/seal"
 )
 
 // Most of what a node or an auditor does with a log is decoding and encoding a
@@ -91,7 +92,7 @@ func marshalCoded(v coded) (out []byte) {
 // its argument.
 func (w *wire) head(major byte, n uint64) uint64 {
 	if w.writing {
-		w.b = appendHead(w.b, major, n)
+		w.b = seal.AppendHead(w.b, major, n)
 		return n
 	}
 	if len(w.b) == 0 {
@@ -125,25 +126,6 @@ func (w *wire) longHead(info byte) (n uint64) {
 	}
 	w.b = w.b[1+size:]
 	return n
-}
-
-func appendHead(b []byte, major byte, n uint64) []byte {
-	m := major << 5
-	switch {
-	case n < 24:
-		return append(b, m|byte(n))
-	case n <= math.MaxUint8:
-		return append(b, m|24, byte(n))
-	case n <= math.MaxUint16:
-		return append(b, m|25, byte(n>>8), byte(n))
-	case n <= math.MaxUint32:
-		return append(b, m|26, byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
-	}
-	b = append(b, m|27)
-	for shift := 56; shift >= 0; shift -= 8 {
-		b = append(b, byte(n>>shift))
-	}
-	return b
 }
 
 // exactly is a head whose argument is known.
@@ -287,16 +269,16 @@ func (f *fields) end() {
 		f.w.b[f.start] |= byte(f.pairs)
 	default:
 		body := bytes.Clone(f.w.b[f.start+1:])
-		f.w.b = append(appendHead(f.w.b[:f.start], majorMap, f.pairs), body...)
+		f.w.b = append(seal.AppendHead(f.w.b[:f.start], majorMap, f.pairs), body...)
 	}
 }
 
 // may comes before a field that may be absent, and reports whether it is there.
 func (f *fields) may(key int64, present bool) bool {
 	var space [9]byte
-	name := appendHead(space[:0], majorUint, uint64(key))
+	name := seal.AppendHead(space[:0], majorUint, uint64(key))
 	if key < 0 {
-		name = appendHead(space[:0], majorNint, uint64(-1-key))
+		name = seal.AppendHead(space[:0], majorNint, uint64(-1-key))
 	}
 	if f.w.writing {
 		if present {

@@ -117,8 +117,8 @@ func SealBody(body, context []byte, to []Recipient) (payload []byte, commitment 
 	copy(padded[blindSize:], body)
 	padded[blindSize+len(body)] = 0x80
 	b := make([]byte, 0, len(padded)+gcmTag+len(list)+2*headRoom+4)
-	b = appendInt(appendHead(b, majorMap, 2), 1)
-	b = appendHead(b, majorBytes, uint64(len(padded)+gcmTag))
+	b = appendInt(AppendHead(b, majorMap, 2), 1)
+	b = AppendHead(b, majorBytes, uint64(len(padded)+gcmTag))
 	b = aead.Seal(b, make([]byte, aead.NonceSize()), padded, bodyAAD(context, list))
 	clear(padded)
 	b = append(appendInt(b, 2), list...)
@@ -130,7 +130,7 @@ func sealKeys(contentKey, context []byte, to []Recipient) ([]byte, error) {
 	if len(to) < 1 || len(to) > MaxRecipients {
 		return nil, fmt.Errorf("%w: %d addressees, want 1 to %d", ErrRecipients, len(to), MaxRecipients)
 	}
-	list := appendHead(nil, majorArray, uint64(len(to)))
+	list := AppendHead(nil, majorArray, uint64(len(to)))
 	for i, recipient := range to {
 		if !validParty([]byte(recipient.Party)) {
 			return nil, fmt.Errorf("%w: party %d is empty, too long or not UTF-8", ErrRecipients, i+1)
@@ -145,7 +145,7 @@ func sealKeys(contentKey, context []byte, to []Recipient) ([]byte, error) {
 			return nil, fmt.Errorf("%w: key of %s: %w", ErrRecipients, recipient.Party, err)
 		}
 		id := recipient.Key.ID()
-		list = appendText(appendHead(list, majorArray, 3), recipient.Party)
+		list = appendText(AppendHead(list, majorArray, 3), recipient.Party)
 		list = appendBytes(appendBytes(list, id[:]), sealed)
 	}
 	return list, nil
@@ -176,15 +176,15 @@ func bodyCipher(key []byte) (cipher.AEAD, error) {
 // keyInfo is the HPKE info of a sealed key: [domain, context, party].
 func keyInfo(context, party []byte) []byte {
 	b := make([]byte, 0, 64+len(context)+len(party))
-	b = appendBytes(appendText(appendHead(b, majorArray, 3), domainKey), context)
-	return append(appendHead(b, majorText, uint64(len(party))), party...)
+	b = appendBytes(appendText(AppendHead(b, majorArray, 3), domainKey), context)
+	return append(AppendHead(b, majorText, uint64(len(party))), party...)
 }
 
 // bodyAAD is the associated data of the ciphertext: [domain, context, list], the
 // list of addressees as it is encoded in the payload.
 func bodyAAD(context, list []byte) []byte {
 	b := make([]byte, 0, 64+len(context)+len(list))
-	b = appendBytes(appendText(appendHead(b, majorArray, 3), domainBody), context)
+	b = appendBytes(appendText(AppendHead(b, majorArray, 3), domainBody), context)
 	return append(b, list...)
 }
 

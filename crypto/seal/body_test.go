@@ -239,7 +239,7 @@ func TestBodyPaddingIsExact(t *testing.T) {
 		t.Fatal(err)
 	}
 	seal := func(padded []byte) []byte {
-		b := appendInt(appendHead(nil, majorMap, 2), 1)
+		b := appendInt(AppendHead(nil, majorMap, 2), 1)
 		b = appendBytes(b, aead.Seal(nil, make([]byte, 12), padded, bodyAAD(testContext, list)))
 		return append(appendInt(b, 2), list...)
 	}

@@ -232,8 +232,8 @@ func (r *reader) skipMap(n uint64, depth int) error {
 	return nil
 }
 
-// appendHead appends the shortest head.
-func appendHead(b []byte, major byte, arg uint64) []byte {
+// AppendHead appends the shortest head of an item: its major type and its argument (RFC 8949 section 4.2.1).
+func AppendHead(b []byte, major byte, arg uint64) []byte {
 	m := major << 5
 	switch {
 	case arg < 24:
@@ -253,18 +253,18 @@ func appendHead(b []byte, major byte, arg uint64) []byte {
 }
 
 func appendBytes(b, s []byte) []byte {
-	return append(appendHead(b, majorBytes, uint64(len(s))), s...)
+	return append(AppendHead(b, majorBytes, uint64(len(s))), s...)
 }
 
 func appendText(b []byte, s string) []byte {
-	return append(appendHead(b, majorText, uint64(len(s))), s...)
+	return append(AppendHead(b, majorText, uint64(len(s))), s...)
 }
 
 func appendInt(b []byte, n int64) []byte {
 	if n < 0 {
-		return appendHead(b, majorNint, uint64(-1-n))
+		return AppendHead(b, majorNint, uint64(-1-n))
 	}
-	return appendHead(b, majorUint, uint64(n))
+	return AppendHead(b, majorUint, uint64(n))
 }
 
 // headRoom is the most that one head can take.

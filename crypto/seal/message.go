@@ -124,16 +124,16 @@ func encodeMessage(protected, payload []byte, signatures []Signature) []byte {
 	for _, s := range signatures {
 		size += 16 + len(s.Bytes)
 	}
-	b := appendHead(make([]byte, 0, size), majorTag, tagSign)
-	b = appendHead(b, majorArray, 4)
+	b := AppendHead(make([]byte, 0, size), majorTag, tagSign)
+	b = AppendHead(b, majorArray, 4)
 	b = appendBytes(b, protected)
-	b = appendHead(b, majorMap, 0)
+	b = AppendHead(b, majorMap, 0)
 	b = appendBytes(b, payload)
-	b = appendHead(b, majorArray, uint64(len(signatures)))
+	b = AppendHead(b, majorArray, uint64(len(signatures)))
 	for _, s := range signatures {
-		b = appendHead(b, majorArray, 3)
+		b = AppendHead(b, majorArray, 3)
 		b = append(b, algorithmString(s.Algorithm)...)
-		b = appendHead(b, majorMap, 0)
+		b = AppendHead(b, majorMap, 0)
 		b = appendBytes(b, s.Bytes)
 	}
 	return b
@@ -279,10 +279,10 @@ func checkDistinct(signers []keys.Public) error {
 func ID(domain string, protected, payload []byte) [32]byte {
 	var space [64]byte
 	h := sha256.New()
-	h.Write(appendText(appendHead(space[:0], majorArray, 3), domain))
-	h.Write(appendHead(space[:0], majorBytes, uint64(len(protected))))
+	h.Write(appendText(AppendHead(space[:0], majorArray, 3), domain))
+	h.Write(AppendHead(space[:0], majorBytes, uint64(len(protected))))
 	h.Write(protected)
-	h.Write(appendHead(space[:0], majorBytes, uint64(len(payload))))
+	h.Write(AppendHead(space[:0], majorBytes, uint64(len(payload))))
 	h.Write(payload)
 	var id [32]byte
 	h.Sum(id[:0])
@@ -343,10 +343,10 @@ func (t *sigStructure) bytes(signProtected string) []byte {
 	if signProtected == "" {
 		n = 4
 	}
-	b := appendText(appendHead((*t.buf)[:0], majorArray, n), t.context)
+	b := appendText(AppendHead((*t.buf)[:0], majorArray, n), t.context)
 	b = appendBytes(b, t.protected)
 	if signProtected != "" {
-		b = append(appendHead(b, majorBytes, uint64(len(signProtected))), signProtected...)
+		b = append(AppendHead(b, majorBytes, uint64(len(signProtected))), signProtected...)
 	}
 	b = appendBytes(b, t.aad)
 	*t.buf = appendBytes(b, t.payload)

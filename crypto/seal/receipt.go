@@ -105,28 +105,28 @@ func SignReceipt(claims []byte, root [32]byte, proof InclusionProof, aad []byte,
 func encodeReceipt(protected []byte, proof InclusionProof, sig []byte) []byte {
 	encoded := encodeProof(proof)
 	b := make([]byte, 0, 32+3*headRoom+len(protected)+len(encoded)+len(sig))
-	b = appendHead(appendHead(b, majorTag, tagSign1), majorArray, 4)
+	b = AppendHead(AppendHead(b, majorTag, tagSign1), majorArray, 4)
 	b = appendBytes(b, protected)
-	b = appendInt(appendHead(b, majorMap, 1), labelVDP)
-	b = appendInt(appendHead(b, majorMap, 1), proofInclusion)
-	b = appendBytes(appendHead(b, majorArray, 1), encoded)
-	b = appendHead(b, majorSimple, simpleNull)
+	b = appendInt(AppendHead(b, majorMap, 1), labelVDP)
+	b = appendInt(AppendHead(b, majorMap, 1), proofInclusion)
+	b = appendBytes(AppendHead(b, majorArray, 1), encoded)
+	b = AppendHead(b, majorSimple, simpleNull)
 	return appendBytes(b, sig)
 }
 
 // receiptPrefix is the protected header of a receipt up to the claims.
 func receiptPrefix(b []byte, alg keys.Algorithm) []byte {
-	b = appendInt(appendInt(appendHead(b, majorMap, 3), 1), int64(alg))
+	b = appendInt(appendInt(AppendHead(b, majorMap, 3), 1), int64(alg))
 	b = appendInt(appendInt(b, labelVDS), vdsRFC9162)
 	return appendInt(b, ClaimsLabel)
 }
 
 func encodeProof(p InclusionProof) []byte {
 	b := make([]byte, 0, 4*headRoom+len(p.Path)*(hashSize+2))
-	b = appendHead(b, majorArray, 3)
-	b = appendHead(b, majorUint, p.Size)
-	b = appendHead(b, majorUint, p.Index)
-	b = appendHead(b, majorArray, uint64(len(p.Path)))
+	b = AppendHead(b, majorArray, 3)
+	b = AppendHead(b, majorUint, p.Size)
+	b = AppendHead(b, majorUint, p.Index)
+	b = AppendHead(b, majorArray, uint64(len(p.Path)))
 	for i := range p.Path {
 		b = appendBytes(b, p.Path[i][:])
 	}
