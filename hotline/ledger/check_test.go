@@ -43,6 +43,60 @@ func (w *world) check() {
 				w.t.Errorf("%s as shown to %s: replay: %v", code, with, err)
 			}
 		}
+		w.checkCases(m)
+	}
+}
+
+// checkCases decides every case of a log again by itself, whole and as another
+// party is shown it.
+func (w *world) checkCases(m *member) {
+	w.t.Helper()
+	for _, id := range m.cases() {
+		if _, err := m.project(m.shownOf(id, nil), &ledger.Part{Case: &id}); err != nil {
+			w.t.Errorf("%s, case %s: replay: %v", m.Code, id, err)
+		}
+		for _, with := range w.order {
+			if with == m.Code {
+				continue
+			}
+			part := &ledger.Part{Case: &id, Parties: map[hotline.Party]bool{m.Code: true, with: true}}
+			if _, err := m.project(m.shownOf(id, m.shown(with)), part); err != nil {
+				w.t.Errorf("%s, case %s as shown to %s: replay: %v", m.Code, id, with, err)
+			}
+		}
+	}
+}
+
+// cases lists the cases in the scopes of a log, as they come.
+func (m *member) cases() (list []hotline.CaseID) {
+	for _, raw := range m.entries {
+		if e, _, err := hotline.DecodeEntry(raw); err == nil && e.Scope.Case != nil && !slices.Contains(list, *e.Scope.Case) {
+			list = append(list, *e.Scope.Case)
+		}
+	}
+	return list
+}
+
+// shownOf is the filter of SPEC §7.6 for a case, of what also lets see.
+func (m *member) shownOf(id hotline.CaseID, also func(*hotline.Scope) bool) func(*hotline.Entry, any) bool {
+	said := map[hotline.ID]bool{}
+	return func(e *hotline.Entry, content any) bool {
+		var raw []byte
+		switch x := content.(type) {
+		case *hotline.Sent:
+			raw = x.Statement
+		case *hotline.Received:
+			raw = x.Statement
+		}
+		st, err := hotline.Parse(raw)
+		ok := e.Scope.Class == hotline.ScopeCommon || e.Scope.Case != nil && *e.Scope.Case == id
+		if ok && err == nil && e.Scope.Case != nil {
+			said[st.ID] = true
+		}
+		if e.Scope.Class == hotline.ScopePair && err == nil && st.Header.Kind == hotline.KindReject {
+			ok = said[*st.Header.Re]
+		}
+		return ok && (also == nil || also(&e.Scope))
 	}
 }
 
@@ -68,22 +122,30 @@ func (m *member) shown(with hotline.Party) func(*hotline.Scope) bool {
 
 // replay decides the log again, or the part that shows lets see.
 func (m *member) replay(shows func(*hotline.Scope) bool, only ...hotline.Party) (*ledger.Replay, error) {
-	var parties map[hotline.Party]bool
-	if shows != nil {
-		parties = map[hotline.Party]bool{}
-		for _, p := range only {
-			parties[p] = true
-		}
+	if shows == nil {
+		return m.project(nil, nil)
 	}
-	r := ledger.NewReplay(parties)
+	part := &ledger.Part{Parties: map[hotline.Party]bool{}}
+	for _, p := range only {
+		part.Parties[p] = true
+	}
+	return m.project(func(e *hotline.Entry, _ any) bool { return shows(&e.Scope) }, part)
+}
+
+// project is replay for any part.
+func (m *member) project(shows func(*hotline.Entry, any) bool, part *ledger.Part) (*ledger.Replay, error) {
+	r := ledger.NewReplay(part)
 	verify := func(c *ledger.Command) error { return r.State().Verify(c, ledger.OwnFrom(m.entry)) }
+	if part != nil && part.Case != nil {
+		verify = nil // it was verified with the whole
+	}
 	hidden := false
 	for i, raw := range m.entries {
-		e, _, err := hotline.DecodeEntry(raw)
+		e, content, err := hotline.DecodeEntry(raw)
 		if err != nil {
 			return r, fmt.Errorf("entry %d cannot be read: %w", i, err)
 		}
-		if shows != nil && !shows(&e.Scope) {
+		if shows != nil && !shows(e, content) {
 			hidden = true
 			continue
 		}

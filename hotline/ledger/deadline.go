@@ -111,7 +111,7 @@ func (s *State) ownerOf(d *Duty) owner {
 // exist: a duty is never born with a reminder in the past; only its deadline
 // may be (an alert capped by the detection's age), and fires at once.
 func (s *State) open(d *Duty, rungs []hotline.Rung) {
-	if s.only != nil && d.Peer != "" && !s.only[d.Peer] {
+	if !s.follows(d) {
 		return
 	}
 	o := s.ownerOf(d)

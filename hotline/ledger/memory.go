@@ -82,7 +82,7 @@ func (s *State) forget(t hotline.Time) {
 	n := 0
 	for n < len(s.settling) && s.settling[n].Until < t {
 		c := s.cases[s.settling[n].Key]
-		if c != nil && s.only == nil && !c.holds() && c.Touched+hotline.Time(hotline.SettledMemory.Milliseconds()) < t && !s.waits(c) {
+		if c != nil && s.part == nil && !c.holds() && c.Touched+hotline.Time(hotline.SettledMemory.Milliseconds()) < t && !s.waits(c) {
 			delete(s.cases, s.settling[n].Key)
 		}
 		n++

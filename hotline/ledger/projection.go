@@ -3,18 +3,56 @@ package ledger
 import (
 	"container/heap"
 	"fmt"
+	"maps"
 	"slices"
 
 	"example.org/hotline/hotline"
 )
 
-// A projection shows the part of a log that concerns two parties (SPEC §7.6).
-// Nearly every decision in it reads common state, the pair, or its cases. What
-// a decision could read of the hidden entries is listed here, and is taken as
-// the log gives it: the numbers of clocks within a case; that a third party
-// opened a case or admitted somebody to it; that the duty to assess or to
-// alert was discharged, or opened, towards a third party alone. Nothing else
+// A projection shows the part of a log that concerns two parties, or one case,
+// or both (SPEC §7.6). Nearly every decision in it reads common state, the pair,
+// or its cases. What a decision could read of the hidden entries is listed here,
+// and is taken as the log gives it. Of two parties: the numbers of clocks within
+// a case; that a third party opened a case or admitted somebody to it; that the
+// duty to assess or to alert was discharged, or opened, towards a third party
+// alone. Of a case: which sequences the hidden entries used up; that the case was
+// forgotten in between. Of both: that too many other cases are open. Nothing else
 // is: an entry that these do not explain is a Difference.
+
+// Part says what a projection shows beside what is common.
+type Part struct {
+	Parties map[hotline.Party]bool // what concerns these, the log's own among them; nil: what concerns anybody
+	Case    *hotline.CaseID        // of this case alone, and of no line; nil: of every case and line
+}
+
+// ofParties reports whether what concerns others is hidden.
+func (p *Part) ofParties() bool { return p != nil && p.Parties != nil }
+
+// ofCase reports whether other cases and the lines are hidden.
+func (p *Part) ofCase() bool { return p != nil && p.Case != nil }
+
+// concerns reports whether what is told to p stands in the part of the log that
+// is replayed.
+func (s *State) concerns(p hotline.Party) bool { return !s.part.ofParties() || s.part.Parties[p] }
+
+// follows reports whether the part of the log that is replayed shows what
+// becomes of a duty.
+func (s *State) follows(d *Duty) bool {
+	return d.Peer == "" || s.concerns(d.Peer) && (d.Case != nil || !s.part.ofCase())
+}
+
+// numberGiven is the sequence of an own statement towards p, of which next is the
+// lowest that is free by what is shown: a part of a log does not show how far
+// the others are, nor what another case used up.
+func (s *State) numberGiven(p hotline.Party, next, given uint64) uint64 {
+	switch {
+	case !s.concerns(p):
+		return given
+	case s.part.ofCase():
+		return max(next, given)
+	}
+	return next
+}
 
 // project takes an entry that a projection shows.
 func (r *Replay) project(index uint64, e *hotline.Entry, content any, verify func(*Command) error) error {
@@ -33,11 +71,45 @@ func (r *Replay) project(index uint64, e *hotline.Entry, content any, verify fun
 			return &Difference{Index: index, Text: err.Error()}
 		}
 	}
-	r.assume(e, content)
-	if err := r.apply(c, given); err != nil {
+	if r.elsewhere(&e.Scope) {
+		return r.projectReject(index, e, content, c)
+	}
+	forget := r.assume(e, content)
+	err := r.apply(c, given)
+	forget()
+	if err != nil {
 		return &Difference{Index: index, Text: err.Error()}
 	}
 	return r.match(index, e)
+}
+
+// elsewhere reports whether an entry belongs to no case of the part that is
+// replayed, and is not common.
+func (r *Replay) elsewhere(s *hotline.Scope) bool {
+	return r.s.part.ofCase() && s.Class != hotline.ScopeCommon && (s.Case == nil || *s.Case != *r.s.part.Case)
+}
+
+// projectReject takes the reject of a statement of the case that stands outside
+// of it. Whether it was to be made or accepted is decided by what is hidden, and
+// taken as given; what that of a peer does in the case is not.
+func (r *Replay) projectReject(index uint64, e *hotline.Entry, content any, c *Command) error {
+	st, err := c.ParseStatement()
+	if err != nil || st.Header.Kind != hotline.KindReject {
+		return &Difference{Index: index, Text: "belongs to nothing that is shown"}
+	}
+	run := r.run(&Command{Type: Tick, Time: e.Time})
+	run.setTime()
+	if x, ok := content.(*hotline.Received); ok && x.Code == "" {
+		o := r.s.sentTo(st.Header.From, *st.Header.Re)
+		if o == nil || o.Receipted {
+			return &Difference{Index: index, Text: fmt.Sprintf("statement %s waits for no receipt of %s", st.Header.Re.Short(), st.Header.From)}
+		}
+		run.undeliverable(&st.Header, o)
+	}
+	r.expect(run)
+	r.s.size++
+	r.s.time = run.t
+	return nil
 }
 
 // projectClock takes clock readings at once: the command behind them may be
@@ -115,21 +187,25 @@ func (r *Replay) passClocks(index uint64, t hotline.Time) error {
 // an assessment that names third parties alone, or the alert to those of them
 // who were still to be told.
 func (r *Replay) mayBeDone(d *Duty) bool {
+	if !r.s.part.ofParties() {
+		return false
+	}
 	switch d.Class {
 	case hotline.DutyAssess:
 		return true
 	case hotline.DutyAlert:
 		k := r.s.caseOf(d.Case)
-		return k != nil && len(k.Untold) > 0 && !slices.ContainsFunc(k.Untold, r.shows)
+		return k != nil && len(k.Untold) > 0 && !slices.ContainsFunc(k.Untold, r.s.concerns)
 	}
 	return false
 }
 
-func (r *Replay) shows(p hotline.Party) bool { return r.s.only[p] }
-
 // owedToHidden reports whether a due entry is of a duty towards third parties
 // alone, which a hidden statement opened.
 func (r *Replay) owedToHidden(e *hotline.Entry, due *hotline.Due) bool {
+	if !r.s.part.ofParties() {
+		return false
+	}
 	if (due.Duty != hotline.DutyAlert && due.Duty != hotline.DutyRatify) || due.Peer != "" || e.Scope.Case == nil || e.Cause != hotline.Derived {
 		return false
 	}
@@ -137,24 +213,87 @@ func (r *Replay) owedToHidden(e *hotline.Entry, due *hotline.Due) bool {
 	return k == nil || (k.known(due.Subject) == nil && find(k.Duties, due.Duty, due.Subject, "") == nil)
 }
 
-// assume puts into the state what the entry shows to have happened hidden.
-func (r *Replay) assume(e *hotline.Entry, content any) {
+// assume puts into the state what the entry shows to have happened hidden. What
+// it returns takes out again what holds for this entry alone.
+func (r *Replay) assume(e *hotline.Entry, content any) (forget func()) {
+	forget = func() {}
 	switch x := content.(type) {
 	case *hotline.Sent:
-		if st, err := hotline.Parse(x.Statement); err == nil {
+		if st, err := hotline.Parse(x.Statement); err == nil && r.s.part.ofParties() {
 			r.assumeSent(e, st)
 		}
 	case *hotline.Received:
 		st, err := hotline.Parse(x.Statement)
-		if err != nil || st.InCase() == nil {
-			return
+		if err != nil {
+			return forget
 		}
-		switch x.Code {
-		case "", hotline.CodeStatus:
-			r.assumeCase(e, st, x.Code)
-		case hotline.CodeCase:
-			r.assumeForgotten(st.InCase(), e.Time)
+		if st.InCase() != nil {
+			r.assumeReceived(e, st, x.Code)
 		}
+		if r.s.part.ofCase() {
+			r.assumeUsed(st, e.Parts.Sender)
+			return r.assumeElsewhere(st, x.Code)
+		}
+	}
+	return forget
+}
+
+// assumeElsewhere lets a peer speak in the case about an own statement that is
+// not of it, as far as the entry shows that there is one: what can be said about
+// it there changes nothing in the case.
+func (r *Replay) assumeElsewhere(st *hotline.Statement, code hotline.Code) (forget func()) {
+	h := &st.Header
+	switch {
+	case h.Re == nil || r.s.sentTo(h.From, *h.Re) != nil,
+		h.Kind != hotline.KindAcknowledgement && h.Kind != hotline.KindReject && h.Kind != hotline.KindEscalation && h.Kind != hotline.KindUnreadable,
+		code != "" && code != hotline.CodeStatus && code != hotline.CodeCase:
+		return func() {}
+	}
+	if k := r.s.caseOf(st.InCase()); k != nil && k.known(*h.Re) != nil && h.Kind != hotline.KindAcknowledgement {
+		return func() {}
+	}
+	o := &Sent{ID: *h.Re, Kind: hotline.KindText, Status: h.Status, Case: &hotline.CaseID{}}
+	if code == hotline.CodeStatus {
+		o.Status = 0
+	}
+	pair := r.s.pair(h.From)
+	pair.Sent[o.ID] = o
+	return func() { delete(pair.Sent, o.ID) }
+}
+
+// assumeReceived is assume for a statement in a case.
+func (r *Replay) assumeReceived(e *hotline.Entry, st *hotline.Statement, code hotline.Code) {
+	in := st.InCase()
+	switch {
+	case code == hotline.CodeCase, code == hotline.CodeBusy:
+		r.assumeForgotten(in, e.Time)
+		r.s.crowded = code == hotline.CodeBusy && r.s.caseOf(in) == nil
+	case !r.s.part.ofParties() && in.Party == st.Header.From:
+		t := r.s.time
+		if r.skipped {
+			t = e.Time // a hidden entry may have passed the time until which it was remembered
+		}
+		r.assumeForgotten(in, t) // its opener may open it anew
+	case r.s.part.ofParties() && (code == "" || code == hotline.CodeStatus):
+		r.assumeCase(e, st, code)
+	}
+}
+
+// assumeUsed takes the sequences of a peer as used up that must be for this one
+// to have come: those further below than a gap may be. An auditor of a case does
+// not see them.
+func (r *Replay) assumeUsed(st *hotline.Statement, sender *hotline.SenderEntry) {
+	d := r.s.DirectoryNumber(st.Header.From, sender.Sent.Directory)
+	if d == nil {
+		return
+	}
+	w, n := &r.s.pair(st.Header.From).In, sender.Sent.SequenceFor(r.s.self)
+	if d.Generation > w.Generation {
+		w.Generation, w.Watermark, w.Above = d.Generation, 0, map[uint64]bool{}
+	}
+	if n > w.Watermark+hotline.MaxSequenceGap {
+		w.Watermark = n - hotline.MaxSequenceGap
+		maps.DeleteFunc(w.Above, func(used uint64, _ bool) bool { return used <= w.Watermark })
 	}
 }
 
@@ -183,7 +322,7 @@ func (r *Replay) assumeSent(e *hotline.Entry, st *hotline.Statement) {
 // hidden alert told before.
 func (r *Replay) lacksHidden(asked, to []hotline.Party) bool {
 	for _, p := range asked {
-		if r.shows(p) && !slices.Contains(to, p) {
+		if r.s.concerns(p) && !slices.Contains(to, p) {
 			return false
 		}
 	}
@@ -223,7 +362,7 @@ func (r *Replay) assumeCase(e *hotline.Entry, st *hotline.Statement, code hotlin
 // have forgotten it.
 func (r *Replay) assumeForgotten(id *hotline.CaseID, t hotline.Time) {
 	k := r.s.caseOf(id)
-	if k != nil && len(k.Duties) == 0 && k.Touched+hotline.Time(hotline.SettledMemory.Milliseconds()) < t {
+	if k != nil && !k.holds() && !r.s.waits(k) && k.Touched+hotline.Time(hotline.SettledMemory.Milliseconds()) < t {
 		delete(r.s.cases, id.Key())
 	}
 }

@@ -193,7 +193,7 @@ func (s *State) peerCase(st *hotline.Statement) (*Case, error) {
 		return nil, nil
 	}
 	if s.caseOf(in) == nil && in.Party == h.From {
-		if len(s.cases) >= hotline.MaxOpenCases {
+		if len(s.cases) >= hotline.MaxOpenCases || s.crowded {
 			return nil, hotline.Refuse(hotline.CodeBusy, "%d cases are open", len(s.cases))
 		}
 		return nil, nil
@@ -367,16 +367,20 @@ func (r *run) wasRejected(st *hotline.Statement) (func(uint64), error) {
 	if o == nil || o.Receipted {
 		return nil, hotline.Refuse(hotline.CodeReference, "nothing of this id waits for a receipt of %s", h.From)
 	}
-	return func(uint64) {
-		delete(s.pairs[h.From].Sent, *h.Re)
-		r.discharge(hotline.DutyDeliver, s.dutiesOf(o.Case, h.From), *h.Re, h.From)
-		if k := s.caseOf(o.Case); k != nil {
-			k.tell(h.From, *h.Re, ToldRejected)
-		}
-		r.effect(Effect{Type: Settled, Peer: h.From, ID: *h.Re, Kind: o.Kind, Sequence: o.Sequence, Text: string(h.Reason)})
-		r.effect(Effect{Type: Page, Peer: h.From, ID: *h.Re, Precedence: o.Precedence, Status: o.Status, Time: r.t, Case: o.Case,
-			Duty: hotline.DutyDeliver, Office: "operator", Targets: s.onDuty(hotline.Operator), Text: "rejected: " + string(h.Reason)})
-	}, nil
+	return func(uint64) { r.undeliverable(h, o) }, nil
+}
+
+// undeliverable ends the delivery of an own statement that a peer's reject is about.
+func (r *run) undeliverable(h *hotline.Header, o *Sent) {
+	s := r.s
+	delete(s.pairs[h.From].Sent, *h.Re)
+	r.discharge(hotline.DutyDeliver, s.dutiesOf(o.Case, h.From), *h.Re, h.From)
+	if k := s.caseOf(o.Case); k != nil {
+		k.tell(h.From, *h.Re, ToldRejected)
+	}
+	r.effect(Effect{Type: Settled, Peer: h.From, ID: *h.Re, Kind: o.Kind, Sequence: o.Sequence, Text: string(h.Reason)})
+	r.effect(Effect{Type: Page, Peer: h.From, ID: *h.Re, Precedence: o.Precedence, Status: o.Status, Time: r.t, Case: o.Case,
+		Duty: hotline.DutyDeliver, Office: "operator", Targets: s.onDuty(hotline.Operator), Text: "rejected: " + string(h.Reason)})
 }
 
 // rejected logs nothing more, but asks for the signed reject; nothing ever

@@ -11,10 +11,11 @@ import (
 // outside are turned back into commands, derived ones into ticks; salts are
 // taken as given; admission (busy, rate, stale) is not replayed.
 //
-// A whole log is fed entry by entry. A part of one (a projection on some
-// parties) is fed the entries that it shows, and Skip tells of the hidden ones.
+// A whole log is fed entry by entry. A part of one (a projection) is fed the
+// entries that it shows, and Skip tells of the hidden ones.
 type Replay struct {
 	s        *State
+	skipped  bool           // entries before the one that is fed are hidden
 	pending  []made         // made by Apply, not yet seen in the log
 	clock    *hotline.Entry // seen, and held until the command behind it is known
 	readings []hotline.Reading
@@ -29,11 +30,10 @@ type made struct {
 	content any
 }
 
-// NewReplay starts at genesis. only is nil for a whole log; otherwise it names
-// the parties whose part is shown, the log's own among them.
-func NewReplay(only map[hotline.Party]bool) *Replay {
+// NewReplay starts at genesis. part is what is shown; nil: the whole log.
+func NewReplay(part *Part) *Replay {
 	s := New()
-	s.tree, s.only = nil, only
+	s.tree, s.part = nil, part
 	r := &Replay{s: s}
 	s.turns = &r.turns
 	return r
@@ -60,7 +60,7 @@ func (r *Replay) Skip(index uint64) error {
 	if len(r.pending) > 0 {
 		return &Difference{Index: r.s.size, Missing: r.pending[0].entry.Type, Text: "an entry that the decisions demand here is not shown"}
 	}
-	r.s.size = index
+	r.s.size, r.skipped = index, true
 	return nil
 }
 
@@ -83,8 +83,10 @@ func (r *Replay) Feed(index uint64, e *hotline.Entry, content any, verify func(*
 	if index != r.s.size {
 		return &Difference{Index: index, Text: fmt.Sprintf("entry %d was expected next", r.s.size)}
 	}
-	if r.s.only != nil {
-		return r.project(index, e, content, verify)
+	if r.s.part != nil {
+		err := r.project(index, e, content, verify)
+		r.s.crowded, r.skipped = false, false
+		return err
 	}
 	return r.whole(index, e, content, verify)
 }
@@ -158,7 +160,7 @@ func (r *Replay) match(index uint64, e *hotline.Entry) error {
 	want, content := r.pending[0].entry, r.pending[0].content
 	r.pending[0] = made{} // so that it is let go of
 	r.pending = r.pending[1:]
-	if r.s.only != nil {
+	if r.s.part.ofParties() {
 		content = numberAsGiven(&want, content, e)
 	}
 	switch {

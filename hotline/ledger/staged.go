@@ -122,10 +122,6 @@ func (r *run) report(st *hotline.Statement, k *Case) (func(uint64), error) {
 	}, nil
 }
 
-// concerns reports whether what is told to p stands in the part of the log that
-// is replayed.
-func (s *State) concerns(p hotline.Party) bool { return s.only == nil || s.only[p] }
-
 // alertedHere opens what this party waits for after a peer's alert.
 func (r *run) alertedHere(st *hotline.Statement) func(uint64) {
 	return func(uint64) { r.alerted(r.s.isTold(r.s.caseOf(st.InCase()), st.Header.From), st) }

@@ -54,8 +54,9 @@ type State struct {
 	heap  clockHeap // derived from the open duties
 	keyof map[keys.ID]hotline.KeyUse
 
-	only    map[hotline.Party]bool // projection: duties towards others are not replayed
-	turns   *[]Turn                // of a replay: what the entry did to duties; nil: nobody asks
+	part    *Part   // what a projection shows; nil: the whole log
+	crowded bool    // projection: as many cases are open as may be, by the entry that is replayed
+	turns   *[]Turn // of a replay: what the entry did to duties; nil: nobody asks
 	working Working
 }
 

@@ -140,8 +140,8 @@ func (r *run) sent(st *hotline.Statement) *hotline.Sent {
 		Voters: uint64(len(s.voters)), Statement: st.Raw, Marks: r.marks(h.Issued, r.t)}
 	for i, p := range h.To {
 		n := s.pair(p).NextOut
-		if s.only != nil && !s.only[p] && i < len(r.given) {
-			n = r.given[i].N // a part of a log does not show how far the others are
+		if i < len(r.given) {
+			n = s.numberGiven(p, n, r.given[i].N)
 		}
 		sent.Sequences = append(sent.Sequences, hotline.Sequence{To: p, N: n})
 	}
@@ -165,11 +165,14 @@ func (r *run) dispatch(st *hotline.Statement, sent *hotline.Sent, index uint64) 
 	s, h, in := r.s, &st.Header, st.InCase()
 	terms := &s.Convention(r.t).Terms
 	for _, q := range sent.Sequences {
-		if s.only != nil && !s.only[q.To] {
+		if !s.concerns(q.To) {
 			continue
 		}
 		pair := s.pair(q.To)
 		pair.NextOut = q.N + 1
+		if s.part.ofCase() && in == nil {
+			continue // what becomes of it is not shown
+		}
 		pair.Sent[st.ID] = &Sent{ID: st.ID, Kind: h.Kind, Status: h.Status, Precedence: h.Precedence, Case: in,
 			Index: index, Sequence: q.N, Time: r.t}
 		if h.Kind.Rules().Undeliver {
