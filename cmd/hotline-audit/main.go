@@ -66,7 +66,7 @@ func replay(code *int) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "replay DIR...",
 		Short: "audit the exports in these directories together",
-		Long:  "replay audits what `hotline export` wrote, full or pair exports, together.\n\n" + exitCodes,
+		Long:  "replay audits what `hotline export` wrote, full, pair or case exports, together.\n\n" + exitCodes,
 		Args:  cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, dirs []string) error {
 			return in.judge(cmd, dirs, code, func(r *audit.Report) error {

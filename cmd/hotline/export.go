@@ -18,38 +18,51 @@ import (
 
 // newExportCmd fetches the log for auditors.
 func newExportCmd(a *app) *cobra.Command {
-	var pair string
+	var pair, inCase string
 	cmd := &cobra.Command{
 		Use:   "export DIR",
 		Short: "Fetch the group's log and write it for auditors",
 		Long: "Fetches every entry of the log, checks that they are the tree that the checkpoint names and that the log key of the directory\n" +
 			"signed it, and writes them to DIR, which must not exist, in the form that hotline-audit reads. With --pair it shows only what\n" +
-			"concerns the own party and one other, and every other leaf as its hash.",
+			"concerns the own party and one other, with --case only what concerns one case, and every other leaf as its hash. A case is named\n" +
+			"by the id of any of its statements, or at least 8 of its first digits.",
 		Args: cobra.ExactArgs(1),
 	}
 	cmd.Flags().StringVar(&pair, "pair", "", "show only what concerns this party and the own one")
+	cmd.Flags().StringVar(&inCase, "case", "", "show only what concerns this case")
 	cmd.RunE = a.atDesk(func(ctx context.Context, s *seat, args []string) error {
-		var with hotline.Party
-		if pair != "" {
+		var write func(full, dir string) error
+		switch {
+		case pair != "" && inCase != "":
+			return usage(cmd, "--pair and --case: give one of them")
+		case pair != "":
 			list, err := parties(cmd, "pair", []string{pair})
 			if err != nil {
 				return err
 			}
-			with = list[0]
+			write = func(full, dir string) error { return audit.WritePair(full, dir, list[0]) }
+		case inCase != "":
+			_, id, err := s.findCase(ctx, inCase)
+			if err != nil {
+				return err
+			}
+			inCase = id.Key()
+			write = func(full, dir string) error { return audit.WriteCase(full, dir, *id) }
 		}
-		c, err := s.export(ctx, args[0], with)
+		c, err := s.export(ctx, args[0], write)
 		if err != nil {
 			return err
 		}
-		return s.show(map[string]any{"dir": args[0], "size": c.Size, "root": plain(c.Root), "pair": pair}, func(w io.Writer) {
+		return s.show(map[string]any{"dir": args[0], "size": c.Size, "root": plain(c.Root), "pair": pair, "case": inCase}, func(w io.Writer) {
 			fmt.Fprintf(w, "%s holds %d entries of %s, root %s\n", args[0], c.Size, c.Origin, hotline.ID(c.Root).Short())
 		})
 	})
 	return cmd
 }
 
-// export fetches the log into a temporary directory beside dir, checks it, and writes it in its final form.
-func (s *seat) export(ctx context.Context, dir string, with hotline.Party) (c tlog.Checkpoint, err error) {
+// export fetches the log into a temporary directory beside dir, checks it, and writes it in its final form: whole, or the part
+// that write makes of the whole.
+func (s *seat) export(ctx context.Context, dir string, write func(full, dir string) error) (c tlog.Checkpoint, err error) {
 	if _, err := os.Lstat(dir); err == nil {
 		return c, &os.PathError{Op: "create", Path: dir, Err: os.ErrExist}
 	}
@@ -73,14 +86,14 @@ func (s *seat) export(ctx context.Context, dir string, with hotline.Party) (c tl
 	if err := s.checkCosigned(store, cosigned); err != nil {
 		return c, err
 	}
-	if with == "" {
+	if write == nil {
 		return c, audit.WriteFull(dir, store, note, cosigned)
 	}
 	full := filepath.Join(tmp, "full")
 	if err := audit.WriteFull(full, store, note, cosigned); err != nil {
 		return c, err
 	}
-	return c, audit.WritePair(full, dir, with)
+	return c, write(full, dir)
 }
 
 // fetch streams the entries into the store and returns the checkpoint, and the

@@ -139,8 +139,10 @@ func (r *Report) judge(ctx context.Context, open []*export, opt Options) error {
 			opt.Progress(done, total)
 		}
 	}
-	others := func(p hotline.Party, generation uint64) bool {
-		return slices.ContainsFunc(open, func(x *export) bool { return x.head.Party == p && x.head.Generation == generation })
+	others := func(p hotline.Party, generation uint64, with hotline.Party, inCase string) bool {
+		return slices.ContainsFunc(open, func(x *export) bool {
+			return x.head.Party == p && x.head.Generation == generation && x.head.mustShow(with, inCase)
+		})
 	}
 	cross := &crossing{report: r, missed: map[missed]uint64{}, forks: map[forkKey]*forkFound{}, proofs: opt.Proofs}
 	rows, err := newBuckets(r.dir, "docket", total, (*docketRow).each)

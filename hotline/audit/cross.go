@@ -18,6 +18,7 @@ type proof struct {
 	Index      uint64
 	Time       hotline.Time // signed time of the entry there
 	Sequence   uint64       // of a tender: towards this party
+	Case       string       // PARTY/ID; "": in none, or of a checkpoint
 	Leaf, Root tlog.Hash    // Leaf is zero in a head
 	// No majority of clocks backed OwnTime, or Time.
 	OwnUnproven, Unproven bool
@@ -57,7 +58,7 @@ func (j *judged) keepProofs(it *item) error {
 		return err
 	}
 	p := proof{Own: it.index, OwnTime: it.entry.Time, Statement: f.proof.Statement, Party: f.place.party,
-		Generation: f.place.generation, Index: f.place.index, Time: f.place.time, Leaf: f.place.leaf, Root: f.place.root}
+		Generation: f.place.generation, Index: f.place.index, Time: f.place.time, Leaf: f.place.leaf, Root: f.place.root, Case: caseKey(it.entry.Scope.Case)}
 	switch c := it.content.(type) {
 	case *hotline.Received:
 		p.Kind, p.Sequence = tenderProof, f.sender.Sent.SequenceFor(j.x.head.Party)
@@ -220,6 +221,10 @@ func (c *crossing) against(holder, n int, p *proof) error {
 		if err := c.reused(of, self, p); err != nil {
 			return err
 		}
+	}
+	if k.leaf == p.Leaf && !k.shown && of.x.head.mustShow(self, p.Case) {
+		of.observe(observe(NotShown, p.Party, p.Index, fmt.Sprintf("%s shows statement %s in this place as a hash: it concerns what the export is about (entry %d of %s proves it)",
+			p.Party, p.Statement.Short(), p.Own, self)))
 	}
 	if k.root != p.Root {
 		c.fork(holder, n, p)

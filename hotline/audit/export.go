@@ -17,6 +17,7 @@ import (
 
 	"example.org/hotline/crypto/tlog"
 	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/ledger"
 )
 
 // Names and bounds of the files of an export.
@@ -24,7 +25,8 @@ const (
 	FileHead       = "export.json"
 	FileCheckpoint = "checkpoint"
 	FileCosigned   = "cosigned"    // only where witnesses have cosigned a checkpoint
-	FileBundle     = "pair.bundle" // of a pair export
+	FilePair       = "pair.bundle" // of a pair export
+	FileCase       = "case.bundle" // of a case export
 	dirTiles       = "tile"        // of a full export
 
 	// FormatVersion is the only version of the export directory.
@@ -44,10 +46,11 @@ func unusable(dir, file, format string, args ...any) error {
 // Kind is what an export shows.
 type Kind string
 
-// The two kinds of export (SPEC §7.6).
+// The kinds of export (SPEC §7.6).
 const (
 	Full Kind = "full"
 	Pair Kind = "pair"
+	Case Kind = "case"
 )
 
 // Head is export.json: what the directory says of itself. Nothing is believed
@@ -59,7 +62,41 @@ type Head struct {
 	Generation uint64        `json:"generation"`
 	Convention string        `json:"convention"` // id, 64 hexadecimal digits
 	Size       uint64        `json:"size"`
-	With       hotline.Party `json:"with,omitempty"` // of a pair export: the other party
+	With       hotline.Party `json:"with,omitempty"` // of a pair export, or a case export made of one: the other party
+	Case       string        `json:"case,omitempty"` // of a case export: PARTY/ID, 64 hexadecimal digits
+}
+
+// leaves is the file or directory that holds the leaves.
+func (h *Head) leaves() string {
+	switch h.Kind {
+	case Pair:
+		return FilePair
+	case Case:
+		return FileCase
+	}
+	return dirTiles
+}
+
+// part is what the export shows of its log; nil: all of it.
+func (h *Head) part() *ledger.Part {
+	if h.Kind == Full {
+		return nil
+	}
+	part := &ledger.Part{}
+	if h.With != "" {
+		part.Parties = map[hotline.Party]bool{h.Party: true, h.With: true}
+	}
+	if h.Kind == Case {
+		id, _ := parseCase(h.Case) // ParseHead has read it
+		part.Case = &id
+	}
+	return part
+}
+
+// mustShow reports whether an export must show what is between its party and
+// another one in a case, "": in none.
+func (h *Head) mustShow(with hotline.Party, inCase string) bool {
+	return (h.With == "" || h.With == with) && (h.Case == "" || h.Case == inCase)
 }
 
 // Encode returns the one form of export.json.
@@ -80,17 +117,20 @@ func ParseHead(b []byte) (Head, error) {
 		return h, fmt.Errorf("not the form of an export's head: %w", err)
 	}
 	id, err := ParseID(h.Convention)
+	_, badCase := parseCase(h.Case)
 	switch {
 	case h.Format != FormatVersion:
 		return h, fmt.Errorf("format %d; known is %d: use the program that belongs to it", h.Format, FormatVersion)
-	case h.Kind != Full && h.Kind != Pair:
-		return h, fmt.Errorf("kind %q is neither full nor pair", h.Kind)
+	case h.Kind != Full && h.Kind != Pair && h.Kind != Case:
+		return h, fmt.Errorf("kind %q is neither full nor pair nor case", h.Kind)
 	case !h.Party.Valid() || h.Generation == 0 || h.Size == 0 || h.Size >= tlog.MaxSize:
 		return h, errors.New("party, generation or size is out of range")
 	case err != nil || id.IsZero():
 		return h, errors.New("convention is not 64 lower-case hexadecimal digits")
-	case (h.Kind == Pair) != (h.With != "") || (h.With != "" && (!h.With.Valid() || h.With == h.Party)):
-		return h, errors.New("with names the other party of a pair export and nothing else")
+	case h.Kind == Pair && h.With == "" || h.Kind == Full && h.With != "" || h.With != "" && (!h.With.Valid() || h.With == h.Party):
+		return h, errors.New("with names the other party of a pair export, or of a case export made of one, and nothing else")
+	case (h.Kind == Case) != (h.Case != "") || h.Case != "" && badCase != nil:
+		return h, errors.New("case names the case of a case export, PARTY/ID with 64 lower-case hexadecimal digits, and nothing else")
 	case !bytes.Equal(h.Encode(), b):
 		return h, errors.New("not the one form of its content")
 	}
@@ -292,10 +332,10 @@ func (x *export) open() error {
 			return err
 		}
 	}
-	if x.head.Kind == Pair {
-		x.src, err = openBundle(x)
-	} else {
+	if x.head.Kind == Full {
 		x.src, err = openTiles(x)
+	} else {
+		x.src, err = openBundle(x)
 	}
 	return err
 }
@@ -306,10 +346,7 @@ func (x *export) checkNames() error {
 	if err != nil {
 		return unusable(x.dir, "", "%v", err)
 	}
-	data := dirTiles
-	if x.head.Kind == Pair {
-		data = FileBundle
-	}
+	data := x.head.leaves()
 	for _, e := range list {
 		if n := e.Name(); n != FileHead && n != FileCheckpoint && n != FileCosigned && n != data {
 			return unusable(x.dir, n, "does not belong to a %s export; remove it", x.head.Kind)

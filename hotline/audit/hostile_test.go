@@ -13,21 +13,20 @@ import (
 	"example.org/hotline/hotline"
 )
 
-// FuzzBundle: whatever the bytes, the reader of pair bundles neither panics nor
-// reads more than a record's bound, and what it accepts has one form.
+// FuzzBundle: whatever the bytes, the reader of bundles neither panics nor reads
+// more than a record's bound, and what it accepts has one form.
 func FuzzBundle(f *testing.F) {
 	w := newWorld(f, terms(), "XA", "XB")
-	b, err := os.ReadFile(filepath.Join(w.at("XA").pair("XB"), FileBundle))
-	if err != nil {
-		f.Fatal(err)
+	alert := w.alertTo("XA", []hotline.Party{"XB"}, []hotline.Party{"XB"})
+	for _, b := range [][]byte{mustRead(f, w.at("XA").pair("XB"), FilePair), mustRead(f, caseOf(f, w.at("XA").export(), alert), FileCase)} {
+		f.Add(b)
+		f.Add(b[:len(b)/2])
 	}
-	f.Add(b)
-	f.Add(b[:len(b)/2])
 	f.Add([]byte{0, 0, 0, 1, 0x80})
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r := newBundleReader(bytes.NewReader(data))
-		h, err := r.header()
+		h, err := r.next()
 		if err != nil {
 			return
 		}
@@ -40,11 +39,7 @@ func FuzzBundle(f *testing.F) {
 			if err != nil {
 				break
 			}
-			rec := bundleRecord{Shown: l.raw != nil, Bytes: l.raw}
-			if l.raw == nil {
-				rec.Bytes = l.hash[:]
-			}
-			if err := putRecord(&again, rec); err != nil {
+			if err := recordOf(l).put(&again); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -58,6 +53,7 @@ func FuzzBundle(f *testing.F) {
 func FuzzHead(f *testing.F) {
 	f.Add(Head{Format: 1, Kind: Full, Party: "XA", Generation: 1, Convention: strings.Repeat("0a", 32), Size: 3}.Encode())
 	f.Add(Head{Format: 1, Kind: Pair, Party: "XA", Generation: 1, Convention: strings.Repeat("0a", 32), Size: 3, With: "XB"}.Encode())
+	f.Add(Head{Format: 1, Kind: Case, Party: "XA", Generation: 1, Convention: strings.Repeat("0a", 32), Size: 3, Case: "XB/" + strings.Repeat("0b", 32)}.Encode())
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if h, err := ParseHead(data); err == nil && !bytes.Equal(h.Encode(), data) {
 			t.Error("two forms of one head")
@@ -124,9 +120,9 @@ func TestUnusableInputIsRefusedByName(t *testing.T) {
 	edited := func(f func(*Head)) []byte { h := head; f(&h); return h.Encode() }
 	change("stray", full, write("stray", nil))
 	change("stray", pair, write("stray", nil))
-	change("pair.bundle", pair, func(dir string) error { return os.Remove(filepath.Join(dir, FileBundle)) })
-	change("pair.bundle", pair, write(FileBundle, append(mustRead(t, pair, FileBundle), 0)))
-	change("pair.bundle", pair, write(FileBundle, mustRead(t, pair, FileBundle)[:5000]))
+	change("pair.bundle", pair, func(dir string) error { return os.Remove(filepath.Join(dir, FilePair)) })
+	change("pair.bundle", pair, write(FilePair, append(mustRead(t, pair, FilePair), 0)))
+	change("pair.bundle", pair, write(FilePair, mustRead(t, pair, FilePair)[:5000]))
 	change("not a regular file", pair, func(dir string) error {
 		if err := os.Remove(filepath.Join(dir, FileCheckpoint)); err != nil {
 			return err
@@ -224,7 +220,7 @@ func sameWithNothingAhead(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	defer rows.close()
-	j, err := newJudged(x, t.TempDir(), 0, rows, func(hotline.Party, uint64) bool { return false })
+	j, err := newJudged(x, t.TempDir(), 0, rows, func(hotline.Party, uint64, hotline.Party, string) bool { return false })
 	if err != nil {
 		t.Fatal(err)
 	}

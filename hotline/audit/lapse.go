@@ -27,7 +27,7 @@ var lapseCodes = map[hotline.Duty]Code{
 // thing was done after all.
 func (j *judged) lapsed(it *item) {
 	if due, ok := it.content.(*hotline.Due); ok && due.Overdue {
-		j.overdues.note(due, it.index)
+		j.overdues.note(due, it.index, caseKey(it.entry.Scope.Case))
 	}
 	if due, ok := it.content.(*hotline.Due); ok && due.Overdue && lapseCodes[due.Duty] != "" {
 		o := observe(lapseCodes[due.Duty], j.x.head.Party, it.index, j.lapseText(it.entry, due))
@@ -98,7 +98,7 @@ func (j *judged) closeLapses() {
 		switch {
 		case j.stopped:
 			j.observations[n].Text += "; whether it was done later was not judged"
-		case j.x.head.Kind == Pair && key.peer == "":
+		case j.x.head.With != "" && key.peer == "":
 			j.observations[n].Text += "; that it was done later is not shown"
 		default:
 			j.observations[n].Text += "; it was not done by the end of this log"

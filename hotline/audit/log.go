@@ -40,6 +40,7 @@ type judged struct {
 	unjudged     uint64
 	known        map[author]bool // keys that stand in the state; cleared by each document
 	statuses     statuses
+	concerned    map[hotline.Party]bool // by the case of a case export
 	tmp          string
 	name         int
 }
@@ -57,15 +58,11 @@ type lapse struct {
 	peer    hotline.Party
 }
 
-func newJudged(x *export, tmp string, number int, rows *buckets[docketRow], others func(hotline.Party, uint64) bool) (*judged, error) {
+func newJudged(x *export, tmp string, number int, rows *buckets[docketRow], others shown) (*judged, error) {
 	h := x.head
-	var only map[hotline.Party]bool
-	if h.Kind == Pair {
-		only = map[hotline.Party]bool{h.Party: true, h.With: true}
-	}
-	j := &judged{x: x, replay: ledger.NewReplay(only), chain: newChain(h.Party), sequences: map[hotline.Party]*sequences{},
-		more: map[Class]uint64{}, lapses: map[lapse]int{}, overdues: overdues{owed: map[lapse]bool{}}, known: map[author]bool{}, tmp: tmp, name: number,
-		log: Log{Dir: x.dir, Kind: h.Kind, Party: h.Party, With: h.With, Generation: h.Generation, Size: h.Size}}
+	j := &judged{x: x, replay: ledger.NewReplay(h.part()), chain: newChain(h.Party), sequences: map[hotline.Party]*sequences{},
+		more: map[Class]uint64{}, lapses: map[lapse]int{}, overdues: overdues{owed: map[lapse]bool{}}, known: map[author]bool{}, concerned: map[hotline.Party]bool{}, tmp: tmp, name: number,
+		log: Log{Dir: x.dir, Kind: h.Kind, Party: h.Party, With: h.With, Case: h.Case, Generation: h.Generation, Size: h.Size}}
 	j.docket = newDocket(&x.head, rows)
 	j.exam = &examiner{self: h.Party, generation: h.Generation, convention: x.convention, ring: newRing(),
 		sent: sentCache{at: map[uint64]*own{}}, again: j.again}
@@ -169,6 +166,11 @@ func (j *judged) take(it *item) error {
 		}
 	}
 	j.span(it.entry.Time)
+	if in := it.entry.Scope.Case; j.x.head.Kind == Case && in != nil {
+		for _, p := range it.entry.Scope.Parties {
+			j.concerned[p] = true
+		}
+	}
 	verified := j.decide(it)
 	if err := j.number(it); err != nil {
 		return err
@@ -235,7 +237,7 @@ func (j *judged) span(t hotline.Time) {
 
 func (j *judged) hidden(index uint64) error {
 	if index == 0 {
-		return unusable(j.x.dir, FileBundle, "the genesis is not shown")
+		return unusable(j.x.dir, j.x.head.leaves(), "the genesis is not shown")
 	}
 	if j.stopped {
 		return nil
@@ -418,11 +420,23 @@ func (j *judged) end() error {
 		return err
 	}
 	j.log.Rungs = j.teller.rungs()
-	if j.x.head.Kind == Pair {
+	switch h := &j.x.head; {
+	case h.Kind == Case:
+		j.note("%s shows the %d entries of %d that concern case %s%s: other cases and the lines are not shown, and neither is whether an entry of this case is hidden among them from which nothing shown had to follow",
+			h.Party, j.log.Shown, j.log.Size, shortCase(h.Case), toWhom(h.With))
+	case h.Kind == Pair:
 		j.note("%s shows %s the %d entries of %d that concern both: entries of other parties are not shown, and neither is whether one that concerns both is hidden among them",
 			j.x.head.Party, j.x.head.With, j.log.Shown, j.log.Size)
 	}
 	return j.proofs.finish()
+}
+
+// toWhom says to whom alone a case is shown.
+func toWhom(with hotline.Party) string {
+	if with == "" {
+		return ""
+	}
+	return " and " + string(with)
 }
 
 // close lets go of the temporary files; those of the report stay to be read.

@@ -69,7 +69,7 @@ func (j *judged) countWitnesses(found []tlog.Cosignature) {
 			continue
 		}
 		j.log.Witnesses = append(j.log.Witnesses, Witness{Party: p, Seconds: max(list[0].Seconds, list[1].Seconds),
-			Independent: len(j.parties()) > 2 && p != j.x.head.With, Observer: j.observes(p)})
+			Independent: len(j.parties()) > 2 && p != j.x.head.With && !j.concerned[p], Observer: j.observes(p)})
 	}
 	slices.SortFunc(j.log.Witnesses, func(a, b Witness) int { return strings.Compare(string(a.Party), string(b.Party)) })
 }

@@ -47,6 +47,7 @@ type Log struct {
 	Kind       Kind          `json:"kind"`
 	Party      hotline.Party `json:"party"`
 	With       hotline.Party `json:"with,omitempty"`
+	Case       string        `json:"case,omitempty"` // of a case export: PARTY/ID
 	Generation uint64        `json:"generation"`
 	Size       uint64        `json:"size"`    // leaves
 	Shown      uint64        `json:"shown"`   // entries that the export shows

@@ -172,6 +172,7 @@ func (p *proof) each(r *record) {
 	number(&p.Index, r)
 	number(&p.Time, r)
 	number(&p.Sequence, r)
+	str(&p.Case, r)
 	r.fixed(p.Leaf[:])
 	r.fixed(p.Root[:])
 	str(&p.By, r)

@@ -297,32 +297,31 @@ func TestHiddenEntryOfAPairIsObserved(t *testing.T) {
 // hideEntry makes a pair export that hides one entry more than it may.
 func hideEntry(t testing.TB, full string, with hotline.Party, index uint64) string {
 	t.Helper()
-	dir := pairOf(t, full, with)
+	return hideIn(t, pairOf(t, full, with), index)
+}
+
+// hideIn hides one entry more in a pair or case export.
+func hideIn(t testing.TB, dir string, index uint64) string {
+	t.Helper()
 	x, err := openExport(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer x.close()
 	var b bytes.Buffer
-	put := func(v any) error { return putRecord(&b, v) }
-	if err := put(headerOf(x.head)); err != nil {
+	if err := putRecord(&b, bundleHeader(x.head)); err != nil {
 		t.Fatal(err)
 	}
 	err = x.src.each(func(l leaf) error {
-		rec := bundleRecord{Shown: l.raw != nil, Bytes: l.raw}
-		if l.raw == nil {
-			rec.Bytes = l.hash[:]
-		}
 		if l.index == index {
-			hash := tlog.LeafHash(l.raw)
-			rec = bundleRecord{Bytes: hash[:]}
+			l = leaf{hash: tlog.LeafHash(l.raw)}
 		}
-		return put(rec)
+		return recordOf(l).put(&b)
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, FileBundle), b.Bytes(), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, x.head.leaves()), b.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -334,8 +333,9 @@ func hideEntry(t testing.TB, full string, with hotline.Party, index uint64) stri
 func TestEveryChangedByteIsNoticed(t *testing.T) {
 	w, _ := short(t, "one")
 	a := w.at("XA")
+	alert := w.alertTo("XA", []hotline.Party{"XB"}, []hotline.Party{"XB"})
 	full := a.export()
-	for name, dir := range map[string]string{"full": full, "pair": pairOf(t, full, "XB")} {
+	for name, dir := range map[string]string{"full": full, "pair": pairOf(t, full, "XB"), "case": caseOf(t, full, alert)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			err := fs.WalkDir(os.DirFS(dir), ".", func(file string, d fs.DirEntry, err error) error {

@@ -21,7 +21,7 @@ type teller struct {
 	chain      *chain
 	self       hotline.Party
 	generation uint64
-	others     func(hotline.Party, uint64) bool // whose own log is given too
+	others     shown // by their own log too
 	events     *spool[Event]
 	rows       *spool[Statement]
 	open       map[rowKey]*row
@@ -29,6 +29,10 @@ type teller struct {
 	ladder     climbs
 	lines      lines
 }
+
+// shown says whether an export is given that must show what the log of a party,
+// of a generation, says to another one in a case.
+type shown func(p hotline.Party, generation uint64, with hotline.Party, inCase string) bool
 
 // rowKey is a statement and its addressee.
 type rowKey struct {
@@ -42,7 +46,7 @@ type row struct {
 	kind hotline.Kind
 }
 
-func newTeller(c *chain, h *Head, tmp string, number int, others func(hotline.Party, uint64) bool) (*teller, error) {
+func newTeller(c *chain, h *Head, tmp string, number int, others shown) (*teller, error) {
 	t := &teller{chain: c, self: h.Party, generation: h.Generation, others: others, open: map[rowKey]*row{}, climbs: map[RungCount]uint64{},
 		ladder: climbs{open: map[uint64]*Rung{}}, lines: lines{open: map[hotline.ID]*openTest{}}}
 	var err error

@@ -140,8 +140,13 @@ func TestTheOtherVerifierAgreesOnHonestExports(t *testing.T) {
 		}
 		for _, with := range []hotline.Party{"XA", "XB"} {
 			if with != code {
-				bothJudge(t, node, pairOf(t, full, with))
+				pair := pairOf(t, full, with)
+				bothJudge(t, node, pair)
+				bothJudge(t, node, caseExport(t, pair, w.at(code).cases()[0]))
 			}
+		}
+		for _, id := range w.at(code).cases() {
+			bothJudge(t, node, caseExport(t, full, id))
 		}
 	}
 	_, st := short(t, "one")
@@ -208,8 +213,9 @@ func flip(t *testing.T, name string, at int) {
 func TestTheOtherVerifierRefusesDamagedFiles(t *testing.T) {
 	node := verifier(t)
 	w, _ := short(t, "one")
+	alert := w.alertTo("XA", []hotline.Party{"XB"}, []hotline.Party{"XB"})
 	full := w.at("XA").export()
-	pair := pairOf(t, full, "XB")
+	pair, one := pairOf(t, full, "XB"), caseOf(t, full, alert)
 	tile, err := filepath.Glob(filepath.Join(full, "tile", "entries", "000.p", "*"))
 	if err != nil || len(tile) != 1 {
 		t.Fatalf("%v %v", tile, err)
@@ -254,17 +260,22 @@ func TestTheOtherVerifierRefusesDamagedFiles(t *testing.T) {
 			}
 			return os.WriteFile(filepath.Join(dir, FileHead), append(b, '\n'), 0o600)
 		}},
-		{"a bit of the bundle's header", pair, bit(FileBundle, 12)},
-		{"a bit of the last record", pair, bit(FileBundle, 1<<30)},
+		{"a bit of the bundle's header", pair, bit(FilePair, 12)},
+		{"a bit of the last record", pair, bit(FilePair, 1<<30)},
 		{"a bundle cut short", pair, func(dir string) error {
-			name := filepath.Join(dir, FileBundle)
+			name := filepath.Join(dir, FilePair)
 			info, err := os.Stat(name)
 			if err != nil {
 				return err
 			}
 			return os.Truncate(name, info.Size()-5)
 		}},
-		{"no bundle", pair, remove(FileBundle)},
+		{"no bundle", pair, remove(FilePair)},
+		{"a bit of the header's case", one, bit(FileCase, 60)},
+		{"a bit of the last record of a case", one, bit(FileCase, 1<<30)},
+		{"a pair's bundle for a case", one, func(dir string) error {
+			return os.Rename(filepath.Join(dir, FileCase), filepath.Join(dir, FilePair))
+		}},
 	} {
 		t.Run(d.name, func(t *testing.T) {
 			dir := copyDir(t, d.of)

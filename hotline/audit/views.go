@@ -48,12 +48,13 @@ type overdues struct {
 // waited is a duty of another party, by the log of who waits for it.
 type waited struct {
 	lapse
-	due   hotline.Time
-	entry uint64
+	due    hotline.Time
+	entry  uint64
+	inCase string
 }
 
 // note takes in an entry that says overdue.
-func (o *overdues) note(due *hotline.Due, entry uint64) {
+func (o *overdues) note(due *hotline.Due, entry uint64, inCase string) {
 	key := lapse{due.Duty, due.Subject, due.Peer}
 	owed := awaits[due.Duty]
 	switch {
@@ -61,7 +62,7 @@ func (o *overdues) note(due *hotline.Due, entry uint64) {
 		o.more++
 	case owed != 0:
 		key.duty = owed
-		o.waited = append(o.waited, waited{key, due.Due, entry})
+		o.waited = append(o.waited, waited{key, due.Due, entry, inCase})
 	case lapseCodes[due.Duty] != "":
 		o.owed[key] = true
 	}
@@ -72,7 +73,7 @@ func (o *overdues) note(due *hotline.Due, entry uint64) {
 func (c *crossing) views() {
 	for _, j := range c.logs {
 		for _, w := range j.overdues.waited {
-			if c.judgedPast(w.peer, w.due) && !c.admits(w, j.x.head.Party) {
+			if c.judgedPast(w, j.x.head.Party) && !c.admits(w, j.x.head.Party) {
 				c.report.Views = append(c.report.Views, View{Party: j.x.head.Party, Entry: w.entry, Of: w.peer, Duty: w.duty.String(),
 					Statement: w.subject.String(), Due: w.due,
 					Text: fmt.Sprintf("%s waited in vain for %s to %s by %s, by its own log; the log of %s does not call it overdue",
@@ -86,18 +87,18 @@ func (c *crossing) views() {
 	}
 }
 
-// judgedPast says whether the log of a party was judged to an end that lies behind
-// a moment.
-func (c *crossing) judgedPast(p hotline.Party, t hotline.Time) bool {
+// judgedPast says whether what the log of who owed the duty shows of it to whoever
+// waited was judged to an end that lies behind the deadline.
+func (c *crossing) judgedPast(w waited, by hotline.Party) bool {
 	past := false
 	for _, j := range c.logs {
-		if j.x.head.Party != p {
+		if j.x.head.Party != w.peer || !j.x.head.mustShow(by, w.inCase) {
 			continue
 		}
 		if j.stopped || j.overdues.more > 0 {
 			return false
 		}
-		past = past || j.log.Last > t+skewMark
+		past = past || j.log.Last > w.due+skewMark
 	}
 	return past
 }

@@ -281,6 +281,16 @@ func pairOf(t testing.TB, full string, with hotline.Party) string {
 	return dir
 }
 
+// caseOf writes the case export of an export, of the case to which a statement belongs.
+func caseOf(t testing.TB, from string, st *hotline.Statement) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "case")
+	if err := WriteCase(from, dir, *st.InCase()); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 func openStore(t testing.TB, dir string) *tlog.Store {
 	t.Helper()
 	s, err := tlog.Open(dir)

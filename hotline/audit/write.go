@@ -84,6 +84,9 @@ func (r *Report) writeLogs(b *bufio.Writer) {
 	fmt.Fprintf(b, "\nLogs\n")
 	for _, l := range r.Logs {
 		kind := string(l.Kind)
+		if l.Case != "" {
+			kind += " " + shortCase(l.Case)
+		}
 		if l.With != "" {
 			kind += " with " + string(l.With)
 		}

@@ -15,7 +15,7 @@ import (
 // and is taken as the log gives it. Of two parties: the numbers of clocks within
 // a case; that a third party opened a case or admitted somebody to it; that the
 // duty to assess or to alert was discharged, or opened, towards a third party
-// alone. Of a case: which sequences the hidden entries used up; that the case was
+// alone, or the last alert that stood retracted towards it. Of a case: which sequences the hidden entries used up; that the case was
 // forgotten in between. Of both: that too many other cases are open. Nothing else
 // is: an entry that these do not explain is a Difference.
 
@@ -307,6 +307,13 @@ func (r *Replay) assumeSent(e *hotline.Entry, st *hotline.Statement) {
 	if k == nil {
 		return
 	}
+	if h.Kind == hotline.KindAssessment && (k.Stage == NotifiableCase || k.Stage == Tendered) && !r.standsAlert(k) {
+		// Every alert was retracted, the last of them towards third parties alone.
+		if d := find(k.Duties, hotline.DutyAlert, k.Assessment, ""); d != nil {
+			s.close(d)
+		}
+		k.Stage = Retracted
+	}
 	if h.Kind == hotline.KindAlert && (k.Stage == Detected || k.Stage == BelowThreshold || k.Stage == Retracted) {
 		if d := find(k.Duties, hotline.DutyAssess, k.ID.ID, ""); d != nil {
 			s.close(d)
@@ -316,6 +323,13 @@ func (r *Replay) assumeSent(e *hotline.Entry, st *hotline.Statement) {
 	if a := s.asks[askKey{h.Cause - 1, h.Kind}]; a != nil && h.Kind == hotline.KindAutomaticAlert && r.lacksHidden(a.To, h.To) {
 		a.To = slices.Clone(h.To)
 	}
+}
+
+// standsAlert reports whether an own alert of the case is shown that was not
+// retracted.
+func (r *Replay) standsAlert(k *Case) bool {
+	back := k.takenBack(r.s.self)
+	return slices.ContainsFunc(k.Known, func(x Known) bool { return isAlert(x.Kind) && x.From == r.s.self && !back[x.ID] })
 }
 
 // lacksHidden reports whether to is asked without some third parties, whom a

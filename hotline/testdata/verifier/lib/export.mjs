@@ -64,7 +64,7 @@ class Walk {
   leaf ({ raw, hash }, index) {
     this.tree.append(hash)
     if (!raw) {
-      if (index === 0) unusable('pair.bundle', 'the genesis is not shown')
+      if (index === 0) unusable(`${this.head.kind}.bundle`, 'the genesis is not shown')
       this.checked['hidden leaves']++
       return
     }
@@ -148,7 +148,7 @@ class Walk {
     for (const [to, n] of sequences) {
       const last = this.last.get(to) ?? 0
       this.last.set(to, n)
-      if (n === last + 1 || (this.head.kind === 'pair' && to !== this.head.with)) continue
+      if (n === last + 1 || (this.head.kind === 'pair' && to !== this.head.with) || (this.head.kind === 'case' && n > last)) continue
       refuse(n > last && this.head.kind === 'pair' ? 'entry-not-shown' : 'old-number', `sequence ${n} to ${to} after ${last}`)
     }
   }
@@ -295,6 +295,6 @@ export function checkExport (spec, dir, anchor) {
   const notJudged = ['decisions of the ledger: whether each entry had to follow, and whether a deadline is missing']
   if (!anchor) notJudged.push(`whether ${x.head.convention} is the convention that was agreed on: name it with --convention`)
   if (walk.others > 0) notJudged.push(`${walk.others} signatures of unknown keys on checkpoints`)
-  if (x.head.kind === 'pair') notJudged.push('entries that are not shown')
+  if (x.head.kind !== 'full') notJudged.push('entries that are not shown')
   return { ...x.head, root: hex(walk.tree.roots.at(-1)), checked: walk.checked, observations: walk.observations, notJudged }
 }

@@ -1,7 +1,7 @@
 // The files of an export (SPEC §7.6), read as an adversary may have written them.
 import { lstatSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { decode, equal, Refusal, refuse } from './cbor.mjs'
+import { decode, encode, equal, Refusal, refuse } from './cbor.mjs'
 import { claimed, originOf } from './note.mjs'
 import { leafHash, nodeHash } from './tree.mjs'
 
@@ -30,11 +30,12 @@ export function openExport (dir) {
   const bytes = read(dir, 'checkpoint', 128 << 10)
   const note = usable('checkpoint', () => claimed(bytes))
   if (note.origin !== originOf(head.party, head.generation) || note.size !== head.size) unusable('checkpoint', 'is of another log or size than export.json says')
-  const data = head.kind === 'pair' ? 'pair.bundle' : 'tile'
+  const bundled = head.kind !== 'full'
+  const data = bundled ? `${head.kind}.bundle` : 'tile'
   const found = readdirSync(dir)
   for (const name of found) if (!['export.json', 'checkpoint', 'cosigned', data].includes(name)) unusable(name, 'does not belong there')
   const cosigned = found.includes('cosigned') ? read(dir, 'cosigned', 128 << 10) : undefined
-  return { head, checkpoint: bytes, cosigned, note, leaves: head.kind === 'pair' ? bundleLeaves(dir, head) : tileLeaves(dir, head.size) }
+  return { head, checkpoint: bytes, cosigned, note, leaves: bundled ? bundleLeaves(dir, data, head) : tileLeaves(dir, head.size) }
 }
 
 // usable turns what is wrong with a file into the failure of the whole export.
@@ -55,12 +56,13 @@ function readHead (bytes) {
   } catch {
     unusable('export.json', 'is no JSON')
   }
-  const { format, kind, party, generation, convention, size, with: other } = h ?? {}
-  const again = JSON.stringify({ format, kind, party, generation, convention, size, with: other }, null, '  ') + '\n'
+  const { format, kind, party, generation, convention, size, with: other, case: inCase } = h ?? {}
+  const again = JSON.stringify({ format, kind, party, generation, convention, size, with: other, case: inCase }, null, '  ') + '\n'
   const code = /^[A-Z][A-Z0-9]{1,7}$/
   const whole = n => Number.isSafeInteger(n) && n > 0
-  const ok = again === text && format === 1 && ['full', 'pair'].includes(kind) && code.test(party) && whole(generation) && whole(size) &&
-    /^[0-9a-f]{64}$/.test(convention) && (kind === 'pair' ? code.test(other) && other !== party : other === undefined)
+  const ok = again === text && format === 1 && ['full', 'pair', 'case'].includes(kind) && code.test(party) && whole(generation) && whole(size) &&
+    /^[0-9a-f]{64}$/.test(convention) && (other === undefined ? kind !== 'pair' : kind !== 'full' && code.test(other) && other !== party) &&
+    (kind === 'case' ? /^[A-Z][A-Z0-9]{1,7}\/(?!0{64})[0-9a-f]{64}$/.test(inCase) : inCase === undefined)
   if (!ok) unusable('export.json', 'not the one form of its content')
   return h
 }
@@ -143,29 +145,35 @@ function files (dir, path) {
   return found
 }
 
-// ---- pair ----------------------------------------------------------------
+// ---- pair and case ---------------------------------------------------------
 
-function * records (b) {
+function * records (name, b) {
   let i = 0
   while (i < b.length) {
     const length = i + 4 <= b.length ? new DataView(b.buffer, b.byteOffset + i).getUint32(0) : 0
-    if (length === 0 || length > MAX_RECORD || i + 4 + length > b.length) unusable('pair.bundle', 'a record of an impossible length')
-    yield usable('pair.bundle', () => decode(b.subarray(i + 4, i + 4 + length)))
+    if (length === 0 || length > MAX_RECORD || i + 4 + length > b.length) unusable(name, 'a record of an impossible length')
+    yield usable(name, () => decode(b.subarray(i + 4, i + 4 + length)))
     i += 4 + length
   }
 }
 
-function * bundleLeaves (dir, head) {
-  const all = records(read(dir, 'pair.bundle'))
+// headerOf is the header that a bundle must have by its export.json.
+function headerOf (head) {
+  if (head.kind === 'pair') return ['hotline pair bundle/1', head.party, head.with, head.generation, head.size]
+  const [party, id] = head.case.split('/')
+  return ['hotline case bundle/1', head.party, head.with ?? null, head.generation, head.size, [party, new Uint8Array(Buffer.from(id, 'hex'))]]
+}
+
+function * bundleLeaves (dir, name, head) {
+  const all = records(name, read(dir, name))
   const first = all.next().value
-  const want = ['hotline pair bundle/1', head.party, head.with, head.generation, head.size]
-  if (!Array.isArray(first) || first.length !== 5 || !want.every((x, i) => x === first[i])) unusable('pair.bundle', 'its header is of another export')
+  if (first === undefined || !equal(encode(first), encode(headerOf(head)))) unusable(name, 'its header is of another export')
   let n = 0
   for (const r of all) {
-    if (!Array.isArray(r) || r.length !== 2 || !(r[1] instanceof Uint8Array) || r[1].length === 0) unusable('pair.bundle', 'a record of another form')
+    if (!Array.isArray(r) || r.length !== 2 || !(r[1] instanceof Uint8Array) || r[1].length === 0) unusable(name, 'a record of another form')
     const [shown, bytes] = r
-    if (++n > head.size || (shown !== true && (shown !== false || bytes.length !== 32))) unusable('pair.bundle', 'a record of another form')
+    if (++n > head.size || (shown !== true && (shown !== false || bytes.length !== 32))) unusable(name, 'a record of another form')
     yield shown ? { raw: bytes, hash: leafHash(bytes) } : { raw: undefined, hash: bytes }
   }
-  if (n !== head.size) unusable('pair.bundle', `${n} leaves of ${head.size}`)
+  if (n !== head.size) unusable(name, `${n} leaves of ${head.size}`)
 }
