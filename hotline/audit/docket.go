@@ -81,7 +81,7 @@ func (d *docket) statement(it *item, st *hotline.Statement) error {
 	return d.rows.add(byID(row.subject), &row)
 }
 
-// overdue notes which entry says so. In a part of a log it may be of a duty
+// overdue notes which entry says so. In what one party is shown it may be of a duty
 // that a hidden entry opened.
 func (d *docket) overdue(it *item, due *hotline.Due) error {
 	v := d.open[lapse{due.Duty, due.Subject, due.Peer}]
@@ -89,7 +89,7 @@ func (d *docket) overdue(it *item, due *hotline.Due) error {
 		v.Overdue, v.Said = true, it.index
 		return nil
 	}
-	if d.head.Kind == Full || due.Peer != "" || due.Duty != hotline.DutyAlert && due.Duty != hotline.DutyRatify {
+	if d.head.With == "" || due.Peer != "" || due.Duty != hotline.DutyAlert && due.Duty != hotline.DutyRatify {
 		return nil
 	}
 	v = &Verdict{Party: d.head.Party, Log: d.head.Party, Generation: d.head.Generation, class: due.Duty, subject: due.Subject, Due: due.Due,
@@ -153,10 +153,10 @@ func (d *docket) outcome(it *item, t *ledger.Turn) Outcome {
 	return InTime
 }
 
-// mayHide says whether a hidden entry may have done what is owed: in a part of a
+// mayHide says whether a hidden entry may have done what is owed: in what a party is shown of a
 // log, an assessment that names third parties, or an alert to them (SPEC §7.6).
 func (d *docket) mayHide(class hotline.Duty) bool {
-	return d.head.Kind != Full && (class == hotline.DutyAssess || class == hotline.DutyAlert)
+	return d.head.With != "" && (class == hotline.DutyAssess || class == hotline.DutyAlert)
 }
 
 // end tells what is open at the end of the log.
