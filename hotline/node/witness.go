@@ -2,12 +2,7 @@ package node
 
 import (
 	"context"
-	"crypto/sha256"
-	"fmt"
-	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -22,13 +17,6 @@ import (
 // committed by the group before the cosignature leaves, and a history that
 // contradicts what was cosigned is kept as it was shown.
 
-// forksDir holds, in the data directory, each refused checkpoint beside the one
-// that it contradicts.
-const forksDir = "forks"
-
-// maxForks bounds how many are kept: the first ones prove what there is to prove.
-const maxForks = 16
-
 // cosignPause is the shortest time between two checkpoints of one log that the
 // group commits: a log asks no more often.
 const cosignPause = 500 * time.Millisecond
@@ -37,17 +25,15 @@ const cosignPause = 500 * time.Millisecond
 type witnessing struct {
 	dir string
 
-	mu    sync.Mutex
-	last  map[hotline.Party]time.Time // when a checkpoint of a log was last committed
-	forks []string                    // names of what is kept, each beginning with its party
+	mu     sync.Mutex
+	last   map[hotline.Party]time.Time // when a checkpoint of a log was last committed
+	forks  []string                    // names of what is kept, each beginning with its party
+	proven []string                    // those of them that a file proves to anybody
 }
 
 func newWitnessing(data string) *witnessing {
 	w := &witnessing{dir: filepath.Join(data, forksDir), last: map[hotline.Party]time.Time{}}
-	list, _ := filepath.Glob(filepath.Join(w.dir, "*.refused"))
-	for _, name := range list {
-		w.forks = append(w.forks, strings.TrimSuffix(filepath.Base(name), ".refused"))
-	}
+	w.forks, w.proven = w.kept(refusedEnding), w.kept(proofEnding)
 	return w
 }
 
@@ -142,46 +128,6 @@ func (n *Node) cosign(head ledger.Cosigned) (lines []byte, err error) {
 		lines = append(lines, line...)
 	}
 	return lines, nil
-}
-
-// keepFork keeps a checkpoint that contradicts the one cosigned, and that one, both
-// signed by the log.
-func (n *Node) keepFork(from hotline.Party, raw []byte, why string) {
-	n.log.Error("a peer shows a history of its log that contradicts the one cosigned here", "peer", from, "why", why)
-	var known ledger.Cosigned
-	n.machine.view(func(s *ledger.State) { known = s.Cosigned(from) })
-	w := n.witnessing
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	sum := sha256.Sum256(raw)
-	name := fmt.Sprintf("%s-%x", from, sum[:8])
-	if len(w.forks) >= maxForks || slices.Contains(w.forks, name) {
-		return
-	}
-	err := os.MkdirAll(w.dir, 0o700)
-	for ending, b := range map[string][]byte{".refused": raw, ".cosigned": known.Note} {
-		if err == nil {
-			err = os.WriteFile(filepath.Join(w.dir, name+ending), b, 0o600)
-		}
-	}
-	if err != nil {
-		n.log.Error("what a peer showed cannot be kept", "why", err)
-	}
-	w.forks = append(w.forks, name)
-}
-
-// forkAlarms says which peers have shown two histories of their log.
-func (w *witnessing) forkAlarms() (list []string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, name := range w.forks {
-		party, _, _ := strings.Cut(name, "-")
-		text := fmt.Sprintf("%s has shown a history of its log that contradicts the one cosigned here: see %s", party, w.dir)
-		if !slices.Contains(list, text) {
-			list = append(list, text)
-		}
-	}
-	return list
 }
 
 // recordWitnessed lets the record say what was cosigned, when it is time.

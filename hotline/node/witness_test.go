@@ -159,20 +159,7 @@ func TestWitnessRefusesAnotherHistory(t *testing.T) {
 		t.Helper()
 		forged := c
 		change(&forged)
-		note, err := tlog.SignCheckpoint(forged, w.parties["XA"].Log)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for end := time.Now().Add(deadline); time.Now().Before(end); <-time.After(20 * time.Millisecond) {
-			ctx, cancel := context.WithTimeout(t.Context(), deadline)
-			a := b.nodes[0].Checkpoint(ctx, "XA", (&tlog.Extension{Old: old, Note: note}).Encode())
-			cancel()
-			if a.Code != hotline.CodeNotLeader && a.Code != hotline.CodeBusy {
-				return a
-			}
-		}
-		t.Fatal("the witness has no leader")
-		return nil
+		return w.askWitness("XB", "XA", old, nil, forged)
 	}
 	a := ask(0, func(*tlog.Checkpoint) {})
 	if a.Code != hotline.CodeConflict || a.Head == nil || a.Head.Size < c.Size || len(a.Cosignature) != 0 {
@@ -188,13 +175,116 @@ func TestWitnessRefusesAnotherHistory(t *testing.T) {
 	}
 	b.untilAlarmed(t, "contradicts the one cosigned here")
 	list, err := filepath.Glob(filepath.Join(b.cfgs[0].Data, "forks", "XA-*"))
-	if err != nil || len(list) != 2 {
+	if err != nil || len(list) != 3 {
 		t.Errorf("kept: %v, %v", list, err)
 	}
 	for _, name := range list {
 		if b, err := os.ReadFile(name); err != nil || len(b) == 0 {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	if f := b.forkProof(t); f.Party != "XA" || f.Older.Size != c.Size || f.Newer.Size != c.Size {
+		t.Errorf("%+v", f)
+	}
+	b.stop(t, 0)
+	b.nodes = nil
+	w.startAll(b)
+	b.untilAlarmed(t, ".proof to the other parties and to auditors")
+}
+
+// askWitness asks a witness to cosign a checkpoint, truly signed by the log key of
+// its party, until its group has a leader to answer.
+func (w *network) askWitness(witness, of hotline.Party, old uint64, path []tlog.Hash, c tlog.Checkpoint) *link.Answer {
+	w.t.Helper()
+	note, err := tlog.SignCheckpoint(c, w.parties[of].Log)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for end := time.Now().Add(deadline); time.Now().Before(end); <-time.After(20 * time.Millisecond) {
+		ctx, cancel := context.WithTimeout(w.t.Context(), deadline)
+		a := w.parties[witness].nodes[0].Checkpoint(ctx, of, (&tlog.Extension{Old: old, Proof: path, Note: note}).Encode())
+		cancel()
+		if a.Code != hotline.CodeNotLeader && a.Code != hotline.CodeBusy {
+			return a
+		}
+	}
+	w.t.Fatal("the witness has no leader")
+	return nil
+}
+
+// forkProof is what the one proof that a node keeps shows to somebody who knows
+// the convention's id.
+func (p *party) forkProof(t *testing.T) *hotline.Fork {
+	t.Helper()
+	list, err := filepath.Glob(filepath.Join(p.cfgs[0].Data, "forks", "*.proof"))
+	if err != nil || len(list) != 1 {
+		t.Fatalf("proofs %v, %v", list, err)
+	}
+	raw, err := os.ReadFile(list[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	proof, err := hotline.ParseForkProof(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := proof.Check(p.Convention.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// Promise: a log that was rewritten and grew proves it itself by the path with which
+// it asks for a cosignature, and the witness keeps that proof for others; where the
+// size cosigned is a power of two the path does not show it, and no proof is kept.
+func TestWitnessKeepsTheProofThatThePathGives(t *testing.T) {
+	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB", "XC")
+	w.ready()
+	b := w.parties["XB"]
+	known := w.untilCosigned("XA", 0, 6, 4, "XB", "XC")
+	rewritten := func(old uint64) *link.Answer {
+		var tree tlog.Frontier
+		leaves := make([]tlog.Hash, old+3)
+		for i := range leaves {
+			leaves[i] = tlog.LeafHash([]byte{byte(i)})
+			tree.Append(leaves[i])
+		}
+		var path []tlog.Hash
+		for _, r := range tlog.ConsistencyRanges(old, tree.Size) {
+			var part tlog.Frontier
+			for _, leaf := range leaves[r[0]:r[1]] {
+				part.Append(leaf)
+			}
+			path = append(path, part.Root())
+		}
+		if old&(old-1) == 0 {
+			path = path[1:] // as RFC 9162 has it
+		}
+		return w.askWitness("XB", "XA", old, path, tlog.Checkpoint{Origin: "hotline/XA/1", Size: tree.Size, Root: tree.Root()})
+	}
+	for size := known.Size; ; {
+		a := rewritten(size)
+		if a.Code == hotline.CodeConflict {
+			size = a.Head.Size // XA's own log went on meanwhile
+			continue
+		}
+		if a.Code != hotline.CodeInconsistent {
+			t.Fatalf("another history is answered %+v", a)
+		}
+		if size&(size-1) != 0 {
+			known.Size = size
+			break
+		}
+		if list, err := filepath.Glob(filepath.Join(b.cfgs[0].Data, "forks", "*.proof")); err != nil || len(list) != 0 {
+			t.Fatalf("a proof of what the path does not show: %v, %v", list, err)
+		}
+		w.warn("XA", "XB")
+		size = w.untilCosigned("XA", 0, size+1, 4, "XB", "XC").Size
+	}
+	b.untilAlarmed(t, ".proof to the other parties and to auditors")
+	if f := b.forkProof(t); f.Party != "XA" || f.Older.Size != known.Size || f.Newer.Size != known.Size+3 || f.Held == f.Older.Root {
+		t.Errorf("%+v", f)
 	}
 }
 
