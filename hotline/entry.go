@@ -321,6 +321,26 @@ type encoded []byte
 
 func (b *encoded) code(w *wire) { w.b = append(w.b, *b...) }
 
+// StatementIn reads a leaf and the statement that it holds; of an entry without
+// one it says CodeNotFound. No signature is verified.
+func StatementIn(leaf []byte) (*Entry, *Statement, error) {
+	e, content, err := DecodeEntry(leaf)
+	if err != nil {
+		return nil, nil, err
+	}
+	var raw []byte
+	switch c := content.(type) {
+	case *Sent:
+		raw = c.Statement
+	case *Received:
+		raw = c.Statement
+	default:
+		return nil, nil, Refuse(CodeNotFound, "the entry holds no statement")
+	}
+	st, err := Parse(raw)
+	return e, st, err
+}
+
 // DecodeEntry decodes a leaf strictly and returns its content as a pointer to
 // the type that belongs to it. Byte strings of both may be parts of b: neither
 // may be changed.

@@ -49,51 +49,53 @@ func newExportCmd(a *app) *cobra.Command {
 			inCase = id.Key()
 			write = func(full, dir string) error { return audit.WriteCase(full, dir, *id) }
 		}
-		c, err := s.export(ctx, args[0], write)
+		c, by, err := s.export(ctx, args[0], write)
 		if err != nil {
 			return err
 		}
-		return s.show(map[string]any{"dir": args[0], "size": c.Size, "root": plain(c.Root), "pair": pair, "case": inCase}, func(w io.Writer) {
+		told := map[string]any{"dir": args[0], "size": c.Size, "root": plain(c.Root), "pair": pair, "case": inCase, "cosigned": plain(by)}
+		return s.show(told, func(w io.Writer) {
 			fmt.Fprintf(w, "%s holds %d entries of %s, root %s\n", args[0], c.Size, c.Origin, hotline.ID(c.Root).Short())
+			s.sheet(w).witnesses(by, c.Size, uint64(len(s.convention(s.time()).Parties)), s.time())
 		})
 	})
 	return cmd
 }
 
 // export fetches the log into a temporary directory beside dir, checks it, and writes it in its final form: whole, or the part
-// that write makes of the whole.
-func (s *seat) export(ctx context.Context, dir string, write func(full, dir string) error) (c tlog.Checkpoint, err error) {
+// that write makes of the whole. by is who has cosigned it.
+func (s *seat) export(ctx context.Context, dir string, write func(full, dir string) error) (c tlog.Checkpoint, by *desk.CosignedView, err error) {
 	if _, err := os.Lstat(dir); err == nil {
-		return c, &os.PathError{Op: "create", Path: dir, Err: os.ErrExist}
+		return c, nil, &os.PathError{Op: "create", Path: dir, Err: os.ErrExist}
 	}
 	tmp, err := os.MkdirTemp(filepath.Dir(filepath.Clean(dir)), ".export-")
 	if err != nil {
-		return c, err
+		return c, nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
 	store, err := tlog.Open(filepath.Join(tmp, "log"))
 	if err != nil {
-		return c, err
+		return c, nil, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	note, cosigned, err := s.fetch(ctx, store)
 	if err != nil {
-		return c, err
+		return c, nil, err
 	}
 	if c, err = s.checkLog(store, note); err != nil {
-		return c, err
+		return c, nil, err
 	}
-	if err := s.checkCosigned(store, cosigned); err != nil {
-		return c, err
+	if by, err = s.checkCosigned(store, cosigned); err != nil {
+		return c, nil, err
 	}
 	if write == nil {
-		return c, audit.WriteFull(dir, store, note, cosigned)
+		return c, by, audit.WriteFull(dir, store, note, cosigned)
 	}
 	full := filepath.Join(tmp, "full")
 	if err := audit.WriteFull(full, store, note, cosigned); err != nil {
-		return c, err
+		return c, nil, err
 	}
-	return c, write(full, dir)
+	return c, by, write(full, dir)
 }
 
 // fetch streams the entries into the store and returns the checkpoint, and the
@@ -118,21 +120,24 @@ func (s *seat) fetch(ctx context.Context, store *tlog.Store) (note, cosigned []b
 	return note, cosigned, err
 }
 
-// checkCosigned checks that the cosigned checkpoint is of this log. Who has
-// cosigned it, hotline-audit says.
-func (s *seat) checkCosigned(store *tlog.Store, note []byte) error {
+// checkCosigned checks that the cosigned checkpoint is of this log, and says who has cosigned it; nil: nobody yet.
+func (s *seat) checkCosigned(store *tlog.Store, note []byte) (*desk.CosignedView, error) {
 	if note == nil {
-		return nil
+		return nil, nil
 	}
 	page := s.page()
 	c, err := tlog.ParseCheckpoint(note, tlog.Origin(string(page.Party), page.Generation), page.Log)
 	if err != nil {
-		return fmt.Errorf("%w: cosigned checkpoint: %w", desk.ErrAnswer, err)
+		return nil, fmt.Errorf("%w: cosigned checkpoint: %w", desk.ErrAnswer, err)
 	}
 	if root, err := store.RootAt(c.Size); err != nil || root != c.Root {
-		return fmt.Errorf("%w: the cosigned checkpoint of size %d is of another history", desk.ErrAnswer, c.Size)
+		return nil, fmt.Errorf("%w: the cosigned checkpoint of size %d is of another history", desk.ErrAnswer, c.Size)
 	}
-	return nil
+	by, err := s.cosignedBy(note, c)
+	if err != nil {
+		return nil, fmt.Errorf("%w: cosigned checkpoint: %w", desk.ErrAnswer, err)
+	}
+	return cosignedView(c.Size, by), nil
 }
 
 // checkLog checks that the entries are those that the log key signed.

@@ -166,6 +166,7 @@ func (p *sheet) status(v *desk.StatusView) {
 	p.line(p.Say("log", "generation", number(v.Generation), "size", number(v.Size), "time", clock(v.Time), "root", v.Root.Short()))
 	p.line(p.Say("documents", "convention", v.Convention.Short(), "version", number(v.ConventionVersion), "directory", number(v.Directory),
 		"ladder", number(v.Ladder)))
+	p.witnesses(v.Cosigned, v.Size, v.Parties, v.Clock)
 	p.line(p.Say("waiting", "hits", number(v.Triage), "drafts", number(v.Drafts)))
 	for i := range v.Peers {
 		l := &v.Peers[i]

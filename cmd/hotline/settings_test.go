@@ -106,7 +106,7 @@ func TestVerbsRefuseBadCommandLinesBeforeTheyAskAnybody(t *testing.T) {
 		"assess 01234567 --verdict notifiable --nature attack": "--category, --relation, --state, --notify",
 		"ack XYZ": "is no id", "show": "give either an id", "show 01234567 --disclosed f": "give either an id", "inbox --limit 101": "1 to 100",
 		"send alert 012": "is no id", "send ratification 0123456G": "is no id", "release 01": "is no id", "watch now": "unknown command", "ladder check": "accepts 1 arg", "ladder show --at noon": "is no time", "ladder submit": "accepts 1 arg",
-		"documents import": "requires at least 1 arg", "export": "accepts 1 arg", "backup": "accepts 1 arg", "drill run --bogus": "unknown flag",
+		"documents import": "requires at least 1 arg", "export": "accepts 1 arg", "backup": "accepts 1 arg", "proof": "accepts 1 arg", "proof 0123": "is no id", "drill run --bogus": "unknown flag",
 	} {
 		root := newRoot()
 		root.SetArgs(append(strings.Fields(line), "--home", t.TempDir()))

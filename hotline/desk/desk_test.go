@@ -168,7 +168,7 @@ func requests() map[string]*Request {
 		"dismiss": {Dismiss: &DismissRequest{Key: hit}}, "inbox": {Inbox: &InboxRequest{Limit: 1}},
 		"show": {Show: &ShowRequest{ID: "0123abcd"}}, "watch": {Watch: &WatchRequest{}},
 		"export": {Export: &ExportRequest{}}, "ladder": {Ladder: &LadderRequest{}},
-		"backup": {Backup: &BackupRequest{}},
+		"backup": {Backup: &BackupRequest{}}, "proof": {Proof: &ProofRequest{ID: "0123abcd"}},
 	}
 }
 
@@ -183,7 +183,7 @@ func sampleHit(key string) hotline.Hit {
 func TestEachRoleMayAskWhatTheTableSays(t *testing.T) {
 	want := map[string]string{ // request → posts: A1 authority, C1 reporter, L1 liaison, O1 operator, R1 releaser, T1 technician, U1 auditor
 		"status": "A1 L1 O1 R1 T1 U1", "documents": "A1 L1 O1 R1 T1 U1", "inbox": "A1 L1 O1 R1 T1 U1",
-		"show": "A1 L1 O1 R1 T1 U1", "watch": "A1 L1 O1 R1 T1 U1", "ladder": "A1 L1 O1 R1 T1 U1",
+		"show": "A1 L1 O1 R1 T1 U1", "proof": "A1 L1 O1 R1 T1 U1", "watch": "A1 L1 O1 R1 T1 U1", "ladder": "A1 L1 O1 R1 T1 U1",
 		"publish": "A1 T1", "submit": "A1 L1 O1 R1 T1", "draft": "A1 L1 O1 R1", "drafts": "A1 L1 O1 R1",
 		"hits": "C1 O1 T1", "triage": "A1 O1 R1", "dismiss": "O1", "export": "A1 T1 U1", "backup": "A1 T1",
 	}

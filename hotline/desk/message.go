@@ -122,7 +122,8 @@ func (r *Request) check() error {
 		return hotline.Refuse(hotline.CodeMalformed, "a hit is named by %d lower-case hexadecimal digits", hotline.HitKeyLength)
 	case r.Inbox != nil && (r.Inbox.Limit == 0 || r.Inbox.Limit > hotline.MaxDeskInbox):
 		return hotline.Refuse(hotline.CodeMalformed, "a page has 1 to %d items, not %d", hotline.MaxDeskInbox, r.Inbox.Limit)
-	case r.Show != nil && !hexadecimal(r.Show.ID, hotline.MinIDDigits, 2*len(hotline.ID{})):
+	case r.Show != nil && !hexadecimal(r.Show.ID, hotline.MinIDDigits, 2*len(hotline.ID{})),
+		r.Proof != nil && !hexadecimal(r.Proof.ID, hotline.MinIDDigits, 2*len(hotline.ID{})):
 		return hotline.Refuse(hotline.CodeMalformed, "a statement is named by %d to %d lower-case hexadecimal digits", hotline.MinIDDigits, 2*len(hotline.ID{}))
 	}
 	return nil

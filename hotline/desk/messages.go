@@ -26,6 +26,7 @@ type Request struct {
 	Export    *ExportRequest    `cbor:"14,keyasint,omitempty"` // stream of Reply.Export
 	Ladder    *LadderRequest    `cbor:"15,keyasint,omitempty"` // Reply.Ladder
 	Backup    *BackupRequest    `cbor:"16,keyasint,omitempty"` // stream of Reply.Backup
+	Proof     *ProofRequest     `cbor:"17,keyasint,omitempty"` // Reply.Proof
 }
 
 // StatusRequest asks how the node, the group, its lines and its duties are.
@@ -107,6 +108,12 @@ type ExportRequest struct {
 // moment: the entries, then the state, then what proves both.
 type BackupRequest struct{}
 
+// ProofRequest asks for the proof that a statement stands in the own log under a
+// cosigned checkpoint. ID is as in ShowRequest.
+type ProofRequest struct {
+	ID string `cbor:"1,keyasint"`
+}
+
 // LadderRequest asks for the ladder in force.
 type LadderRequest struct{}
 
@@ -128,6 +135,7 @@ type Reply struct {
 	Export    *ExportChunk    `cbor:"13,keyasint,omitempty"`
 	Ladder    *hotline.Ladder `cbor:"14,keyasint,omitempty"`
 	Backup    *BackupChunk    `cbor:"15,keyasint,omitempty"`
+	Proof     *ProofView      `cbor:"16,keyasint,omitempty"`
 }
 
 // DocumentsView carries raw documents, as many as fit one message.
@@ -318,6 +326,22 @@ type StatusView struct {
 	Posts  []PostView `cbor:"22,keyasint,omitempty" json:"posts,omitempty"`  // who has the desk, as far as handovers say
 	// Observer is set while this party only observes (SPEC §5.1).
 	Observer bool `cbor:"23,keyasint,omitempty" json:"observer,omitempty"`
+	// Cosigned says who has witnessed the own log; absent: nobody yet.
+	Cosigned *CosignedView `cbor:"24,keyasint,omitempty" json:"cosigned,omitempty"`
+	Parties  uint64        `cbor:"25,keyasint,omitempty" json:"parties,omitempty"` // of the convention in force: two alone have no independent witness
+}
+
+// CosignedView is the newest checkpoint of the own log that witnesses have
+// cosigned, as the node knows it.
+type CosignedView struct {
+	Size uint64        `cbor:"1,keyasint" json:"size"`                   // entries under it
+	By   []WitnessView `cbor:"2,keyasint,omitempty" json:"by,omitempty"` // by party
+}
+
+// WitnessView is a party that has cosigned a checkpoint with both its keys.
+type WitnessView struct {
+	Party hotline.Party `cbor:"1,keyasint" json:"party"`
+	At    hotline.Time  `cbor:"2,keyasint" json:"at"` // by its own clock, to the second
 }
 
 // LinkState is how the line to a peer is at this moment.
@@ -438,6 +462,14 @@ type ExportChunk struct {
 	Size       uint64   `cbor:"3,keyasint" json:"size"`                           // of the tree that is exported: the same in every chunk
 	Checkpoint []byte   `cbor:"4,keyasint,omitempty" json:"checkpoint,omitempty"` // in the last chunk alone
 	Cosigned   []byte   `cbor:"5,keyasint,omitempty" json:"cosigned,omitempty"`   // there: the newest cosigned checkpoint, of Size or less
+}
+
+// ProofView is what shows a statement's entry to an outsider (SPEC §7.9).
+type ProofView struct {
+	Index    uint64 `cbor:"1,keyasint" json:"index"`
+	Entry    []byte `cbor:"2,keyasint" json:"entry"`                        // the leaf; its bodies stay sealed
+	Cosigned uint64 `cbor:"3,keyasint,omitempty" json:"cosigned,omitempty"` // entries under the newest cosigned checkpoint; 0: there is none
+	Proof    []byte `cbor:"4,keyasint,omitempty" json:"proof,omitempty"`    // C2SP tlog-proof; absent while Cosigned does not cover Index
 }
 
 // BackupChunk carries a part of a backup: entries, or a part of the state behind

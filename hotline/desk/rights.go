@@ -59,6 +59,7 @@ var rights = []right{
 	{"watch", func(r *Request) bool { return r.Watch != nil }, everybody, true},
 	{"export", func(r *Request) bool { return r.Export != nil }, []hotline.Role{hotline.Authority, hotline.Auditor, hotline.Technician}, true},
 	{"ladder", func(r *Request) bool { return r.Ladder != nil }, everybody, false},
+	{"proof", func(r *Request) bool { return r.Proof != nil }, everybody, false},
 	{"backup", func(r *Request) bool { return r.Backup != nil }, []hotline.Role{hotline.Authority, hotline.Technician}, true},
 }
 

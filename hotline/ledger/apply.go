@@ -165,7 +165,7 @@ func (r *run) append(t hotline.EntryType, scope hotline.Scope, cause hotline.Cau
 	r.newest, r.content = hotline.Entry{Type: t, Time: r.t, Scope: scope, Cause: cause}, content
 	r.s.size++
 	r.s.time = r.t
-	if t != hotline.EntryWitnessed && t != hotline.EntryClock { // a clock entry stands before the one that counts
+	if CallsForCheckpoint(t) {
 		r.s.weighty = r.s.size
 	}
 	if r.replays {

@@ -40,6 +40,13 @@ func (s *State) Cosigned(p hotline.Party) Cosigned {
 	return known
 }
 
+// CallsForCheckpoint says whether an entry of this type is a reason to have the
+// log cosigned: a witnessed entry is none, and a clock entry stands before the
+// one that counts (SPEC §7.5).
+func CallsForCheckpoint(t hotline.EntryType) bool {
+	return t != hotline.EntryWitnessed && t != hotline.EntryClock
+}
+
 // Weighty returns the size of the log up to its newest entry that calls for a
 // checkpoint. Those that only tell of other logs' checkpoints call for none, or
 // idle logs would wake each other for ever.

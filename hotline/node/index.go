@@ -298,22 +298,9 @@ func (x *index) close() error {
 }
 
 func statementOf(raw []byte) (hotline.ID, bool) {
-	_, content, err := hotline.DecodeEntry(raw)
+	_, st, err := hotline.StatementIn(raw)
 	if err != nil {
 		return hotline.ID{}, false
 	}
-	var st []byte
-	switch c := content.(type) {
-	case *hotline.Sent:
-		st = c.Statement
-	case *hotline.Received:
-		st = c.Statement
-	default:
-		return hotline.ID{}, false
-	}
-	s, err := hotline.Parse(st)
-	if err != nil {
-		return hotline.ID{}, false
-	}
-	return s.ID, true
+	return st.ID, true
 }

@@ -69,6 +69,7 @@ type Node struct {
 	scrub    *scrub
 	heads    *heads
 	gathered *gathered
+	seen     ownHeads
 	public   *record // nil: it is not served
 
 	witnessing *witnessing

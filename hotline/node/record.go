@@ -29,19 +29,10 @@ type record struct {
 	done   chan struct{} // closed when the listener's goroutine has ended
 	conns  atomic.Int64
 
-	looking sync.Mutex // held by the one request that looks for a newer checkpoint
-	looked  time.Time  // guarded by looking
-	shown   atomic.Pointer[shown]
 	damaged atomic.Bool // the last read of a tile failed: said once
 
 	mu   sync.Mutex
 	full time.Time // when the bucket of requests is full again
-}
-
-// shown is a checkpoint, and the size up to which tiles are served.
-type shown struct {
-	note       []byte
-	checkpoint tlog.Checkpoint
 }
 
 // openRecord begins to serve at addr; "" is off.
@@ -150,26 +141,25 @@ func (r *record) answer(w http.ResponseWriter, q *http.Request) (status int, tex
 }
 
 func (r *record) checkpoint(w http.ResponseWriter) (status int, text string) {
-	s := r.newest()
-	if s == nil {
+	h := r.n.newestCosigned()
+	if h == nil {
 		return http.StatusNotFound, "no witness has cosigned a checkpoint of this log yet"
 	}
-	h := w.Header()
-	h.Set("Content-Type", "text/plain; charset=utf-8")
-	h.Set("Cache-Control", "public, max-age="+strconv.Itoa(int(hotline.RecordFresh/time.Second)))
-	send(w, s.note)
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "public, max-age="+strconv.Itoa(int(hotline.RecordFresh/time.Second)))
+	send(w, h.note)
 	return 0, ""
 }
 
 func (r *record) tile(w http.ResponseWriter, path string) (status int, text string) {
-	s := r.newest()
-	if s == nil {
+	h := r.n.newestCosigned()
+	if h == nil {
 		return http.StatusNotFound, "no witness has cosigned a checkpoint of this log yet"
 	}
-	b, err := r.n.machine.store.HashTile(path, s.checkpoint.Size)
+	b, err := r.n.machine.store.HashTile(path, h.checkpoint.Size)
 	switch {
 	case errors.Is(err, tlog.ErrNoTile):
-		return http.StatusNotFound, fmt.Sprintf("no such hash tile of the tree of size %d", s.checkpoint.Size)
+		return http.StatusNotFound, fmt.Sprintf("no such hash tile of the tree of size %d", h.checkpoint.Size)
 	case err != nil:
 		// This request fails. Whether the process must stop, scrub and whoever signs
 		// find out by themselves: a stranger's request does not stop a node.
@@ -179,9 +169,8 @@ func (r *record) tile(w http.ResponseWriter, path string) (status int, text stri
 		return http.StatusInternalServerError, "this node cannot read its log; ask another"
 	}
 	r.damaged.Store(false)
-	h := w.Header()
-	h.Set("Content-Type", "application/octet-stream")
-	h.Set("Cache-Control", "public, max-age="+strconv.Itoa(int(hotline.RecordKept/time.Second))+", immutable")
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Cache-Control", "public, max-age="+strconv.Itoa(int(hotline.RecordKept/time.Second))+", immutable")
 	send(w, b)
 	return 0, ""
 }
@@ -191,30 +180,4 @@ func send(w http.ResponseWriter, b []byte) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
 	_, _ = w.Write(b) // an asker that is gone has lost nothing
-}
-
-// newest is the checkpoint that is shown: never an older one after a newer, and
-// only one whose root the files of this node lead to (cosigned has compared
-// them). One request at a time looks for a newer one, at most once in
-// hotline.RecordFresh; the others are answered with what is there. nil: none yet.
-func (r *record) newest() *shown {
-	was := r.shown.Load()
-	if was == nil {
-		r.looking.Lock() // no longer than whoever holds it waits for the leader
-	} else if !r.looking.TryLock() {
-		return was
-	}
-	defer r.looking.Unlock()
-	if was = r.shown.Load(); time.Since(r.looked) < hotline.RecordFresh || r.n.machine.complete() != nil {
-		return was
-	}
-	note := r.n.cosigned(r.n.ctx, r.n.machine.store.Size())
-	r.looked = time.Now()
-	c, err := tlog.ClaimedCheckpoint(note)
-	if err != nil || was != nil && was.checkpoint.Origin == c.Origin && was.checkpoint.Size > c.Size {
-		return was
-	}
-	is := &shown{note, c}
-	r.shown.Store(is)
-	return is
 }

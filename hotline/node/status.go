@@ -11,6 +11,10 @@ import (
 
 func (n *Node) status() *desk.StatusView {
 	v := &desk.StatusView{Party: hotline.Party(n.cfg.Party), Node: n.cfg.Node, Clock: n.now(), Role: "follower", Alarms: n.alarms()}
+	v.Cosigned = n.cosignedView()
+	if text := n.cosignedAlarm(v.Cosigned); text != "" {
+		v.Alarms = append(v.Alarms, text)
+	}
 	stats := n.member.Stats()
 	v.Leader = stats.Leader
 	if stats.IsLeader {
@@ -32,7 +36,7 @@ func (n *Node) status() *desk.StatusView {
 		v.Generation, v.Size, v.Root, v.Time = s.Generation(), s.Size(), hotline.ID(s.Root()), s.Time()
 		v.Convention, v.Voters = s.ConventionID(), s.Voters()
 		if c := s.Convention(n.now()); c != nil {
-			v.ConventionVersion, v.Observer = c.Version, c.Observes(s.Self())
+			v.ConventionVersion, v.Observer, v.Parties = c.Version, c.Observes(s.Self()), uint64(len(c.Parties))
 		}
 		if d := s.Directory(s.Self()); d != nil {
 			v.Directory = d.Number

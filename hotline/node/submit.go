@@ -62,6 +62,8 @@ func (n *Node) Handle(ctx context.Context, who desk.Officer, r *desk.Request, se
 		return n.export(ctx, r.Export, send)
 	case r.Backup != nil:
 		return n.backup(send)
+	case r.Proof != nil:
+		return n.prove(r.Proof, send)
 	case r.Ladder != nil:
 		var l *hotline.Ladder
 		n.machine.view(func(s *ledger.State) { l = s.Ladder() })
