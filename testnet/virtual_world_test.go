@@ -30,19 +30,20 @@ import (
 // files in a directory. Clocks of nodes run with the bubble's, and are all set forward together over hours in which nothing is due and
 // nothing is done: what a group does when every machine of the world was suspended. So a month costs what happens in it.
 type world struct {
-	t       *testing.T
-	rng     *rand.Rand // of the plan alone: goroutines are not seeded
-	net     *packets
-	dir     string
-	end     hotline.Time
-	ahead   atomic.Int64 // of the nodes' clocks before the bubble's, in nanoseconds
-	busy    atomic.Int64 // acts under way
-	acts    sync.WaitGroup
-	plan    []*act
-	parties []*party
-	history history
-	skipped time.Duration // of the nodes' time
-	awake   time.Duration // the rest of it
+	t         *testing.T
+	rng       *rand.Rand // of the plan alone: goroutines are not seeded
+	net       *packets
+	dir       string
+	end       hotline.Time
+	ahead     atomic.Int64 // of the nodes' clocks before the bubble's, in nanoseconds
+	busy      atomic.Int64 // acts under way
+	witnesses bool         // nodes hold the witness keys
+	acts      sync.WaitGroup
+	plan      []*act
+	parties   []*party
+	history   history
+	skipped   time.Duration // of the nodes' time
+	awake     time.Duration // the rest of it
 }
 
 // act is something that somebody does at a time.
@@ -86,9 +87,14 @@ func virtualTerms() hotline.Terms {
 	return t
 }
 
-// makeWorld makes keys, documents and configurations for parties of so many nodes. It must run inside the bubble.
+// makeWorld makes keys, documents and configurations for parties of so many nodes that do not witness each other. It must run
+// inside the bubble.
 func makeWorld(t *testing.T, dir string, seed uint64, sizes ...int) *world {
-	w := &world{t: t, dir: dir, rng: rand.New(rand.NewPCG(seed, 0)), net: newPackets()}
+	return makeWorldOf(t, dir, seed, virtualTerms(), false, sizes...)
+}
+
+func makeWorldOf(t *testing.T, dir string, seed uint64, terms hotline.Terms, witnesses bool, sizes ...int) *world {
+	w := &world{t: t, dir: dir, rng: rand.New(rand.NewPCG(seed, 0)), net: newPackets(), witnesses: witnesses}
 	start := time.UnixMilli(int64(hotlinetest.Epoch)).Add(24 * time.Hour)
 	w.ahead.Store(int64(time.Until(start)))
 	var all []*hotlinetest.Party
@@ -98,7 +104,7 @@ func makeWorld(t *testing.T, dir string, seed uint64, sizes ...int) *world {
 	}
 	docs := filepath.Join(dir, "documents")
 	w.must(os.Mkdir(docs, 0o700))
-	w.must(os.WriteFile(filepath.Join(docs, "convention-1.cbor"), hotlinetest.Convention(virtualTerms(), all...).Raw, 0o600))
+	w.must(os.WriteFile(filepath.Join(docs, "convention-1.cbor"), hotlinetest.Convention(terms, all...).Raw, 0o600))
 	for i, p := range w.parties {
 		page := p.Page(1)
 		page.Nodes = page.Nodes[:sizes[i]]
@@ -120,7 +126,11 @@ func (p *party) configure(n hotline.Node, docs string, size int) *config.Config 
 		p.w.must(err)
 		p.w.must(keys.Write(filepath.Join(dir, purpose+".key"), b))
 	}
-	for purpose, k := range map[string]*keys.Private{"tls": p.Nodes[n.Name], "log": p.Log, "service": p.Service} {
+	purposes := map[string]*keys.Private{"tls": p.Nodes[n.Name], "log": p.Log, "service": p.Service}
+	if p.w.witnesses {
+		purposes[keys.PurposeWitness], purposes[keys.PurposeWitnessPQ] = p.Witness, p.WitnessPQ
+	}
+	for purpose, k := range purposes {
 		b, err := k.Encrypt(purpose, virtualPassphrase, keys.TestnetCost())
 		put(purpose, b, err)
 	}
