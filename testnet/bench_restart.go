@@ -161,7 +161,7 @@ func (w *Network) redate(before time.Duration) error {
 		return err
 	}
 	for _, p := range w.Parties {
-		if err := w.signDirectory(p, at); err != nil {
+		if _, err := w.signDirectory(p, p.page(1), at); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ package testnet
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,6 +51,8 @@ type Options struct {
 	Relay bool
 	// Tune changes the configuration of each node before it is written; nil: nothing is changed.
 	Tune func(*config.Config)
+	// Age is how long before now convention, directories and officers' keys came into force; 0: a minute.
+	Age time.Duration
 }
 
 // Network is a set of parties under one convention. Close must be called.
@@ -140,7 +143,7 @@ func (w *Network) makeParties(opt Options) error {
 		}
 		w.Parties = append(w.Parties, p)
 	}
-	return w.sign(opt.Terms)
+	return w.sign(opt.Terms, now()-hotline.Time(cmp.Or(opt.Age, backdated).Milliseconds()))
 }
 
 func emptyDir(dir string) (string, error) {
@@ -227,12 +230,13 @@ func (w *Network) makeParty(p *Party, addrs []string) error {
 	return nil
 }
 
-// backdated is how far before now documents and officers' keys are valid: so that a clock that is set back a little harms nothing.
+// backdated is how far before now documents and officers' keys are valid where nobody says: so that a clock that is set back a little
+// harms nothing.
 const backdated = time.Minute
 
-// sign has every party sign the convention and then its own directory, and writes the settings of nodes and officers.
-func (w *Network) sign(terms hotline.Terms) error {
-	at := now() - hotline.Time(backdated.Milliseconds())
+// sign has every party sign the convention and then its own directory, both in force from at on, and writes the settings of nodes and
+// officers.
+func (w *Network) sign(terms hotline.Terms, at hotline.Time) error {
 	c := hotline.Convention{Name: "Convention on early warning, test network", ValidFrom: at, Overlap: time.Hour.Milliseconds(),
 		Amend: hotline.Share{Num: 2, Den: 3}, Terms: terms, Witnesses: 7, Questions: DemoQuestions(), Always: []string{"health", "nuclear"}}
 	for _, p := range w.Parties {
@@ -255,7 +259,7 @@ func (w *Network) sign(terms hotline.Terms) error {
 		return err
 	}
 	for _, p := range w.Parties {
-		if err := w.signDirectory(p, at); err != nil {
+		if _, err := w.signDirectory(p, p.page(1), at); err != nil {
 			return fmt.Errorf("directory of %s: %w", p.Code, err)
 		}
 	}
@@ -270,23 +274,29 @@ func (w *Network) sign(terms hotline.Terms) error {
 	return nil
 }
 
-func (w *Network) signDirectory(p *Party, at hotline.Time) error {
-	page := &ceremony.Page{Party: string(p.Code), Number: 1, Group: filepath.Join(p.dir, ceremony.GroupDir)}
+// page is what the party's directory of a number says.
+func (p *Party) page(number uint64) *ceremony.Page {
+	page := &ceremony.Page{Party: string(p.Code), Number: number, Group: filepath.Join(p.dir, ceremony.GroupDir)}
 	for _, n := range p.Nodes {
 		page.Nodes = append(page.Nodes, filepath.Join(n.keyDir(), n.Name+ceremony.PublicExt))
 	}
 	for _, o := range p.Officers {
 		page.Officers = append(page.Officers, ceremony.PageOfficer{Key: filepath.Join(o.Home, o.Name+ceremony.PublicExt), Roles: []string{string(o.Role)}})
 	}
+	return page
+}
+
+// signDirectory has the party sign a page as of at, and adds it to the documents.
+func (w *Network) signDirectory(p *Party, page *ceremony.Page, at hotline.Time) ([]byte, error) {
 	d, err := ceremony.DraftDirectory(page, at)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	signed, err := ceremony.SignDirectory(d, w.Documents, p.root)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return w.Documents.Add(signed.Raw)
+	return signed.Raw, w.Documents.Add(signed.Raw)
 }
 
 // publish writes every document to a directory.

@@ -1,6 +1,7 @@
 package testnet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -146,16 +147,20 @@ type Letter struct {
 	Notify     []hotline.Party
 	With       *Officer // who signs after this officer; nil: nobody
 	Body       hotline.Body
+
+	Disposition hotline.Disposition
+	Issued      hotline.Time // 0: now
 }
 
 // Sign makes the ACTUAL statement of a letter, seals its body to everybody who may read it, and signs it: a draft where a second officer
 // is named.
 func (o *Officer) Sign(l Letter) (*hotline.Statement, error) {
-	at := now()
+	at := cmp.Or(l.Issued, now())
 	convention, page := o.documents.Convention(), o.documents.Directory(o.Party.Code)
 	h := hotline.Header{Kind: l.Kind, Status: hotline.Actual, Precedence: l.Precedence, TLP: hotline.TLPAmber, From: o.Party.Code, To: l.To,
 		Authors: []keys.ID{o.key.Public().ID()}, Convention: convention.ID, ConventionVersion: convention.Version, Directory: page.Number,
-		Case: l.Case, Re: l.Re, Issued: at, Detected: l.Detected, Assessed: l.Assessed, Verdict: l.Verdict, Notify: l.Notify, Answers: l.Answers}
+		Case: l.Case, Re: l.Re, Issued: at, Detected: l.Detected, Assessed: l.Assessed, Verdict: l.Verdict, Notify: l.Notify, Answers: l.Answers,
+		Disposition: l.Disposition}
 	if l.With != nil {
 		h.Authors = append(h.Authors, l.With.key.Public().ID())
 	}
@@ -213,6 +218,23 @@ func (o *Officer) Say(ctx context.Context, l Letter) (*hotline.Statement, *desk.
 	}
 	v, err := o.Submit(ctx, st, "")
 	return st, v, err
+}
+
+// SayTwo has the letter's second officer sign at once, beside the first, and submits it.
+func (o *Officer) SayTwo(ctx context.Context, l Letter) (*hotline.Statement, error) {
+	st, err := o.Sign(l)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := hotline.Countersign(st.Raw, l.With.key)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", l.With.Name, err)
+	}
+	if st, err = hotline.Parse(raw); err != nil {
+		return nil, err
+	}
+	_, err = o.Submit(ctx, st, "")
+	return st, err
 }
 
 // Draft signs a letter that a second officer must sign too, and leaves it with the group.

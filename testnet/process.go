@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -33,6 +34,8 @@ type Node struct {
 	dir     string
 	listen  string // IP:port of the process itself; Addr unless a relay stands before it
 	config  string
+	program []string // instead of the network's; nil: that
+	env     []string // beside that of this process
 
 	mu      sync.Mutex // guards running
 	running *process   // nil: none
@@ -101,8 +104,12 @@ func (n *Node) spawn() (*process, error) {
 		return nil, err
 	}
 	defer log.Close() // the child has its own
-	args := append(n.network.program[1:len(n.network.program):len(n.network.program)], n.config)
-	cmd := exec.Command(n.network.program[0], args...)
+	program := n.network.program
+	if n.program != nil {
+		program = n.program
+	}
+	cmd := exec.Command(program[0], append(slices.Clone(program[1:]), n.config)...)
+	cmd.Env = append(os.Environ(), n.env...)
 	cmd.Stderr = log
 	tie(cmd)
 	stdin, err := cmd.StdinPipe()

@@ -78,7 +78,7 @@ func newRoot() *cobra.Command {
 		Use: "node CONFIG", Short: "run one node of a network; testnet calls this itself", Args: cobra.ExactArgs(1), Hidden: true,
 		RunE: func(_ *cobra.Command, args []string) error { return testnet.RunNode(args[0]) },
 	}
-	root.AddCommand(cmd, newFaults(), newBench(), node)
+	root.AddCommand(cmd, newFaults(), newDepartures(), newBench(), node)
 	return root
 }
 

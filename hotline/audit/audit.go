@@ -144,7 +144,7 @@ func (r *Report) judge(ctx context.Context, open []*export, opt Options) error {
 			return x.head.Party == p && x.head.Generation == generation && x.head.mustShow(with, inCase)
 		})
 	}
-	cross := &crossing{report: r, missed: map[missed]uint64{}, forks: map[forkKey]*forkFound{}, proofs: opt.Proofs}
+	cross := &crossing{report: r, missed: map[missed]uint64{}, forks: map[forkKey]*forkFound{}, unseen: unseen{dir: r.dir}, proofs: opt.Proofs}
 	rows, err := newBuckets(r.dir, "docket", total, (*docketRow).each)
 	var sides *buckets[side]
 	if err == nil && opt.Cross {
@@ -153,6 +153,7 @@ func (r *Report) judge(ctx context.Context, open []*export, opt Options) error {
 	defer func() {
 		rows.close()
 		sides.close()
+		cross.unseen.close()
 		for _, j := range cross.logs {
 			j.close()
 		}

@@ -25,6 +25,7 @@ type proof struct {
 	By                    hotline.Party // of a head in a statement: its sender
 	Stated                uint64        // of a receipt: the own entry that it is for
 	Tendered              tlog.Hash     // of a receipt: root of the tender that it names
+	What                  hotline.Kind  // of a receipt: of the statement
 }
 
 type proofKind uint8
@@ -63,11 +64,12 @@ func (j *judged) keepProofs(it *item) error {
 	case *hotline.Received:
 		p.Kind, p.Sequence = tenderProof, f.sender.Sent.SequenceFor(j.x.head.Party)
 		p.OwnUnproven, p.Unproven = unproven(c.Marks), unproven(f.sender.Sent.Marks)
+		j.entitled(it, c)
 	case *hotline.Receipted:
 		// The entry of a receipt bears no mark: its time is unproven if it is the last permitted one.
 		p.Kind, p.Unproven = receiptProof, unproven(f.proof.Of.Marks)
 		p.OwnUnproven = !j.stopped && j.replay.State().AtLimit(it.entry.Time)
-		p.Stated, p.Tendered = f.proof.Of.Index, f.tendered
+		p.Stated, p.Tendered, p.What = f.proof.Of.Index, f.tendered, f.own.Header.Kind
 		if !p.Unproven && !p.OwnUnproven && tooEarly(f.proof.Time, f.sentTime) {
 			j.contradicts(it.index, f.proof.Time, f.sentTime, fmt.Sprintf("%s signed that it received statement %s", f.proof.Party, p.Statement.Short()),
 				"it was tendered here")
@@ -123,6 +125,7 @@ type crossing struct {
 	missed map[missed]uint64 // signatures of places that could not be judged
 	forks  map[forkKey]*forkFound
 	weave  *weave
+	unseen unseen
 	proofs string // directory for proofs of forks; "": none are written
 }
 
@@ -162,6 +165,9 @@ func (c *crossing) check() error {
 	if err := c.weave.finish(); err != nil {
 		return err
 	}
+	if err := c.unseenPlaces(); err != nil {
+		return err
+	}
 	if err := c.tellForks(); err != nil {
 		return err
 	}
@@ -176,7 +182,7 @@ func (c *crossing) proof(holder int, p *proof) error {
 	if err := c.knowledge(holder, p); err != nil {
 		return err
 	}
-	found := false
+	found, seen := false, false
 	for n, of := range c.logs {
 		if of.x.head.Party != p.Party || of.x.head.Generation != p.Generation {
 			continue
@@ -186,12 +192,16 @@ func (c *crossing) proof(holder int, p *proof) error {
 			c.missed[missed{party: p.Party}]++
 			continue
 		}
+		seen = true
 		if err := c.against(holder, n, p); err != nil {
 			return err
 		}
 	}
 	if !found {
 		c.missed[missed{p.Party, p.Generation, c.logs[holder].x.head.Party}]++
+	}
+	if !seen {
+		return c.unseen.add(holder, p)
 	}
 	return nil
 }
@@ -229,6 +239,7 @@ func (c *crossing) against(holder, n int, p *proof) error {
 	if k.root != p.Root {
 		c.fork(holder, n, p)
 	}
+	c.named(of, self, p)
 	if p.Kind == tenderProof && k.leaf == p.Leaf {
 		of.teller.reached(p.Statement, self, p.OwnTime)
 	}

@@ -32,12 +32,13 @@ type item struct {
 type facts struct {
 	st       *hotline.Statement // of a sent or received entry
 	sender   *hotline.SenderEntry
-	proof    *hotline.Receipt // tender of a received, receipt of a receipted entry
-	place    *place           // where the proof says that its leaf stands
-	sentTime hotline.Time     // of a receipted entry: when the statement was tendered
-	log      keys.Public      // log key under which the proof verifies
-	tendered tlog.Hash        // of a receipted entry: root of the tree in which the tender puts the own entry
-	verified bool             // every signature verifies, under keys by content and log
+	proof    *hotline.Receipt   // tender of a received, receipt of a receipted entry
+	place    *place             // where the proof says that its leaf stands
+	sentTime hotline.Time       // of a receipted entry: when the statement was tendered
+	own      *hotline.Statement // of a receipted entry: the statement
+	log      keys.Public        // log key under which the proof verifies
+	tendered tlog.Hash          // of a receipted entry: root of the tree in which the tender puts the own entry
+	verified bool               // every signature verifies, under keys by content and log
 }
 
 // place is one leaf in another party's log as that party signed it.
@@ -274,7 +275,7 @@ func (x *examiner) receipted(f *facts, e *hotline.Entry, c *hotline.Receipted) {
 	if err != nil {
 		return
 	}
-	f.sentTime = o.entry.Time
+	f.sentTime, f.own = o.entry.Time, o.st
 	f.tendered, _ = e.Parts.Tender.Root(tlog.LeafHash(o.raw)) // zero is the root of no tree: such a tender covers nothing
 	r, s := f.proof, hotline.SenderEntryOf(o.entry, o.content.(*hotline.Sent))
 	leaf, err := hotline.ReceiptedLeaf(r, r.Party, o.st, r.Of.Index, x.generation, s, hotline.MustMarshal(s), c.Tender)

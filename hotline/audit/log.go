@@ -36,7 +36,8 @@ type judged struct {
 	lapses       map[lapse]int // index of the observation of a duty that is overdue and open
 	overdues     overdues
 	notJudged    []string
-	stopped      bool // the replay has found a difference
+	stopped      bool           // the replay has found a difference
+	unopened     hotline.CaseID // an own case in which the log says something and which it does not open; zero: none
 	unjudged     uint64
 	known        map[author]bool // keys that stand in the state; cleared by each document
 	statuses     statuses
@@ -171,6 +172,7 @@ func (j *judged) take(it *item) error {
 			j.concerned[p] = true
 		}
 	}
+	j.opens(it)
 	verified := j.decide(it)
 	if err := j.number(it); err != nil {
 		return err

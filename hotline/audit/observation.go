@@ -34,6 +34,8 @@ const (
 	SequenceReused    Code = "sequence-reused"
 	TimeContradiction Code = "time-contradiction"
 	BackDated         Code = "back-dated"
+	KeyNotInForce     Code = "key-not-in-force"
+	OpeningNotInLog   Code = "opening-not-in-log"
 
 	AssessOverdue      Code = "assess-overdue"
 	AlertOverdue       Code = "alert-overdue"
@@ -70,6 +72,8 @@ var Codes = []CodeInfo{
 	{SequenceReused, Protocol, "6.6"},
 	{TimeContradiction, Protocol, "6.1"},
 	{BackDated, Protocol, "3.2"},
+	{KeyNotInForce, Protocol, "3.5"},
+	{OpeningNotInLog, Protocol, "3.2"},
 	{AssessOverdue, Terms, "6.3"},
 	{AlertOverdue, Terms, "6.3"},
 	{RatifyOverdue, Terms, "6.3"},

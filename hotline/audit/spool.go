@@ -179,6 +179,7 @@ func (p *proof) each(r *record) {
 	number(&p.Stated, r)
 	if p.Kind == receiptProof {
 		r.fixed(p.Tendered[:])
+		number(&p.What, r)
 	}
 }
 

@@ -165,8 +165,7 @@ func (r *Replay) match(index uint64, e *hotline.Entry) error {
 	}
 	switch {
 	case want.Type != e.Type:
-		return &Difference{Index: index, Missing: want.Type,
-			Text: fmt.Sprintf("is of type %d; the decisions make one of type %d here", e.Type, want.Type)}
+		return &Difference{Index: index, Missing: want.Type, Text: instead(e, &want, content)}
 	case want.Time != e.Time:
 		return &Difference{Index: index, Text: fmt.Sprintf("bears time %d; the decisions make it at %d", e.Time, want.Time)}
 	case want.Cause != e.Cause || !sameScope(want.Scope, e.Scope):
@@ -175,6 +174,15 @@ func (r *Replay) match(index uint64, e *hotline.Entry) error {
 		return &Difference{Index: index, Text: "content differs from the decisions"}
 	}
 	return nil
+}
+
+// instead says what stands in the place of an entry that the decisions make.
+func instead(e, want *hotline.Entry, content any) string {
+	text := fmt.Sprintf("is of type %d; the decisions make one of type %d here", e.Type, want.Type)
+	if d, ok := content.(*hotline.Due); ok {
+		text += fmt.Sprintf(": the clock at %d permille of the duty to %s for statement %s, due at %d", d.Permille, d.Duty, d.Subject.Short(), d.Due)
+	}
+	return text
 }
 
 func sameScope(a, b hotline.Scope) bool {
