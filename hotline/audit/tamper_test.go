@@ -2,9 +2,6 @@ package audit
 
 import (
 	"bytes"
-	"context"
-	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -325,79 +322,4 @@ func hideIn(t testing.TB, dir string, index uint64) string {
 		t.Fatal(err)
 	}
 	return dir
-}
-
-// Any changed byte of any file of an export is refused with the file named, or
-// observed; it never goes unnoticed. Of long files every 61st byte is changed;
-// with HOTLINE_EVERY_BYTE set, every one (some minutes).
-func TestEveryChangedByteIsNoticed(t *testing.T) {
-	w, _ := short(t, "one")
-	a := w.at("XA")
-	alert := w.alertTo("XA", []hotline.Party{"XB"}, []hotline.Party{"XB"})
-	full := a.export()
-	for name, dir := range map[string]string{"full": full, "pair": pairOf(t, full, "XB"), "case": caseOf(t, full, alert)} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			err := fs.WalkDir(os.DirFS(dir), ".", func(file string, d fs.DirEntry, err error) error {
-				if err != nil || d.IsDir() {
-					return err
-				}
-				flipAll(t, filepath.Join(dir, file))
-				return nil
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if r := audited(t, dir); r.ExitCode() != ExitClean {
-				t.Errorf("the files were not put back: %v", r.Observations)
-			}
-		})
-	}
-}
-
-// flipAll changes one bit of each byte of a file in turn.
-func flipAll(t *testing.T, file string) {
-	t.Helper()
-	good, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir, tmp := exportDir(file), t.TempDir()
-	step := 61
-	if len(good) < 1024 || os.Getenv("HOTLINE_EVERY_BYTE") != "" {
-		step = 1
-	}
-	for i := 0; i < len(good); i += step {
-		bad := bytes.Clone(good)
-		bad[i] ^= 1 << (i % 8)
-		if err := os.WriteFile(file, bad, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		r, err := Replay(context.Background(), []string{dir}, Options{TempDir: tmp, Workers: 1})
-		switch {
-		case err != nil && !errors.Is(err, ErrUnusable):
-			t.Fatalf("%s byte %d: %v", file, i, err)
-		case err != nil:
-			if !strings.Contains(err.Error(), filepath.Base(dir)) {
-				t.Errorf("%s byte %d: the error names no file: %v", file, i, err)
-			}
-		case r.ExitCode() != ExitProtocol:
-			t.Fatalf("%s byte %d of %d goes unnoticed", file, i, len(good))
-		}
-		if r != nil {
-			r.Close()
-		}
-	}
-	if err := os.WriteFile(file, good, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// exportDir is the export to which a file belongs.
-func exportDir(file string) string {
-	for dir := filepath.Dir(file); ; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, FileHead)); err == nil {
-			return dir
-		}
-	}
 }
