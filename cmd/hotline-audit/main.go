@@ -55,7 +55,7 @@ func command(code *int) *cobra.Command {
 	}
 	root.AddCommand(replay(code), version())
 	root.AddCommand(verdicts(code), cross(code))
-	root.AddCommand(stats(code), table(code))
+	root.AddCommand(page(code), stats(code), table(code))
 	root.AddCommand(proof(code))
 	return root
 }

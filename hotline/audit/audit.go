@@ -8,6 +8,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -94,6 +95,10 @@ func Replay(ctx context.Context, dirs []string, opt Options) (*Report, error) {
 			return nil, fmt.Errorf("directory for proofs: %w", err)
 		}
 	}
+	slices.SortStableFunc(open, func(x, y *export) int { // a report does not depend on the order in which logs were given
+		a, b := &x.head, &y.head
+		return cmp.Or(cmp.Compare(a.Party, b.Party), cmp.Compare(a.Generation, b.Generation), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.With, b.With))
+	})
 	tmp, err := os.MkdirTemp(opt.TempDir, "hotline-audit-")
 	if err != nil {
 		return nil, fmt.Errorf("temporary directory: %w", err)

@@ -84,6 +84,7 @@ type Event struct {
 	Generation uint64        `json:"generation"`
 	Entry      uint64        `json:"entry"`
 	Type       string        `json:"type"`
+	Kind       string        `json:"kind,omitempty"` // of the statement; of a due entry: its duty
 	Peer       hotline.Party `json:"peer,omitempty"`
 	Statement  string        `json:"statement,omitempty"` // id, in hexadecimal
 	Case       string        `json:"case,omitempty"`

@@ -189,6 +189,7 @@ func (e *Event) each(r *record) {
 	number(&e.Generation, r)
 	number(&e.Entry, r)
 	str(&e.Type, r)
+	str(&e.Kind, r)
 	str(&e.Peer, r)
 	str(&e.Statement, r)
 	str(&e.Case, r)

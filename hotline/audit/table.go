@@ -27,7 +27,7 @@ func (r *Report) WriteCSV(w io.Writer, what string) error {
 		err = rows(out, "id,kind,status,precedence,case,from,to,sequence,generation,tendered_as,tendered,received,acknowledged,rejected",
 			r.Statements(), (*Statement).cells)
 	case "chronology":
-		err = rows(out, "time,party,generation,entry,type,peer,statement,case,status,routine,text", r.Chronology(), (*Event).cells)
+		err = rows(out, "time,party,generation,entry,type,kind,peer,statement,case,status,routine,text", r.Chronology(), (*Event).cells)
 	case "verdicts":
 		err = rows(out, "party,log,generation,duty,role,section,peer,case,statement,status,precedence,opened,opened_by,due,outcome,overdue,said,ended,entry,"+
 			"late_ms,reason,reason_entry,awaited_by,awaited_outcome,differs,text", r.Verdicts(), (*Verdict).cells)
@@ -86,7 +86,7 @@ func (s *Statement) cells() []string {
 }
 
 func (e *Event) cells() []string {
-	return []string{instant(e.Time), string(e.Party), count(e.Generation), count(e.Entry), e.Type, string(e.Peer), e.Statement, e.Case, e.Status,
+	return []string{instant(e.Time), string(e.Party), count(e.Generation), count(e.Entry), e.Type, e.Kind, string(e.Peer), e.Statement, e.Case, e.Status,
 		strconv.FormatBool(e.Routine), e.Text}
 }
 

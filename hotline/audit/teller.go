@@ -143,7 +143,7 @@ func (t *teller) sent(e *Event, it *item, c *hotline.Sent) {
 		return
 	}
 	h := &st.Header
-	e.Statement, e.Routine = st.ID.String(), routine(h.Kind)
+	e.Statement, e.Kind, e.Routine = st.ID.String(), h.Kind.String(), routine(h.Kind)
 	who := t.authors(st)
 	switch h.Kind {
 	case hotline.KindDetection:
@@ -187,7 +187,7 @@ func (t *teller) received(e *Event, it *item, c *hotline.Received) {
 		return
 	}
 	h := &st.Header
-	e.Statement, e.Routine, e.Peer = st.ID.String(), routine(h.Kind), h.From
+	e.Statement, e.Kind, e.Routine, e.Peer = st.ID.String(), h.Kind.String(), routine(h.Kind), h.From
 	e.Text = fmt.Sprintf("%s receives %s of %s, tendered at %s, sequence %d", t.self, title(st), h.From,
 		stamp(it.facts.sender.Time), it.facts.sender.Sent.SequenceFor(t.self))
 	switch {
@@ -215,14 +215,14 @@ func (t *teller) receipted(e *Event, it *item) {
 	}
 	e.Statement, e.Peer = r.Statement.String(), r.Party
 	if row := t.open[rowKey{r.Statement, r.Party}]; row != nil {
-		e.Routine = routine(row.kind)
+		e.Kind, e.Routine = row.kind.String(), routine(row.kind)
 	}
 	e.Text = fmt.Sprintf("%s holds the receipt of %s for statement %s: stored at %s as entry %d, %d voters",
 		t.self, r.Party, r.Statement.Short(), stamp(r.Time), r.Index, r.Voters)
 }
 
 func (t *teller) due(e *Event, d *hotline.Due) {
-	e.Type, e.Peer = "rung", d.Peer
+	e.Type, e.Kind, e.Peer = "rung", d.Duty.String(), d.Peer
 	if !d.Subject.IsZero() {
 		e.Statement = d.Subject.String()
 	}
