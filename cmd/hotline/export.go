@@ -137,7 +137,7 @@ func (s *seat) checkCosigned(store *tlog.Store, note []byte) (*desk.CosignedView
 	if err != nil {
 		return nil, fmt.Errorf("%w: cosigned checkpoint: %w", desk.ErrAnswer, err)
 	}
-	return cosignedView(c.Size, by), nil
+	return s.cosignedView(c.Size, by), nil
 }
 
 // checkLog checks that the entries are those that the log key signed.

@@ -147,15 +147,15 @@ func (s *seat) handOut(x *provenEntry, f *proofFile) error {
 		p := s.sheet(words)
 		p.line(p.Say("proven", "index", strconv.FormatUint(v.Index, 10), "log", x.head.Origin, "size", strconv.FormatUint(x.head.Size, 10)))
 		p.line(p.Say("leaf", "leaf", hex.EncodeToString(x.leaf[:])))
-		p.witnesses(cosignedView(x.head.Size, x.by), x.head.Size, uint64(len(s.convention(s.time()).Parties)), s.time())
+		p.witnesses(s.cosignedView(x.head.Size, x.by), x.head.Size, uint64(len(s.convention(s.time()).Parties)), s.time())
 	})
 }
 
 // cosignedView is who has cosigned, in the form of the desk.
-func cosignedView(size uint64, by []hotline.Cosigned) *desk.CosignedView {
-	v := &desk.CosignedView{Size: size}
-	for _, c := range by {
-		v.By = append(v.By, desk.WitnessView{Party: c.Party, At: hotline.Time(c.Seconds * 1000)})
+func (s *seat) cosignedView(size uint64, by []hotline.Cosigned) *desk.CosignedView {
+	v, c := &desk.CosignedView{Size: size}, s.convention(s.time())
+	for _, w := range by {
+		v.By = append(v.By, desk.WitnessView{Party: w.Party, At: hotline.Time(w.Seconds * 1000), Observer: c.Observes(w.Party)})
 	}
 	return v
 }
@@ -168,7 +168,11 @@ func (p *sheet) witnesses(v *desk.CosignedView, total, parties uint64, now hotli
 	} else {
 		p.line(p.Say("cosigned", "size", strconv.FormatUint(v.Size, 10), "total", strconv.FormatUint(total, 10)))
 		for _, w := range v.By {
-			p.line(p.Say("witness", "party", string(w.Party), "time", clock(w.At), "span", span(time.Duration(max(now-w.At, 0))*time.Millisecond)))
+			line := p.Say("witness", "party", string(w.Party), "time", clock(w.At), "span", span(time.Duration(max(now-w.At, 0))*time.Millisecond))
+			if w.Observer {
+				line += ", " + p.Say("independent")
+			}
+			p.line(line)
 		}
 	}
 	if parties == 2 {

@@ -340,8 +340,9 @@ type CosignedView struct {
 
 // WitnessView is a party that has cosigned a checkpoint with both its keys.
 type WitnessView struct {
-	Party hotline.Party `cbor:"1,keyasint" json:"party"`
-	At    hotline.Time  `cbor:"2,keyasint" json:"at"` // by its own clock, to the second
+	Party    hotline.Party `cbor:"1,keyasint" json:"party"`
+	At       hotline.Time  `cbor:"2,keyasint" json:"at"`                           // by its own clock, to the second
+	Observer bool          `cbor:"3,keyasint,omitempty" json:"observer,omitempty"` // it only observes, and is independent of every pair (SPEC §7.8)
 }
 
 // LinkState is how the line to a peer is at this moment.

@@ -72,14 +72,15 @@ func (n *Node) cosignedView() *desk.CosignedView {
 		return nil
 	}
 	var pages []*hotline.SignedDirectory
-	n.machine.view(func(s *ledger.State) { pages = directoriesOf(s) })
+	var c *hotline.SignedConvention
+	n.machine.view(func(s *ledger.State) { pages, c = directoriesOf(s), s.Convention(n.now()) })
 	list, _, err := hotline.CosignedBy(h.note, h.checkpoint, pages)
 	if err != nil {
 		n.log.Warn("the cosignatures that were gathered cannot be read", "why", err)
 	}
 	v := &desk.CosignedView{Size: h.checkpoint.Size}
-	for _, c := range list {
-		v.By = append(v.By, desk.WitnessView{Party: c.Party, At: hotline.Time(c.Seconds * 1000)})
+	for _, w := range list {
+		v.By = append(v.By, desk.WitnessView{Party: w.Party, At: hotline.Time(w.Seconds * 1000), Observer: c != nil && c.Observes(w.Party)})
 	}
 	return v
 }

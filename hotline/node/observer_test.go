@@ -48,6 +48,15 @@ func TestObserverWitnessesAndHearsNothing(t *testing.T) {
 		}
 	}
 	c.holdsCommonEntriesAlone(t)
+	for end := time.Now().Add(deadline); ; <-time.After(20 * time.Millisecond) { // the status of XA says that its witness is independent
+		v := a.status(t)
+		if v.Cosigned != nil && slices.ContainsFunc(v.Cosigned.By, func(w desk.WitnessView) bool { return w.Party == "XC" && w.Observer }) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the status of XA says of its witnesses %+v", v.Cosigned)
+		}
+	}
 	for code, want := range map[hotline.Party]int{"XA": 1, "XC": 0} {
 		v := w.parties[code].status(t)
 		observers := slices.DeleteFunc(v.Peers, func(p desk.PeerView) bool { return !p.Observer })
