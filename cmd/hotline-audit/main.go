@@ -56,7 +56,7 @@ func command(code *int) *cobra.Command {
 	root.AddCommand(replay(code), version())
 	root.AddCommand(verdicts(code), cross(code))
 	root.AddCommand(page(code), stats(code), table(code))
-	root.AddCommand(proof(code))
+	root.AddCommand(proof(code), inclusion())
 	return root
 }
 
