@@ -3,6 +3,7 @@ package audit
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"example.org/hotline/hotline"
@@ -92,4 +93,146 @@ func TestVerdictsOfOneCase(t *testing.T) {
 	}
 	alone := verdictsOf(t, audited(t, b.export()), func(v *Verdict) bool { return v.Role == Provisional })
 	wantVerdicts(t, alone, "XA: provisional supplement not-done", "XA: provisional report-final running")
+}
+
+// Promise: two honest logs may differ over a duty; it stands once, as the log of
+// the party that owed it tells it, and the other's view stands beside it.
+func TestVerdictBesideAnotherView(t *testing.T) {
+	w := newWorld(t, hotlinetest.Terms("crisis"), "XA", "XB")
+	a, b := w.at("XA"), w.at("XB")
+	text := a.submit(a.By(a.Header(hotline.KindText, w.now, hotlinetest.To("XB"), hotlinetest.Precedence(hotline.Immediate)), &hotline.Note{Text: "words"}, "O1"))
+	a.send(text, "XB")
+	ack := b.submit(b.Acknowledgement(w.now, text)) // signed in time, and long on its way
+	w.pass(60 * minute)
+	a.tick()
+	b.tick()
+	b.send(ack, "XA")
+	r := audited(t, a.export(), b.export())
+	list := verdictsOf(t, r, func(v *Verdict) bool { return v.Duty == "acknowledge" })
+	wantVerdicts(t, list, "XB: owed acknowledge in-time")
+	v := list[0]
+	if v.Awaited == nil || !v.Awaited.Differs || v.Awaited.Party != "XA" || v.Awaited.Outcome != DoneLate || !v.Awaited.Overdue || v.Code != "" {
+		t.Fatalf("%+v: %+v", v, v.Awaited)
+	}
+	if v.Provable == nil || v.Provable.AfterBy != "XA" || v.Provable.BeforeBy != "XA" {
+		t.Errorf("%+v", v.Provable)
+	}
+	var out strings.Builder
+	if err := r.WriteVerdicts(&out, Text{}, func(v *Verdict) bool { return v.Concerns("XB") }); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"in time", "XA sees it differently (provisional)", "(signed by XA)", "clocks of the line, which --all shows", disclaimer} {
+		if !strings.Contains(out.String(), part) {
+			t.Errorf("%q is not told in\n%s", part, &out)
+		}
+	}
+}
+
+// Promise: a duty bears the word of its status, and one that was retracted is
+// neither done nor missed.
+func TestVerdictsOfAnExerciseThatIsRetracted(t *testing.T) {
+	w := newWorld(t, terms(), "XA", "XB")
+	a := w.at("XA")
+	of := hotlinetest.Status(hotline.Exercise)
+	d := a.submit(a.Detection(w.now, of))
+	alert := a.submit(a.Alert(w.now, a.submit(a.Assessment(w.now, d, []hotline.Party{"XB"}, of)), []hotline.Party{"XB"}, of))
+	a.send(alert, "XB")
+	w.pass(minute)
+	a.submit(a.By(a.Header(hotline.KindRetract, w.now, of, hotlinetest.In(hotlinetest.CaseOf(d)), hotlinetest.Re(alert.ID), hotlinetest.To("XB"),
+		hotlinetest.Precedence(alert.Header.Precedence), hotlinetest.Reason("mistaken")), &hotline.Note{Text: "words"}, "O1", "R1"))
+	list := verdictsOf(t, audited(t, a.export()), owed)
+	wantVerdicts(t, list, "XA: owed assess in-time", "XA: owed alert in-time", "XA: owed supplement withdrawn", "XA: owed report-final withdrawn")
+	for _, v := range list {
+		if v.Status != "EXERCISE" || v.Overdue || v.Text == "" || v.Case == "" || v.Section != "6.3" {
+			t.Errorf("%+v", v)
+		}
+	}
+}
+
+// Promise: the alert that a duty demands or follows stands beside it with its
+// provable interval, and the report says how wide those of all alerts are, and of
+// how many an end is unbounded.
+func TestVerdictsWithTheirNotification(t *testing.T) {
+	w := newWorld(t, terms(), "XA", "XB")
+	a, b := w.at("XA"), w.at("XB")
+	first := w.alertTo("XA", []hotline.Party{"XB"}, []hotline.Party{"XB"}) // nothing of XB stands in the log of XA before it
+	a.send(first, "XB")
+	w.pass(3 * minute)
+	second := w.alertTo("XA", []hotline.Party{"XB"}, []hotline.Party{"XB"})
+	w.pass(4 * minute)
+	a.send(second, "XB")
+	b.acknowledge(second)
+	r := audited(t, a.export(), b.export())
+	if want := (Widths{Notifications: 2, Unbounded: 1, Median: 9 * minute}); r.Provable != want {
+		t.Errorf("%+v, want %+v", r.Provable, want)
+	}
+	n := 0
+	for _, v := range verdictsOf(t, r, nil) {
+		if v.Notification == nil || v.Notification.Entry != a.results[second.ID].Index {
+			continue
+		}
+		n++
+		p := v.Notification.Provable
+		if p == nil || p.AfterBy != "XB" || p.BeforeBy != "XB" || p.Before-p.After != 9*minute || v.Notification.Party != "XA" {
+			t.Errorf("%+v: %+v", v, p)
+		}
+	}
+	if n != 5 { // alert, receipt, acknowledgement, supplement, final report
+		t.Errorf("the second alert stands beside %d duties", n)
+	}
+}
+
+// Promise: a pair export tells the same of what it shows, says what it does not
+// show, and beside the full export of the same log no duty is told twice.
+func TestVerdictsOfPairExports(t *testing.T) {
+	w := three(t)
+	a := w.at("XA").export()
+	key := func(v *Verdict) string {
+		return fmt.Sprint(v.Log, v.class, v.Peer, v.subject, v.Due)
+	}
+	whole := map[string]Outcome{}
+	for _, v := range verdictsOf(t, audited(t, a), owed) {
+		whole[fmt.Sprint(v.class, v.Peer, v.subject)] = v.Outcome
+	}
+	hidden := 0
+	for _, with := range []hotline.Party{"XB", "XC"} {
+		for _, v := range verdictsOf(t, audited(t, pairOf(t, a, with)), owed) {
+			full, ok := whole[fmt.Sprint(v.class, v.Peer, v.subject)]
+			if v.Outcome == Hidden {
+				hidden++
+			} else if !ok || full != v.Outcome {
+				t.Errorf("with %s: %+v; the full log says %q", with, v, full)
+			}
+		}
+	}
+	if hidden == 0 {
+		t.Error("the story hides no duty")
+	}
+	seen := map[string]bool{}
+	for _, v := range verdictsOf(t, audited(t, a, pairOf(t, a, "XB"), pairOf(t, a, "XC")), nil) {
+		if seen[key(&v)] {
+			t.Errorf("told twice: %+v", v)
+		}
+		seen[key(&v)] = true
+		if full, ok := whole[fmt.Sprint(v.class, v.Peer, v.subject)]; v.Role == Owed && (!ok || v.Outcome != full) {
+			t.Errorf("%+v; the full log says %q", v, full)
+		}
+	}
+}
+
+// Promise: after a difference what became of a duty is not judged, and is said to
+// be neither done nor missed.
+func TestVerdictsAfterADifference(t *testing.T) {
+	w := newWorld(t, terms(), "XA", "XB")
+	a := w.at("XA")
+	a.submit(a.Detection(w.now))
+	w.pass(minute)
+	a.submit(a.Text(w.now, "XB", "words"))
+	list := slices.Clone(a.entries)
+	list[len(list)-1] = list[len(list)-2] // the detection again, in the place of the text
+	r := audited(t, a.exportOf(list))
+	if r.ExitCode() != ExitProtocol {
+		t.Fatal(found(r))
+	}
+	wantVerdicts(t, verdictsOf(t, r, owed), "XA: owed assess not-judged")
 }

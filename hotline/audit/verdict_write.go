@@ -118,7 +118,7 @@ func (r *Report) writeWidths(b *bufio.Writer) {
 		fmt.Fprintf(b, ", of %d of which the provable interval is bounded; its median width is %s", n, length(w.Median))
 	}
 	if w.Unbounded > 0 {
-		fmt.Fprintf(b, "; %d are unbounded: no signature of another party bounds one end", w.Unbounded)
+		fmt.Fprintf(b, "; %d unbounded: no signature of another party bounds one end", w.Unbounded)
 	}
 	if w.Contradicting > 0 {
 		fmt.Fprintf(b, "; of %d the signatures contradict each other", w.Contradicting)
