@@ -14,7 +14,7 @@ import (
 // What passed between two parties stands in both logs: a statement and the
 // receipt for it with the sender, the statement and the tender for it with the
 // receiver. Tender and receipt are signed by the other side and name a place in
-// its log (SPEC §8), so each side proves what the other must hold.
+// its log (SPEC §8), so each side proves what the other must hold (SPEC §10.6).
 
 // Exchange is what passed from one party to another, by the logs of both. Of
 // each number, the one named Found counts those that the log of the other side
@@ -82,7 +82,7 @@ type GapState string
 
 // The states. Only the first is an observation.
 const (
-	LeftOut GapState = "left-out"      // it signed for this place of its log, and another entry stands there
+	LeftOut GapState = "left-out"      // it signed for this place of its log, and another entry stands there, or its export hides what it must show
 	NotYet  GapState = "not-yet-shown" // its export ends before
 	Unshown GapState = "not-shown"     // its export shows a hash there, or is none for these two parties
 	NoProof GapState = "no-proof"      // nothing that it signed shows that it had it
@@ -102,6 +102,7 @@ type side struct {
 	generation uint64 // of the log that holds it
 	entry      uint64
 	time       hotline.Time
+	inCase     string // key; "": in none
 	kind       hotline.Kind
 	code       hotline.Code // of a received one that was rejected
 	at         signed
@@ -129,6 +130,7 @@ func (s *side) each(r *record) {
 	number(&s.generation, r)
 	number(&s.entry, r)
 	number(&s.time, r)
+	str(&s.inCase, r)
 	number(&s.kind, r)
 	str(&s.code, r)
 	number(&s.at.generation, r)
@@ -142,6 +144,9 @@ func (j *judged) keepSides(it *item, verified bool) error {
 	s := side{generation: j.x.head.Generation, entry: it.index, time: it.entry.Time}
 	if f.st != nil {
 		s.statement, s.kind = f.st.ID, f.st.Header.Kind
+		if in := f.st.InCase(); in != nil {
+			s.inCase = in.Key()
+		}
 	}
 	if c, ok := it.content.(*hotline.Sent); ok && f.st != nil {
 		for _, q := range c.Sequences {
@@ -172,6 +177,7 @@ func (j *judged) keepSides(it *item, verified bool) error {
 type exchanged struct {
 	sent, received, receipted *side
 	kind                      hotline.Kind
+	inCase                    string // key; "": in none, or not shown
 }
 
 type exchangeKey struct {
@@ -220,7 +226,7 @@ func pairUp(rows []*side) (order []exchangeKey, both map[exchangeKey]*exchanged)
 			e = &exchanged{}
 			both[key], order = e, append(order, key)
 		}
-		e.kind = cmp.Or(e.kind, s.kind)
+		e.kind, e.inCase = cmp.Or(e.kind, s.kind), cmp.Or(e.inCase, s.inCase)
 		to := map[sideRole]**side{sentSide: &e.sent, receivedSide: &e.received, receiptedSide: &e.receipted}[s.role]
 		if *to == nil {
 			*to = s
@@ -264,9 +270,9 @@ func (x *meeting) judge(key exchangeKey, e *exchanged) error {
 	}
 	switch {
 	case e.sent != nil && e.received == nil && e.receipted == nil:
-		x.gap(way, key, e, GapStatement, x.reach(key.to, key.from, e.sent.time), e.sent, signed{})
+		x.gap(way, key, e, GapStatement, x.reach(key.to, key.from, e.sent), "", e.sent)
 	case e.received != nil && e.received.code == "" && e.sent != nil && e.receipted == nil:
-		x.gap(way, key, e, GapReceipt, x.reach(key.from, key.to, e.received.time), e.received, signed{})
+		x.gap(way, key, e, GapReceipt, x.reach(key.from, key.to, e.received), "", e.received)
 	}
 	return nil
 }
@@ -276,7 +282,7 @@ func (x *meeting) tender(key exchangeKey, e *exchanged, way *Exchange) error {
 	if e.received == nil {
 		return nil
 	}
-	state, err := x.look(key.from, e.received.at)
+	state, code, err := x.look(key.from, key.to, e.inCase, e.received.at)
 	if err != nil {
 		return err
 	}
@@ -284,7 +290,7 @@ func (x *meeting) tender(key exchangeKey, e *exchanged, way *Exchange) error {
 	if state == "" {
 		found = 1
 	} else {
-		x.gap(way, key, e, GapTender, state, e.received, e.received.at)
+		x.gap(way, key, e, GapTender, state, code, e.received)
 	}
 	way.Tendered++
 	way.TenderedFound += found
@@ -306,12 +312,15 @@ func (x *meeting) receipt(key exchangeKey, e *exchanged, way *Exchange) error {
 		return nil
 	}
 	way.Receipted++
-	state, err := x.look(key.to, e.receipted.at)
+	state, code, err := x.look(key.to, key.from, e.inCase, e.receipted.at)
+	if code == TenderNotInLog {
+		code = ReceiptNotInLog
+	}
 	switch {
 	case err != nil:
 		return err
 	case state != "":
-		x.gap(way, key, e, GapStatement, state, e.receipted, e.receipted.at)
+		x.gap(way, key, e, GapStatement, state, code, e.receipted)
 		return nil
 	}
 	way.ReceiptedFound++
@@ -321,46 +330,55 @@ func (x *meeting) receipt(key exchangeKey, e *exchanged, way *Exchange) error {
 	return nil
 }
 
-// look says how a place that a party has signed is shown by its own exports; "":
-// the entry stands there.
-func (x *meeting) look(p hotline.Party, at signed) (GapState, error) {
-	best := Unshown // another generation was not given
+// look says how a place that a party has signed is shown by its own exports, and
+// by which observation; "": the entry stands there.
+func (x *meeting) look(p, other hotline.Party, inCase string, at signed) (best GapState, code Code, err error) {
 	rank := []GapState{Unshown, NotYet, "", LeftOut}
+	best = Unshown // if another generation was given alone
 	first := true
 	for _, j := range x.logs {
 		if j.x.head.Party != p || j.x.head.Generation != at.generation {
 			continue
 		}
-		state := NotYet
-		if at.index < j.marks.size {
-			k, err := j.marks.at(at.index)
-			if err != nil {
-				return "", err
-			}
-			switch {
-			case k.leaf != at.leaf:
-				state = LeftOut
-			case k.shown:
-				state = ""
-			default:
-				state = Unshown
-			}
+		state, why, err := j.place(other, inCase, at)
+		if err != nil {
+			return "", "", err
 		}
 		if first || slices.Index(rank, state) > slices.Index(rank, best) {
-			best, first = state, false
+			best, code, first = state, why, false
 		}
 	}
-	return best, nil
+	return best, code, nil
 }
 
-// reach says why the log of a party does not show what another did at a time, if
-// it has signed nothing of it.
-func (x *meeting) reach(p, other hotline.Party, t hotline.Time) GapState {
+// place says how one export shows a place. What it must show to the other party
+// and hides is left out (SPEC §7.6).
+func (j *judged) place(other hotline.Party, inCase string, at signed) (GapState, Code, error) {
+	if at.index >= j.marks.size {
+		return NotYet, "", nil
+	}
+	k, err := j.marks.at(at.index)
+	switch {
+	case err != nil:
+		return "", "", err
+	case k.leaf != at.leaf:
+		return LeftOut, TenderNotInLog, nil
+	case k.shown:
+		return "", "", nil
+	case j.x.head.mustShow(other, inCase):
+		return LeftOut, NotShown, nil
+	}
+	return Unshown, "", nil
+}
+
+// reach says why the log of a party does not show what stands in that of another,
+// if it has signed nothing of it.
+func (x *meeting) reach(p, other hotline.Party, s *side) GapState {
 	state := Unshown
 	for _, j := range x.logs {
-		switch {
-		case j.x.head.Party != p || j.x.head.Kind == Pair && j.x.head.With != other:
-		case j.log.Last > t:
+		switch h := &j.x.head; {
+		case h.Party != p || !h.mustShow(other, s.inCase):
+		case j.log.Last > s.time:
 			return NoProof
 		default:
 			state = NotYet
@@ -369,24 +387,26 @@ func (x *meeting) reach(p, other hotline.Party, t hotline.Time) GapState {
 	return state
 }
 
-// gap notes what is missing on one side.
-func (x *meeting) gap(way *Exchange, key exchangeKey, e *exchanged, what GapWhat, state GapState, s *side, at signed) {
+// gap notes what is missing on one side; s is the entry of the other.
+func (x *meeting) gap(way *Exchange, key exchangeKey, e *exchanged, what GapWhat, state GapState, code Code, s *side) {
 	g := &Gap{From: key.from, To: key.to, Statement: key.statement.String(), What: what, State: state, Holder: key.from, Generation: s.generation,
-		Entry: s.entry, Missing: key.to, MissingGeneration: at.generation, Place: at.index, Section: "8.3"}
+		Entry: s.entry, Missing: key.to, Code: code, Section: "8.3"}
 	if e.kind != 0 {
 		g.Kind = e.kind.String()
 	}
 	if what != GapStatement {
 		g.Holder, g.Missing = key.to, key.from
 	}
-	code := ReceiptNotInLog
+	if what != GapReceipt && s.role != sentSide {
+		g.MissingGeneration, g.Place = s.at.generation, s.at.index
+	}
 	if what == GapTender {
-		g.Section, code = "8.2", TenderNotInLog
+		g.Section = "8.2"
+	}
+	if code != "" {
+		g.Section = codeInfo[code].Section
 	}
 	*map[GapState]*uint64{LeftOut: &way.LeftOut, NotYet: &way.NotYet, Unshown: &way.NotShown, NoProof: &way.NoProof}[state]++
-	if state == LeftOut {
-		g.Code = code
-	}
 	g.Text = g.words()
 	x.gaps = append(x.gaps, g)
 }
@@ -401,6 +421,8 @@ func (g *Gap) words() string {
 		proof = fmt.Sprintf("entry %d of %s holds the receipt that %s signed for entry %d of its log", g.Entry, g.Holder, g.Missing, g.Place)
 	}
 	switch {
+	case g.Code == NotShown:
+		return proof + "; its export shows a hash there, and is about what this concerns"
 	case g.State == LeftOut:
 		return proof + "; another entry stands there"
 	case g.State == NotYet && g.Place != 0:

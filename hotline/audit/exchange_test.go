@@ -90,6 +90,14 @@ func TestCrossNamesWhatOneSideLeftOut(t *testing.T) {
 		"the receiver left out what it receipted": {func(w *world, a, b *peer) []string {
 			return []string{a.export(), b.exportOf(without(t, b, hotline.EntryReceived, "alert"))}
 		}, []gap{{"XA", "XB", GapStatement, LeftOut, ReceiptNotInLog}}},
+		"the export hides what it must show": {func(w *world, a, b *peer) []string {
+			for id, r := range b.results {
+				if r.Content.(*hotline.Sent).Sequences[0].N == 2 { // the text, after the acknowledgement
+					return []string{a.export(), hideEntry(t, b.export(), "XA", b.results[id].Index)}
+				}
+			}
+			return nil
+		}, []gap{{"XB", "XB", GapTender, LeftOut, NotShown}}},
 		"the export of the receiver ends before": {func(w *world, a, b *peer) []string {
 			return []string{a.export(), b.exportOf(b.entries[:len(b.entries)-2])}
 		}, []gap{{"XB", "XB", GapTender, NotYet, ""}}},
@@ -185,6 +193,19 @@ func TestCrossOfAnExportForAnother(t *testing.T) {
 		if o.Class == Protocol {
 			t.Errorf("%+v", o)
 		}
+	}
+	// What a case export leaves out is not shown either: the text belongs to no case.
+	_, gaps = crossed(t, a.export(), caseOf(t, b.export(), alert))
+	for _, g := range gaps {
+		if g.State != Unshown || g.Kind != "text" {
+			t.Errorf("%+v", g)
+		}
+	}
+	if len(gaps) != 1 {
+		t.Errorf("%+v", gaps)
+	}
+	if _, gaps = crossed(t, caseOf(t, a.export(), alert), caseOf(t, b.export(), alert)); len(gaps) != 0 {
+		t.Errorf("of one case alone: %+v", gaps)
 	}
 	var out bytes.Buffer
 	if err := r.WriteCross(&out, Text{}); err != nil || !strings.Contains(out.String(), "XA to XB") || !strings.Contains(out.String(), "not-shown") {

@@ -9,7 +9,7 @@ import (
 	"example.org/hotline/hotline"
 )
 
-// A verdict is what the log that owns a duty says of it (SPEC §6.3): when it was
+// A verdict is what the log that owns a duty says of it (SPEC §10.6): when it was
 // due, and whether and when it was done. What the other side waited for stands
 // beside it and is provisional. A verdict applies agreed terms to committed
 // times; it determines nothing.
