@@ -188,7 +188,7 @@ func TestVerdictsOfPairExports(t *testing.T) {
 	w := three(t)
 	a := w.at("XA").export()
 	key := func(v *Verdict) string {
-		return fmt.Sprint(v.Log, v.class, v.Peer, v.subject, v.Due)
+		return fmt.Sprint(v.Log, v.class, v.Party, v.Peer, v.subject, v.Due)
 	}
 	whole := map[string]Outcome{}
 	for _, v := range verdictsOf(t, audited(t, a), owed) {
