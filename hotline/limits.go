@@ -61,7 +61,9 @@ const (
 	MaxOutbox       = 8192  // unreceipted statements per peer; FlashReserve of them for FLASH alone
 	MaxAwaiting     = 65536 // statements per peer that wait for a receipt or an acknowledgement
 	FlashReserve    = 1024
-	MaxOpenCases    = 16384
+	MaxOpenCases    = 65536
+	MaxCasesOfOne   = 2048                // of them, opened by one peer
+	MaxUnanswered   = 4096                // statements of one peer that nobody here has acknowledged; FlashReserve of them for FLASH alone
 	MaxLate         = 4096                // overdue duties of one case or line that may still be explained
 	SettledMemory   = 30 * 24 * time.Hour // a case with nothing open is remembered this long
 	MaxOwnCommand   = MaxStatement + MaxReceipt + 8<<10

@@ -80,7 +80,8 @@ func TestCasesAreBounded(t *testing.T) {
 		t.Fatalf("%d asks, want one for a reject", len(asks))
 	}
 	wantCode(t, "its reject", w.submit(a, w.answer(a, asks[0])).Code, "")
-	a.state.FillCases(hotline.MaxOpenCases)
+	w.twins = 1000 // so much state is compared now and then
+	a.state.FillCases("XZ", hotline.MaxOpenCases)
 	wantCode(t, "an own case too many", w.submit(a, a.Detection(w.now)).Code, hotline.CodeBusy)
 	other := b.Detection(w.now + 5)
 	third := b.Assessment(w.now+5, other, []hotline.Party{"XA"})
@@ -89,6 +90,44 @@ func TestCasesAreBounded(t *testing.T) {
 		w.submit(b, st)
 	}
 	wantCode(t, "a peer's case too many", w.deliver(fourth, a).Reject, hotline.CodeBusy)
+}
+
+// warning is an alert of a party to XA in a case of its own, ready to be delivered.
+func (w *world) warning(m *member, p hotline.Precedence) *hotline.Statement {
+	w.now += 1000
+	d := m.Detection(w.now)
+	as := m.Assessment(w.now, d, []hotline.Party{"XA"})
+	alert := m.Alert(w.now, as, []hotline.Party{"XA"}, hotlinetest.Precedence(p))
+	for _, st := range []*hotline.Statement{d, as, alert} {
+		w.submit(m, st)
+	}
+	return alert
+}
+
+// Promise: a peer that opens more cases than people can handle, or says more than they acknowledge, is answered busy; another peer's
+// alert goes through, and of the flooding one still what is FLASH.
+func TestAFloodingPeerHoldsUpNobodyElse(t *testing.T) {
+	w, a, b := pairWorld(t, nil)
+	c := w.members["XC"]
+	w.twins = 1000 // so much state is compared now and then
+	a.state.FillCases("XB", hotline.MaxCasesOfOne-1)
+	wantCode(t, "the last case of XB", w.deliver(w.warning(b, hotline.Immediate), a).Reject, "")
+	wantCode(t, "a case of XB too many", w.deliver(w.warning(b, hotline.Immediate), a).Reject, hotline.CodeBusy)
+	wantCode(t, "a case of XC", w.deliver(w.warning(c, hotline.Immediate), a).Reject, "")
+
+	w, a, b = pairWorld(t, nil)
+	c = w.members["XC"]
+	a.state.FillUnanswered("XB", hotline.MaxUnanswered-hotline.FlashReserve-1)
+	wantCode(t, "the last that people may answer", w.deliver(w.warning(b, hotline.Immediate), a).Reject, "")
+	late := w.warning(b, hotline.Immediate)
+	wantCode(t, "one too many", w.deliver(late, a).Reject, hotline.CodeBusy)
+	flash := w.warning(b, hotline.Flash)
+	wantCode(t, "a FLASH", w.deliver(flash, a).Reject, "")
+	wantCode(t, "one of XC", w.deliver(w.warning(c, hotline.Immediate), a).Reject, "")
+	a.state.FillUnanswered("XB", hotline.MaxUnanswered)
+	wantCode(t, "a FLASH too many", w.deliver(w.warning(b, hotline.Flash), a).Reject, hotline.CodeBusy)
+	wantCode(t, "an acknowledgement", w.submit(a, a.Acknowledgement(w.now, flash)).Code, "")
+	wantCode(t, "a FLASH in its place", w.deliver(w.warning(b, hotline.Flash), a).Reject, "")
 }
 
 // Promise: the triage queue and the drafts are bounded; what found no place is

@@ -132,8 +132,11 @@ func (s *State) open(d *Duty, rungs []hotline.Rung) {
 	s.turn(d, DutyOpened)
 }
 
-// watch puts a duty's clocks into the heap.
+// watch puts a duty's clocks into the heap, and counts it.
 func (s *State) watch(d *Duty, key string) {
+	if d.Class == hotline.DutyAcknowledge {
+		s.unanswered[d.Peer]++
+	}
 	if p := s.pagings[d.Paged-1]; d.Paged > 0 && p != nil { // restored
 		p.duty = d
 	}
@@ -147,6 +150,9 @@ func (s *State) close(d *Duty) { s.end(d, DutyDropped) }
 
 func (s *State) end(d *Duty, how TurnType) {
 	d.done = true
+	if d.Class == hotline.DutyAcknowledge {
+		s.unanswered[d.Peer]--
+	}
 	s.endPages(d)
 	o := s.ownerOf(d)
 	*o.duties = slices.DeleteFunc(*o.duties, func(x *Duty) bool { return x == d })

@@ -2,11 +2,20 @@ package ledger
 
 import "example.org/hotline/hotline"
 
-// FillCases opens cases until n are open: signing so many would take minutes.
-func (s *State) FillCases(n int) {
+// FillCases opens cases of a party until n are open: signing so many would take minutes.
+func (s *State) FillCases(opener hotline.Party, n int) {
 	for i := 0; len(s.cases) < n; i++ {
-		id := hotline.CaseID{Party: "XZ", ID: hotline.ID{1, byte(i), byte(i >> 8), byte(i >> 16)}}
-		s.cases[id.Key()] = &Case{ID: id, Status: hotline.Actual, Precedence: hotline.Routine, Stage: Concerned, Duties: []*Duty{}}
+		id := hotline.CaseID{Party: opener, ID: hotline.ID{1, byte(i), byte(i >> 8), byte(i >> 16)}}
+		s.keepCase(&Case{ID: id, Status: hotline.Actual, Precedence: hotline.Routine, Stage: Concerned, Duties: []*Duty{}})
+	}
+}
+
+// FillUnanswered opens duties to acknowledge something of a peer until there are n.
+func (s *State) FillUnanswered(p hotline.Party, n int) {
+	s.pair(p)
+	for i := 0; s.unanswered[p] < n; i++ {
+		s.open(&Duty{Class: hotline.DutyAcknowledge, Subject: hotline.ID{4, byte(i), byte(i >> 8)}, Peer: p, Status: hotline.Actual, Precedence: hotline.Routine,
+			Opened: s.time, Deadline: s.time + 1}, nil)
 	}
 }
 

@@ -83,7 +83,7 @@ func (s *State) forget(t hotline.Time) {
 	for n < len(s.settling) && s.settling[n].Until < t {
 		c := s.cases[s.settling[n].Key]
 		if c != nil && s.part == nil && !c.holds() && c.Touched+hotline.Time(hotline.SettledMemory.Milliseconds()) < t && !s.waits(c) {
-			delete(s.cases, s.settling[n].Key)
+			s.dropCase(s.settling[n].Key)
 		}
 		n++
 	}

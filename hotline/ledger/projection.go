@@ -227,6 +227,7 @@ func (r *Replay) assume(e *hotline.Entry, content any) (forget func()) {
 		if err != nil {
 			return forget
 		}
+		r.s.crowded = x.Code == hotline.CodeBusy
 		if st.InCase() != nil {
 			r.assumeReceived(e, st, x.Code)
 		}
@@ -267,7 +268,6 @@ func (r *Replay) assumeReceived(e *hotline.Entry, st *hotline.Statement, code ho
 	switch {
 	case code == hotline.CodeCase, code == hotline.CodeBusy:
 		r.assumeForgotten(in, e.Time)
-		r.s.crowded = code == hotline.CodeBusy && r.s.caseOf(in) == nil
 	case !r.s.part.ofParties() && in.Party == st.Header.From:
 		t := r.s.time
 		if r.skipped {
@@ -357,8 +357,8 @@ func (r *Replay) assumeCase(e *hotline.Entry, st *hotline.Statement, code hotlin
 	if in.Party == s.self && h.From == s.self && code == "" {
 		// Shown from a detection on; so a request to third parties alone has
 		// opened it, and nothing that follows a detection is accepted in it.
-		s.cases[in.Key()] = &Case{ID: *in, Status: h.Status, Precedence: h.Precedence, Stage: Opened, Opened: e.Time,
-			Touched: e.Time, Parties: []hotline.Party{s.self}}
+		s.keepCase(&Case{ID: *in, Status: h.Status, Precedence: h.Precedence, Stage: Opened, Opened: e.Time,
+			Touched: e.Time, Parties: []hotline.Party{s.self}})
 		return
 	}
 	if in.Party == s.self || (in.Party == h.From && code == "") {
@@ -368,8 +368,8 @@ func (r *Replay) assumeCase(e *hotline.Entry, st *hotline.Statement, code hotlin
 	if code == hotline.CodeStatus {
 		status = hotline.Actual + hotline.Exercise - min(h.Status, hotline.Exercise)
 	}
-	s.cases[in.Key()] = &Case{ID: *in, Status: status, Precedence: h.Precedence, Stage: Concerned, Opened: e.Time,
-		Touched: e.Time, Parties: []hotline.Party{h.From}}
+	s.keepCase(&Case{ID: *in, Status: status, Precedence: h.Precedence, Stage: Concerned, Opened: e.Time,
+		Touched: e.Time, Parties: []hotline.Party{h.From}})
 }
 
 // assumeForgotten forgets a case that was settled for so long that the log may
@@ -377,7 +377,7 @@ func (r *Replay) assumeCase(e *hotline.Entry, st *hotline.Statement, code hotlin
 func (r *Replay) assumeForgotten(id *hotline.CaseID, t hotline.Time) {
 	k := r.s.caseOf(id)
 	if k != nil && !k.holds() && !r.s.waits(k) && k.Touched+hotline.Time(hotline.SettledMemory.Milliseconds()) < t {
-		delete(r.s.cases, id.Key())
+		r.s.dropCase(id.Key())
 	}
 }
 

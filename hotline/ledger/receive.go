@@ -164,6 +164,9 @@ func (r *run) accept(st *hotline.Statement, sender *hotline.SenderEntry) (func(u
 	if err != nil {
 		return nil, err
 	}
+	if err := s.mayWait(h); err != nil {
+		return nil, err
+	}
 	then, err := r.peer(st, k, d)
 	if err != nil {
 		return nil, err
@@ -193,12 +196,50 @@ func (s *State) peerCase(st *hotline.Statement) (*Case, error) {
 		return nil, nil
 	}
 	if s.caseOf(in) == nil && in.Party == h.From {
-		if len(s.cases) >= hotline.MaxOpenCases || s.crowded {
-			return nil, hotline.Refuse(hotline.CodeBusy, "%d cases are open", len(s.cases))
+		if s.full(len(s.cases), hotline.MaxOpenCases) || s.full(s.opened[h.From], hotline.MaxCasesOfOne) {
+			return nil, hotline.Refuse(hotline.CodeBusy, "%d cases are open, %d of them by %s", len(s.cases), s.opened[h.From], h.From)
 		}
 		return nil, nil
 	}
 	return s.inCase(in, h)
+}
+
+// full reports whether a bound is reached. A projection, which does not see all
+// that counts, takes that from the entry.
+func (s *State) full(n, bound int) bool {
+	if s.part != nil {
+		return s.crowded
+	}
+	return n >= bound
+}
+
+// mayWait refuses what nobody would acknowledge: whoever floods people uses up
+// their patience with him and nobody else's.
+func (s *State) mayWait(h *hotline.Header) error {
+	bound := hotline.MaxUnanswered
+	if h.Precedence != hotline.Flash {
+		bound -= hotline.FlashReserve
+	}
+	if n := s.unanswered[h.From]; h.Kind.Rules().OpensAck && s.full(n, bound) {
+		return hotline.Refuse(hotline.CodeBusy, "%d statements of %s wait to be acknowledged", n, h.From)
+	}
+	return nil
+}
+
+// keepCase and dropCase are the only ways into and out of what is remembered of cases.
+func (s *State) keepCase(k *Case) {
+	key := k.ID.Key()
+	if s.cases[key] == nil {
+		s.opened[k.ID.Party]++
+	}
+	s.cases[key] = k
+}
+
+func (s *State) dropCase(key string) {
+	if k := s.cases[key]; k != nil {
+		s.opened[k.ID.Party]--
+		delete(s.cases, key)
+	}
 }
 
 // enter notes an accepted statement in its case, opening it if need be.
@@ -207,7 +248,7 @@ func (r *run) enter(st *hotline.Statement, k *Case, index uint64) {
 	if k == nil {
 		in := st.InCase()
 		k = &Case{ID: *in, Status: h.Status, Precedence: h.Precedence, Stage: Concerned, Opened: r.t}
-		r.s.cases[in.Key()] = k
+		r.s.keepCase(k)
 	}
 	k.note(st, index, r.t)
 	k.admit(slices.Concat([]hotline.Party{h.From}, h.To)...)

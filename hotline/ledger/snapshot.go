@@ -165,7 +165,7 @@ func RestoreState(b []byte) (*State, error) {
 	}
 	for i := range im.Cases {
 		c := im.Cases[i].Case
-		s.cases[c.ID.Key()] = &c
+		s.keepCase(&c)
 		for _, d := range c.Duties {
 			s.watch(d, c.owner().key)
 		}

@@ -40,6 +40,8 @@ type State struct {
 	standing    *hotline.Ladder // by the own directory, in force while there is no other
 	pairs       map[hotline.Party]*Pair
 	cases       map[string]*Case
+	opened      map[hotline.Party]int // derived: how many of cases each party opened
+	unanswered  map[hotline.Party]int // derived: how many duties to acknowledge are open towards each
 	house       house
 	recent      recents
 	asks        map[askKey]*Ask
@@ -55,7 +57,7 @@ type State struct {
 	keyof map[keys.ID]hotline.KeyUse
 
 	part    *Part   // what a projection shows; nil: the whole log
-	crowded bool    // projection: as many cases are open as may be, by the entry that is replayed
+	crowded bool    // projection: too much is open here for the statement of the entry that is replayed, by that entry
 	turns   *[]Turn // of a replay: what the entry did to duties; nil: nobody asks
 	working Working
 }
@@ -68,6 +70,8 @@ func New() *State {
 		standing:    defaultLadder(nil),
 		pairs:       map[hotline.Party]*Pair{},
 		cases:       map[string]*Case{},
+		opened:      map[hotline.Party]int{},
+		unanswered:  map[hotline.Party]int{},
 		recent:      newRecents(),
 		asks:        map[askKey]*Ask{},
 		pagings:     map[uint64]*paging{},

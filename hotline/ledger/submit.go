@@ -241,7 +241,7 @@ func (r *run) track(st *hotline.Statement, index uint64) {
 		if h.Kind == hotline.KindDetection {
 			k.Stage, k.Detected = Detected, h.Detected
 		}
-		r.s.cases[in.Key()] = k
+		r.s.keepCase(k)
 	}
 	if k != nil {
 		k.note(st, index, r.t)
