@@ -140,7 +140,8 @@ func (d *Departure) judge(ctx context.Context, w *Network, tell func(string, ...
 
 // hold audits exports, and holds what breaks a rule or a proof against the codes that must be among it.
 func (d *Departure) hold(ctx context.Context, w *Network, tell func(string, ...any), what string, dirs []string, want []audit.Code) error {
-	found, err := audit.Replay(ctx, dirs, audit.Options{Convention: w.Documents.Convention().ID, TempDir: w.Dir})
+	convention, proofs := w.Documents.Convention().ID, filepath.Join(w.Dir, "proofs")
+	found, err := audit.Replay(ctx, dirs, audit.Options{Convention: convention, TempDir: w.Dir, Proofs: proofs})
 	if err != nil {
 		return fmt.Errorf("%s: audit: %w", what, err)
 	}
@@ -153,6 +154,14 @@ func (d *Departure) hold(ctx context.Context, w *Network, tell func(string, ...a
 		}
 		codes = append(codes, o.Code)
 		tell("%s: %s in entry %d of %s: %s", what, o.Code, o.Entry, o.Party, o.Text)
+		if o.Code == audit.Fork {
+			p, err := audit.ReadForkProof(filepath.Join(proofs, o.Proof), convention)
+			if err != nil || p.Party != o.Party {
+				errs = append(errs, fmt.Errorf("%s: the proof of %s to anybody else: %+v, %w", what, o.Code, p, err))
+				continue
+			}
+			tell("    proven to anybody by %s: %s signed heads of size %d and %d that are not of one log", o.Proof, p.Party, p.Older.Size, p.Newer.Size)
+		}
 		if o.Party != departing {
 			errs = append(errs, fmt.Errorf("%s: %s is observed of %s, which kept to the protocol: %s", what, o.Code, o.Party, o.Text))
 		}

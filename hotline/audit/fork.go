@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"example.org/hotline/crypto/tlog"
 	"example.org/hotline/hotline"
@@ -131,21 +132,28 @@ func (c *crossing) prove(of, by *judged, head hotline.SignedHead, size uint64) (
 	if err != nil {
 		return "", err
 	}
-	party := of.x.head.Party
-	pages := append(by.chain.directories[party][:len(by.chain.directories[party]):len(by.chain.directories[party])], of.chain.directories[party]...)
+	return c.proveHeads(logKey{of.x.head.Party, of.x.head.Generation}, size, of, by, hotline.SignedHead{Note: of.x.checkpoint}, head, path)
+}
+
+// proveHeads writes the proof of two heads of one log, the smaller of this size.
+// one and two are the logs that hold them.
+func (c *crossing) proveHeads(log logKey, size uint64, one, two *judged, a, b hotline.SignedHead, path []tlog.Hash) (name string, err error) {
+	pages := one.chain.directories[log.party]
+	if two != one {
+		pages = slices.Concat(two.chain.directories[log.party], pages)
+	}
 	var raw []byte
-	for _, documents := range []*chain{of.chain, by.chain} {
-		raw, err = hotline.MakeForkProof(documents.conventions, pages, head, hotline.SignedHead{Note: of.x.checkpoint}, path)
-		if err == nil {
+	for _, documents := range []*chain{one.chain, two.chain} {
+		if raw, err = hotline.MakeForkProof(documents.conventions, pages, a, b, path); err == nil {
 			break
 		}
 	}
 	if err != nil {
-		c.report.NotJudged = append(c.report.NotJudged, fmt.Sprintf("the fork of %s at size %d to anybody else: no proof of it can be made of these exports: %v", party, size, err))
+		c.report.NotJudged = append(c.report.NotJudged, fmt.Sprintf("the fork of %s at size %d to anybody else: no proof of it can be made of these exports: %v", log.party, size, err))
 		return "", nil
 	}
 	sum := sha256.Sum256(raw)
-	name = fmt.Sprintf("fork-%s-%d-%x.proof", party, of.x.head.Generation, sum[:8])
+	name = fmt.Sprintf("fork-%s-%d-%x.proof", log.party, log.generation, sum[:8])
 	return name, saveProof(filepath.Join(c.proofs, name), raw)
 }
 

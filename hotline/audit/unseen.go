@@ -105,13 +105,14 @@ func (c *crossing) unseenPlaces() error {
 			return err
 		}
 		if log.last != nil && (log.last.Party != p.Party || log.last.Generation != p.Generation) {
-			c.tellUnseen(&log)
+			if err := c.tellUnseen(&log); err != nil {
+				return err
+			}
 			log = unseenLog{}
 		}
 		log.take(&p)
 	}
-	c.tellUnseen(&log)
-	return nil
+	return c.tellUnseen(&log)
 }
 
 func (l *unseenLog) take(p *unseenPlace) {
@@ -130,23 +131,46 @@ func (l *unseenLog) take(p *unseenPlace) {
 	}
 }
 
-func (c *crossing) tellUnseen(l *unseenLog) {
+func (c *crossing) tellUnseen(l *unseenLog) (err error) {
 	if f := &l.forks; f.count > 0 {
-		c.observe(Fork, &f.b, fmt.Sprintf("%s signed two trees of size %d (%s and %s; %d such in all)", f.b.Party, f.b.Index+1, c.signature(&f.a), c.signature(&f.b), f.count))
+		o := observe(Fork, f.b.Party, f.b.Index, fmt.Sprintf("%s signed two trees of size %d (%s and %s; %d such in all)",
+			f.b.Party, f.b.Index+1, c.signature(&f.a), c.signature(&f.b), f.count))
+		if o.Proof, err = c.proveUnseen(&f.a, &f.b); err != nil {
+			return err
+		}
+		c.observe(o)
 	}
 	if f := &l.back; f.count > 0 {
-		c.observe(TimeContradiction, &f.b, fmt.Sprintf("%s signed that this entry is of %s, and that entry %d before it is of %s, %s later (%s and %s; %d such in all)",
-			f.b.Party, stamp(f.b.Time), f.a.Index, stamp(f.a.Time), length(f.a.Time-f.b.Time), c.signature(&f.b), c.signature(&f.a), f.count))
+		c.observe(observe(TimeContradiction, f.b.Party, f.b.Index, fmt.Sprintf("%s signed that this entry is of %s, and that entry %d before it is of %s, %s later (%s and %s; %d such in all)",
+			f.b.Party, stamp(f.b.Time), f.a.Index, stamp(f.a.Time), length(f.a.Time-f.b.Time), c.signature(&f.b), c.signature(&f.a), f.count)))
 	}
+	return nil
+}
+
+// proveUnseen writes the proof of two trees of one size.
+func (c *crossing) proveUnseen(a, b *unseenPlace) (name string, err error) {
+	if c.proofs == "" {
+		return "", nil
+	}
+	one, two := c.logs[a.Holder], c.logs[b.Holder]
+	first, err := one.signedHead(&a.proof)
+	if err != nil {
+		return "", fmt.Errorf("entry %d of %s: %w", a.Own, one.x.dir, err)
+	}
+	second, err := two.signedHead(&b.proof)
+	if err != nil {
+		return "", fmt.Errorf("entry %d of %s: %w", b.Own, two.x.dir, err)
+	}
+	return c.proveHeads(logKey{a.Party, a.Generation}, a.Index+1, one, two, first, second, nil)
 }
 
 // observe observes something of a log that was not given, or of which a part was.
-func (c *crossing) observe(code Code, p *unseenPlace, text string) {
+func (c *crossing) observe(o Observation) {
 	if len(c.report.Observations) >= MaxObservations {
 		c.report.MoreProtocol++
 		return
 	}
-	c.report.Observations = append(c.report.Observations, observe(code, p.Party, p.Index, text))
+	c.report.Observations = append(c.report.Observations, o)
 }
 
 // signature says where a signature stands.

@@ -1,7 +1,9 @@
 package audit
 
 import (
+	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -30,9 +32,18 @@ func TestTwoLogsAreProvenWithoutEither(t *testing.T) {
 	one, two := sentTo(t, minute, "XA", 1), sentTo(t, minute, "XC", 1)
 	wantFound(t, audited(t, one.at("XA").export()))
 	wantFound(t, audited(t, two.at("XC").export()))
-	r := audited(t, one.at("XA").export(), two.at("XC").export())
-	wantCodes(t, r, "fork@XB")
+	exports := []string{one.at("XA").export(), two.at("XC").export()}
+	wantCodes(t, audited(t, exports...), "fork@XB")
+	dir := t.TempDir()
+	r, err := Replay(context.Background(), exports, Options{TempDir: t.TempDir(), Proofs: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
 	o := r.Observations[0]
+	if p, err := ReadForkProof(filepath.Join(dir, o.Proof), one.at("XA").state.ConventionID()); err != nil || p.Party != "XB" || p.Older.Size != p.Newer.Size {
+		t.Errorf("the proof is %+v, %v", p, err)
+	}
 	if want := one.at("XB").state.Size() - 2; o.Entry != want || !strings.Contains(o.Text, "of XA") || !strings.Contains(o.Text, "of XC") {
 		t.Errorf("observed %+v, want entry %d and both signatures", o, want)
 	}
