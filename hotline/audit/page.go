@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"html/template"
 	"io"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -37,7 +36,7 @@ var pageSource string
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"stamp": stamp, "moment": moment, "instant": instant, "seconds": func(s uint64) hotline.Time { return hotline.Time(s * 1000) },
 	"mark": markOf, "text": shorten, "id": shortID, "provable": (*Interval).Words, "share": permille, "length": length,
-	"base": filepath.Base, "permille": percent,
+	"permille": percent, "sorted": sortedByStatus,
 	"add": func(a, b int) int { return a + b }, "independent": func(l Log) bool {
 		return slices.ContainsFunc(l.Witnesses, func(w Witness) bool { return w.Independent })
 	},
@@ -192,6 +191,46 @@ func markOf(status string) pageMark {
 	}
 	m := codebook.MarkOf(s)
 	return pageMark{m.Sign, s.String(), m.Colour}
+}
+
+// statusPart is the part of a list that is of one status: parts stand in tables of
+// their own, so that no exercise stands among what is real.
+type statusPart struct {
+	Status string
+	Mark   pageMark
+	List   []any // pointers to its values
+}
+
+// sortedByStatus divides a list, which is in some order, by status.
+func sortedByStatus(list any) []statusPart {
+	switch list := list.(type) {
+	case []Verdict:
+		return parts(list, func(v *Verdict) string { return v.Status })
+	case []Observation:
+		return parts(list, func(o *Observation) string { return o.Status })
+	case []pageRung:
+		return parts(list, func(w *pageRung) string { return w.Status })
+	case []DutyCount:
+		return parts(list, func(d *DutyCount) string { return d.Status })
+	case []StatementCount:
+		return parts(list, func(c *StatementCount) string { return c.Status })
+	}
+	panic(fmt.Sprintf("audit: a page divides no %T", list)) // the template is fixed: a test meets it
+}
+
+func parts[T any](list []T, status func(*T) string) (all []statusPart) {
+	for _, word := range []string{hotline.Actual.String(), hotline.Exercise.String(), hotline.Test.String(), ""} {
+		part := statusPart{Status: word, Mark: markOf(word)}
+		for i := range list {
+			if s := status(&list[i]); s == word || word == "" && statusOf(s) == 0 {
+				part.List = append(part.List, &list[i])
+			}
+		}
+		if len(part.List) > 0 {
+			all = append(all, part)
+		}
+	}
+	return all
 }
 
 // shorten bounds one text.
