@@ -120,6 +120,9 @@ func check(out io.Writer, path string) error {
 	}
 	fmt.Fprintln(out)
 	fmt.Fprintf(out, "node %s of %s: configuration, documents and keys fit together\n", cfg.Node, cfg.Party)
+	if cfg.Record.Listen != "" {
+		fmt.Fprintf(out, "anybody who reaches %s may read the hashes of the log\n", cfg.Record.Listen)
+	}
 	for i := range cfg.Sensors {
 		fmt.Fprintf(out, "sensor %s is followed in %s\n", cfg.Sensors[i].Name, cfg.Sensors[i].File)
 	}
