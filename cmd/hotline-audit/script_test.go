@@ -3,10 +3,9 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
-	"os/exec"
+	"encoding/json"
 	"path/filepath"
-	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -18,17 +17,13 @@ import (
 	"example.org/hotline/hotline/ledger"
 )
 
-func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"hotline-audit": main})
-}
-
-// Promise: what an auditor types is answered as the scripts in testdata say, over
+// Promise: what an auditor types is answered as the scripts in testdata/story say, over
 // the logs of one story.
-func TestScripts(t *testing.T) {
+func TestScriptsOfTheStory(t *testing.T) {
 	story := t.TempDir()
 	incident := tell(t, story)
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata",
+		Dir: filepath.Join("testdata", "story"),
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("STORY", story)
 			env.Setenv("CASE", incident.String())
@@ -38,22 +33,35 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// exits CODE COMMAND... runs a command whose exit code must be CODE.
-func exits(ts *testscript.TestScript, _ bool, args []string) {
-	if len(args) < 2 {
-		ts.Fatalf("usage: exits CODE COMMAND...")
+// Promise: verdicts --json and cross --json print one JSON object: the report, and
+// the duties or what one side does not show.
+func TestJSONOfDutiesAndSides(t *testing.T) {
+	story := t.TempDir()
+	tell(t, story)
+	decode := func(to any, args ...string) {
+		t.Helper()
+		_, out, errs := call(args...)
+		d := json.NewDecoder(strings.NewReader(out))
+		d.DisallowUnknownFields()
+		if err := d.Decode(to); err != nil || errs != "" {
+			t.Fatalf("%v, %q in %s", err, errs, out)
+		}
 	}
-	want, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	got := 0
-	var failed *exec.ExitError
-	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &failed) {
-		got = failed.ExitCode()
-	} else {
-		ts.Check(err)
+	var duties struct {
+		audit.Report
+		Verdicts []audit.Verdict `json:"verdicts"`
 	}
-	if got != want {
-		ts.Fatalf("exit code %d, want %d", got, want)
+	decode(&duties, "verdicts", "--json", filepath.Join(story, "XA"), filepath.Join(story, "XB"))
+	if len(duties.Logs) != 2 || len(duties.Verdicts) != 9 || duties.Report.Provable.Notifications != 1 {
+		t.Errorf("%d logs, %d verdicts, %+v", len(duties.Logs), len(duties.Verdicts), duties.Report.Provable)
+	}
+	var sides struct {
+		audit.Report
+		Gaps []audit.Gap `json:"gaps"`
+	}
+	decode(&sides, "cross", "--json", filepath.Join(story, "XA"), filepath.Join(story, "XB-bare"))
+	if len(sides.Exchanges) != 2 || len(sides.Gaps) == 0 || sides.Gaps[0].State != audit.LeftOut || sides.Gaps[0].Text == "" {
+		t.Errorf("%+v, %+v", sides.Exchanges, sides.Gaps)
 	}
 }
 
