@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,25 +11,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/audit"
 	"example.org/hotline/hotline/codebook"
 	"example.org/hotline/hotline/desk"
 	"example.org/hotline/ops/ceremony"
 )
-
-// maxDisclosure bounds the file of a disclosed body, in bytes.
-const maxDisclosure = 256 << 10
-
-// disclosure is the file that shows one body to a third person: the statement as it was signed, and the blind and body that its
-// header commits to. It needs no key, and proves nothing but what this one statement says.
-type disclosure struct {
-	Format    uint64 `json:"format"`
-	Statement []byte `json:"statement"`
-	Blind     []byte `json:"blind"` // 32 bytes
-	Body      []byte `json:"body"`
-}
-
-// disclosureFormat is the only version of the file.
-const disclosureFormat = 1
 
 // newShowCmd shows one statement, or checks a disclosed one.
 func newShowCmd(a *app) *cobra.Command {
@@ -161,15 +146,11 @@ func (s *seat) disclose(v *desk.ShowView, st *hotline.Statement, path string) er
 	if _, err := body(st, v.Body, v.Blind); err != nil {
 		return err
 	}
-	text, err := json.MarshalIndent(disclosure{Format: disclosureFormat, Statement: st.Raw, Blind: v.Blind, Body: v.Body}, "", "  ")
-	if err != nil {
-		return err
-	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(append(text, '\n'))
+	_, err = f.Write(audit.Disclose(st.Raw, v.Blind, v.Body).Encode())
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
@@ -180,19 +161,11 @@ func (s *seat) disclose(v *desk.ShowView, st *hotline.Statement, path string) er
 
 // checkDisclosure verifies a disclosed body for somebody who holds no key.
 func (a *app) checkDisclosure(path, documents string) error {
-	text, err := ceremony.ReadFile(path, maxDisclosure)
+	text, err := ceremony.ReadFile(path, audit.MaxDisclosure)
 	if err != nil {
 		return err
 	}
-	var d disclosure
-	if err := json.Unmarshal(text, &d); err != nil || d.Format != disclosureFormat || len(d.Blind) != len([32]byte{}) {
-		return refused(hotline.CodeMalformed, "get the file again from whoever made it", "%s is no disclosed statement", path)
-	}
-	st, err := hotline.Parse(d.Statement)
-	if err != nil {
-		return err
-	}
-	says, err := st.Disclose([32]byte(d.Blind), d.Body)
+	_, st, says, err := audit.ParseDisclosure(text)
 	if err != nil {
 		return err
 	}

@@ -285,3 +285,23 @@ func ConsistencyRanges(oldSize, newSize uint64) (list [][2]uint64) {
 	slices.Reverse(list)
 	return list
 }
+
+// InclusionRanges names the nodes of the path of the entry at index in the tree of
+// the given size, as VerifyInclusion reads it: the root of leaves from..to-1 each,
+// from the sibling of the leaf up. It is nil if there is no such entry.
+func InclusionRanges(index, size uint64) (list [][2]uint64) {
+	if index >= size {
+		return nil
+	}
+	from, to := uint64(0), size
+	for to-from > 1 {
+		middle := from + 1<<(bits.Len64(to-from-1)-1)
+		if index < middle {
+			list, to = append(list, [2]uint64{middle, to}), middle
+		} else {
+			list, from = append(list, [2]uint64{from, middle}), middle
+		}
+	}
+	slices.Reverse(list)
+	return list
+}

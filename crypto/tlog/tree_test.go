@@ -360,3 +360,34 @@ func TestRootsFromConsistencyExhaustive(t *testing.T) {
 		}
 	}
 }
+
+// Promise: the ranges of an inclusion path have the roots that the store proves an entry with.
+func TestInclusionRanges(t *testing.T) {
+	const most = 70
+	leaves := make([]Hash, most)
+	for i := range leaves {
+		leaves[i] = LeafHash([]byte{byte(i)})
+	}
+	for size := uint64(1); size <= most; size++ {
+		var whole Frontier
+		for _, l := range leaves[:size] {
+			whole.Append(l)
+		}
+		for index := range size {
+			var path []Hash
+			for _, r := range InclusionRanges(index, size) {
+				var f Frontier
+				for _, l := range leaves[r[0]:r[1]] {
+					f.Append(l)
+				}
+				path = append(path, f.Root())
+			}
+			if err := VerifyInclusion(size, index, leaves[index], path, whole.Root()); err != nil {
+				t.Fatalf("entry %d of %d: %v", index, size, err)
+			}
+		}
+	}
+	if InclusionRanges(3, 3) != nil {
+		t.Error("a path of no entry")
+	}
+}

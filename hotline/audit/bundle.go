@@ -191,7 +191,7 @@ type filter func(*hotline.Entry, any) bool
 // lets see, with the head h. Every other leaf is shown as its hash, and so is one
 // that x hides itself.
 func writePart(x *export, outDir string, h Head, shows filter) error {
-	return whole(outDir, func(tmp string) error {
+	return whole("export", outDir, func(tmp string) error {
 		if err := writeBundle(filepath.Join(tmp, h.leaves()), x, h, shows); err != nil {
 			return err
 		}

@@ -14,7 +14,11 @@ import (
 // the case, and the rejects of its statements that stand outside of it. What the
 // export in dir hides stays hidden; one of another case is refused. It reads that
 // export twice and holds the ids of the case's statements in memory.
-func WriteCase(dir, outDir string, id hotline.CaseID) error {
+func WriteCase(dir, outDir string, id hotline.CaseID) error { return writeCase(dir, outDir, id, true) }
+
+// writeCase is WriteCase; unless it must show something of the case, what is
+// common will do.
+func writeCase(dir, outDir string, id hotline.CaseID, must bool) error {
 	x, err := openExport(dir)
 	if err != nil {
 		return err
@@ -25,7 +29,7 @@ func WriteCase(dir, outDir string, id hotline.CaseID) error {
 	switch {
 	case err != nil:
 		return err
-	case !found || x.head.Case != "" && x.head.Case != id.Key():
+	case must && !found || x.head.Case != "" && x.head.Case != id.Key():
 		return fmt.Errorf("export: %s shows nothing of case %s: name a case that stands in it", dir, id)
 	}
 	h := x.head

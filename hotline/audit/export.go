@@ -173,7 +173,7 @@ func WriteFull(dir string, src Source, checkpoint, cosigned []byte) error {
 		return fmt.Errorf("export: checkpoint of %q and size %d is not that of a party's log with entries", c.Origin, c.Size)
 	}
 	h := Head{Format: FormatVersion, Kind: Full, Party: party, Generation: generation, Size: c.Size}
-	return whole(dir, func(tmp string) error {
+	return whole("export", dir, func(tmp string) error {
 		first := true
 		err := src.Export(func(name string, data []byte) error {
 			if first && strings.HasPrefix(name, "tile/entries/000") {
@@ -233,15 +233,16 @@ func writeFile(dir, name string, data []byte) error {
 	return os.WriteFile(full, data, 0o600)
 }
 
-// whole makes dir by filling a directory beside it and renaming that.
-func whole(dir string, fill func(tmp string) error) (err error) {
+// whole makes dir by filling a directory beside it and renaming that. what is it
+// that is made, for errors.
+func whole(what, dir string, fill func(tmp string) error) (err error) {
 	dir = filepath.Clean(dir)
 	if _, err := os.Lstat(dir); err == nil {
-		return fmt.Errorf("export: %s exists already; name a directory that does not", dir)
+		return fmt.Errorf("%s: %s exists already; name a directory that does not", what, dir)
 	}
 	tmp, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+"-")
 	if err != nil {
-		return fmt.Errorf("export: %w", err)
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	defer func() {
 		if err != nil {
@@ -249,10 +250,10 @@ func whole(dir string, fill func(tmp string) error) (err error) {
 		}
 	}()
 	if err := fill(tmp); err != nil {
-		return fmt.Errorf("export: %w", err)
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	if err := os.Rename(tmp, dir); err != nil {
-		return fmt.Errorf("export: %w", err)
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
 }
