@@ -69,7 +69,7 @@ func witnessWords(c *hotline.SignedConvention, self hotline.Party) string {
 	case len(independent) == 0:
 		return "the log of " + string(self) + " is witnessed by " + joinParties(list) + ": each is independent where it has no part itself"
 	}
-	return "the log of " + string(self) + " is witnessed by " + joinParties(list) + ": " + joinParties(independent) + " only observes, independent of every pair"
+	return "the log of " + string(self) + " is witnessed by " + joinParties(list) + "; independent of every pair: " + joinParties(independent)
 }
 
 func (s *seat) writeDocuments(w io.Writer) {

@@ -76,6 +76,7 @@ var nextMoves = map[hotline.Code]string{
 	hotline.CodeExtraAuthor:   "draft it anew with the right signers",
 	hotline.CodeSameOfficer:   "name each signer once",
 	hotline.CodeConvention:    "use the documents of one convention only",
+	hotline.CodeObserver:      "leave the observer out",
 	hotline.CodeWrongSender:   "draft it anew with the right signers",
 	hotline.CodeDocument:      "correct the document as the text says",
 	hotline.CodeOldNumber:     "draft it anew with the next number",
