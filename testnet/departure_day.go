@@ -104,7 +104,7 @@ func (d *day) warning(ctx context.Context) error {
 	if d.departure == "backdate" { // its officers date it as its log will
 		letter.Issued = now() - hotline.Time(time.Hour.Milliseconds())
 	}
-	if d.alert, err = o.SayTwo(ctx, letter); err != nil {
+	if d.alert, err = o.sayTwo(ctx, letter); err != nil {
 		return err
 	}
 	for _, p := range []*Party{d.xa, d.xc} {
@@ -124,7 +124,7 @@ func (d *day) warning(ctx context.Context) error {
 
 // inquiry: XA asks about the case, by its name and by what was seen, and XB replies.
 func (d *day) inquiry(ctx context.Context) error {
-	inquiry, err := d.xa.Officer("O1").SayTwo(ctx, Letter{Kind: hotline.KindInquiry, Precedence: hotline.Priority, To: []hotline.Party{d.xb.Code},
+	inquiry, err := d.xa.Officer("O1").sayTwo(ctx, Letter{Kind: hotline.KindInquiry, Precedence: hotline.Priority, To: []hotline.Party{d.xb.Code},
 		Case: &d.inCase, Re: &d.alert.ID, With: d.xa.Officer("R1"),
 		Body: &hotline.Inquiry{Questions: []string{"Since when was this seen?"}, Indicators: []string{"198.51.100.23"}}})
 	if err != nil {
@@ -133,7 +133,7 @@ func (d *day) inquiry(ctx context.Context) error {
 	if err := d.receipted(ctx, inquiry, d.xb); err != nil {
 		return err
 	}
-	reply, err := d.xb.Officer("O1").SayTwo(ctx, Letter{Kind: hotline.KindReply, Precedence: hotline.Priority, To: []hotline.Party{d.xa.Code},
+	reply, err := d.xb.Officer("O1").sayTwo(ctx, Letter{Kind: hotline.KindReply, Precedence: hotline.Priority, To: []hotline.Party{d.xa.Code},
 		Case: &d.inCase, Re: &inquiry.ID, With: d.xb.Officer("R1"), Disposition: hotline.Conclusive, Body: &hotline.Words{Text: "Since this morning."}})
 	if err != nil {
 		return err

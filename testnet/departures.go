@@ -61,7 +61,6 @@ type DepartureRun struct {
 	Dir     string               // everything of the network; must be empty or not exist
 	Program string               // of BuildDeparting
 	Tell    func(string, ...any) // a line of what was observed; must not be nil
-	Honest  []string             // Program of Options, of the parties that keep to the protocol
 }
 
 // BuildDeparting builds the daemon that can depart from the protocol, one for all departures, into dir. It needs the go command and
@@ -85,7 +84,7 @@ func departureTerms() hotline.Terms {
 // Try lives one day of three parties, one of which departs from the protocol, and has the auditor judge the exports. It fails if what is
 // observed is otherwise than the departure says, or accuses a party that kept to the protocol.
 func (d *Departure) Try(ctx context.Context, r DepartureRun) (err error) {
-	w, err := New(Options{Dir: r.Dir, Parties: 3, Nodes: 1, Terms: departureTerms(), Program: r.Honest, Age: 2 * time.Hour})
+	w, err := New(Options{Dir: r.Dir, Parties: 3, Nodes: 1, Terms: departureTerms(), Age: 2 * time.Hour})
 	if err != nil {
 		return err
 	}

@@ -220,8 +220,8 @@ func (o *Officer) Say(ctx context.Context, l Letter) (*hotline.Statement, *desk.
 	return st, v, err
 }
 
-// SayTwo has the letter's second officer sign at once, beside the first, and submits it.
-func (o *Officer) SayTwo(ctx context.Context, l Letter) (*hotline.Statement, error) {
+// sayTwo has the letter's second officer sign at once, beside the first, and submits it.
+func (o *Officer) sayTwo(ctx context.Context, l Letter) (*hotline.Statement, error) {
 	st, err := o.Sign(l)
 	if err != nil {
 		return nil, err

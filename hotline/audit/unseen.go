@@ -12,7 +12,7 @@ import (
 // be held against the log, but one signature against the other.
 
 // unseenRun is how many such places are sorted in memory at once.
-const unseenRun = 1 << 15
+const unseenRun = 1 << 14
 
 // unseen are those places, in runs that are sorted each.
 type unseen struct {
