@@ -48,9 +48,31 @@ func TestDossierCommand(t *testing.T) {
 	if _, err := os.Lstat(no); err == nil {
 		t.Error("a refused command made something")
 	}
+	t.Chdir(out)
+	ran := 0
+	for line := range strings.Lines(readme(t, out)) { // the commands of its README.txt work as they stand there
+		if args, ok := strings.CutPrefix(strings.TrimSpace(line), "hotline-audit "); ok {
+			ran++
+			if code, _, stderr := call(strings.Fields(args)...); code != audit.ExitProtocol || stderr != "" {
+				t.Errorf("%s: exit %d, %s", line, code, stderr)
+			}
+		}
+	}
+	if ran != 2 {
+		t.Errorf("README.txt has %d commands", ran)
+	}
 	_, stdout, _ := call("dossier", "--check", out, "--json")
 	var sum audit.Dossier
 	if err := json.Unmarshal([]byte(stdout), &sum); err != nil || sum.Case != "XA/"+id || sum.Exit != audit.ExitProtocol || sum.Entries != 1 {
 		t.Errorf("%+v, %v", sum, err)
 	}
+}
+
+func readme(t *testing.T, dir string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, "README.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }

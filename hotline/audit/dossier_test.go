@@ -283,3 +283,26 @@ func TestDossierReadmeWorks(t *testing.T) {
 		t.Errorf("%d commands were run", ran)
 	}
 }
+
+// Promise: a dossier of two histories of one log shows both, proves the fork, and is checked as any other.
+func TestDossierOfAFork(t *testing.T) {
+	w := newWorld(t, terms(), "XA", "XB")
+	a := w.at("XA")
+	alert := w.alertTo("XA", []hotline.Party{"XB"}, []hotline.Party{"XB"})
+	a.send(alert, "XB")
+	last := len(a.entries) - 1
+	other := append(slices.Clone(a.entries[:last]), reenter(t, a.entries[last], func(e *hotline.Entry, _ any) { e.Salt[0] ^= 1 }))
+	out, sum := dossierOf(t, *alert.InCase(), []string{a.export(), a.exportOf(other), w.at("XB").export()})
+	if sum.Exit != ExitProtocol || sum.Exports != 3 {
+		t.Errorf("%+v", sum)
+	}
+	if proofs, err := filepath.Glob(filepath.Join(out, dirForks, "*")); err != nil || len(proofs) == 0 {
+		t.Errorf("no proof of the fork: %v", err)
+	}
+	if b := mustRead(t, out, "observations.txt"); !bytes.Contains(b, []byte("exports/XA-1-2")) {
+		t.Errorf("the two histories are not named:\n%s", b)
+	}
+	if checked, err := CheckDossier(context.Background(), out, Options{TempDir: t.TempDir()}); err != nil || *checked != *sum {
+		t.Errorf("%+v, %v", checked, err)
+	}
+}

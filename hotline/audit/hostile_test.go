@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"example.org/hotline/crypto/seal"
 	"example.org/hotline/hotline"
 )
 
@@ -57,6 +58,23 @@ func FuzzHead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if h, err := ParseHead(data); err == nil && !bytes.Equal(h.Encode(), data) {
 			t.Error("two forms of one head")
+		}
+	})
+}
+
+// FuzzDisclosure: whatever the bytes, what is accepted as a disclosed body matches
+// the commitment of its statement.
+func FuzzDisclosure(f *testing.F) {
+	a := newWorld(f, terms(), "XA", "XB").at("XA")
+	f.Add(mustRead(f, "", a.disclosureOf(a.Detection(a.w.now))))
+	f.Add([]byte(`{"format":1}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		d, st, says, err := ParseDisclosure(data)
+		if err != nil {
+			return
+		}
+		if _, _, _, err := ParseDisclosure(d.Encode()); err != nil || says == nil || seal.Commitment([32]byte(d.Blind), d.Body) != st.Header.Commitment {
+			t.Errorf("accepted: %v", err)
 		}
 	})
 }
