@@ -109,6 +109,7 @@ type Sent struct {
 	Marks      Marks      `cbor:"4,keyasint,omitempty"`
 	Voters     uint64     `cbor:"5,keyasint"`
 	Statement  []byte     `cbor:"6,keyasint,omitempty"` // absent only in a Delivery, which carries it beside
+	Anchor     []byte     `cbor:"7,keyasint,omitempty"` // see ParseAnchor
 }
 
 // Received is the content of EntryReceived. A code means: verified, but

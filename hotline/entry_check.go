@@ -62,6 +62,11 @@ func (s *Sent) check() error {
 		}
 		to = append(to, q.To)
 	}
+	if len(s.Anchor) > 0 {
+		if _, err := ParseAnchor(s.Anchor); err != nil {
+			return err
+		}
+	}
 	return recode(CodeMalformed, checkParties("sequences", to, MaxAddressees))
 }
 

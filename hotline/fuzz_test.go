@@ -153,6 +153,24 @@ func reprove(t *testing.T, r *Receipt) []byte {
 	return append([]byte{0xd2}, MustMarshal(parts)...)
 }
 
+// FuzzParseAnchor: an anchor has one encoding, and its lines are within their bounds.
+func FuzzParseAnchor(f *testing.F) {
+	w := newWorld()
+	f.Add(anchorOf(f, w, 7, anchorLines(f, w, 7)))
+	for _, bad := range badAnchors(f, w) {
+		f.Add(bad.anchor)
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		a, err := ParseAnchor(raw)
+		if err != nil {
+			return
+		}
+		if n := len(a.Witnesses); n == 0 || n > MaxAnchorLines || a.Time <= 0 || !bytes.HasPrefix(raw, []byte(a.Checkpoint.Text()+"\n")) {
+			t.Fatalf("accepted %q as %+v", raw, a)
+		}
+	})
+}
+
 func FuzzParseSenderEntry(f *testing.F) {
 	x := newExchange(f)
 	f.Add(x.sent.Sender)

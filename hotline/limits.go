@@ -14,6 +14,7 @@ const (
 	MaxAssessment    = MaxStatement - 1<<10 // a whole assessment: an automatic alert embeds it
 	MaxReceipt       = 4 << 10              // a tender or a receipt
 	MaxOwnCheckpoint = 512                  // a checkpoint with the signature of its own log alone
+	MaxAnchor        = 1 << 10              // a checkpoint with its own signature and MaxAnchorLines more
 	MaxFrame         = 56 << 10             // one message of a link, padding included
 	MaxNesting       = 8
 	MaxArrayItems    = 1024
@@ -36,6 +37,7 @@ const (
 	MaxRoleName      = 32
 	MaxForkProof     = 4 << 20 // a fork proof (SPEC §7.11)
 	MaxForkDocuments = 256     // of a fork proof: versions of the convention, and directories
+	MaxAnchorLines   = 3       // cosignatures: two of them are a third party's, whoever the addressee is
 	MaxSequenceGap   = 4096    // beyond watermark + this a receiver answers busy
 )
 
@@ -48,6 +50,8 @@ const (
 	MaxRotaSpan     = 366 * 24 * time.Hour // for which a ladder writes out who stands where
 	MinRepeatPause  = 10 * time.Second     // a rung pages again no sooner
 	WitnessInterval = time.Hour            // between two entries that name the checkpoints cosigned
+	AnchorPause     = 5 * time.Second      // between the times of two anchors in one log
+	AnchorRefresh   = 10 * time.Second     // while there is work, the newest checkpoint is cosigned again
 	DirectoryMemory = 64                   // numbers of one party's directory kept for statements in flight
 )
 

@@ -348,7 +348,12 @@ func entryVectors(t *testing.T, x *exchange) (list []vector) {
 	list = append(list, frames(list[0])...)
 	second := bad("2/0: content not in its one encoding", bytes.Replace(unhex(list[1].Bytes), unhex("0201030105"), unhex("021801030105"), 1), CodeMalformed)
 	second.Of = "2/0"
-	return append(append(list, mutate(list, entryMutations, mutated)...), second)
+	list = append(append(list, mutate(list, entryMutations, mutated)...), second)
+	for _, c := range badAnchors(t, x.world) {
+		m := mutation{of: "2/1", name: "anchor: " + c.name, path: to(5, 7), put: c.anchor, code: CodeMalformed}
+		list = append(list, mutate(list, []mutation{m}, mutated)...)
+	}
+	return list
 }
 
 func conventionVectors(x *exchange) []vector {

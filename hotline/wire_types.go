@@ -58,6 +58,7 @@ func (s *Sent) code(w *wire) {
 	mayNumber(&f, 4, &s.Marks)
 	number(&s.Voters, f.must(5))
 	mayBytes(&f, 6, &s.Statement)
+	mayBytes(&f, 7, &s.Anchor)
 	f.end()
 }
 

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"example.org/hotline/crypto/keys"
+	"example.org/hotline/crypto/tlog"
 	"example.org/hotline/hotline"
 )
 
@@ -102,10 +103,13 @@ func (c *chain) verify(x *examiner, it *item) error {
 	switch content := it.content.(type) {
 	case *hotline.Sent:
 		st, err := hotline.Parse(content.Statement)
-		if err != nil {
-			return err
+		if err == nil {
+			err = c.signed(st)
 		}
-		return c.signed(st)
+		if d := c.number(c.self, content.Directory); err == nil && d != nil {
+			_, err = c.anchored(content.Anchor, d.Log)
+		}
+		return err
 	case *hotline.Received:
 		return c.verifyReceived(x, &it.facts, content)
 	case *hotline.Receipted:
@@ -136,7 +140,26 @@ func (c *chain) verifyReceived(x *examiner, f *facts, content *hotline.Received)
 	if err := hotline.VerifyTender(tender, st, sender, x.convention, d.Log); err != nil {
 		return err
 	}
+	if _, err := c.anchored(sender.Sent.Anchor, d.Log); err != nil {
+		return err
+	}
 	return c.signed(st)
+}
+
+// anchored verifies an anchor, and returns the cosignatures of which a directory
+// in the log has the key. There may be no anchor.
+func (c *chain) anchored(raw []byte, log keys.Public) ([]tlog.Cosignature, error) {
+	if len(raw) == 0 {
+		return nil, nil
+	}
+	a, err := hotline.ParseAnchor(raw)
+	if err == nil {
+		err = a.Signed(log)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return a.Cosigned(func(p hotline.Party) []*hotline.SignedDirectory { return c.directories[p] })
 }
 
 // signed verifies a statement and, in an automatic alert, the one within.

@@ -16,13 +16,13 @@ type proof struct {
 	Party      hotline.Party // whose log is spoken of
 	Generation uint64
 	Index      uint64
-	Time       hotline.Time // signed time of the entry there
+	Time       hotline.Time // signed time of the entry there; of an anchor: when the witness signed
 	Sequence   uint64       // of a tender: towards this party
 	Case       string       // PARTY/ID; "": in none, or of a checkpoint
 	Leaf, Root tlog.Hash    // Leaf is zero in a head
 	// No majority of clocks backed OwnTime, or Time.
 	OwnUnproven, Unproven bool
-	By                    hotline.Party // of a head in a statement: its sender
+	By                    hotline.Party // of a head in a statement: its sender; of an anchor: the witness
 	Stated                uint64        // of a receipt: the own entry that it is for
 	Tendered              tlog.Hash     // of a receipt: root of the tender that it names
 	What                  hotline.Kind  // of a receipt: of the statement
@@ -35,9 +35,10 @@ const (
 	receiptProof proofKind = 2 // a receipt of an own statement
 	headProof    proofKind = 3 // a checkpoint that the author of a statement knew
 	witnessProof proofKind = 4 // a checkpoint that this party cosigned, with the signature of its log
+	anchorProof  proofKind = 5 // a cosignature in an anchor, of this log or of the sender's
 )
 
-// isHead reports whether the proof is of a tree, and of no leaf in it.
+// isHead reports whether the proof is of a checkpoint that somebody names.
 func (p *proof) isHead() bool { return p.Kind == headProof || p.Kind == witnessProof }
 
 // keepProofs notes what a verified entry proves about another log, and holds
@@ -55,7 +56,10 @@ func (j *judged) keepProofs(it *item) error {
 	if w, ok := it.content.(*hotline.Witnessed); ok {
 		return j.keepWitnessed(it, w)
 	}
-	if err := j.keepHead(it); err != nil || f.place == nil {
+	if err := j.keepHead(it); err != nil {
+		return err
+	}
+	if err := j.keepAnchor(it); err != nil || f.place == nil {
 		return err
 	}
 	p := proof{Own: it.index, OwnTime: it.entry.Time, Statement: f.proof.Statement, Party: f.place.party,
@@ -218,8 +222,12 @@ func (c *crossing) against(holder, n int, p *proof) error {
 			return err
 		}
 	}
-	if p.isHead() {
+	switch {
+	case p.isHead():
 		return c.head(holder, n, p, k)
+	case p.Kind == anchorProof:
+		c.anchor(holder, n, p, k)
+		return nil
 	}
 	if k.leaf != p.Leaf {
 		code, what := TenderNotInLog, "tendered"

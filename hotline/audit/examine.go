@@ -235,7 +235,7 @@ func (x *examiner) examine(it *item) {
 		}
 		o.decode()
 		it.entry, it.content, it.err, it.facts.st = o.entry, o.content, o.err, o.st
-		it.facts.verified = x.signed(o.st)
+		it.facts.verified = x.signed(o.st) && len(o.content.(*hotline.Sent).Anchor) == 0
 		return
 	}
 	it.entry, it.content, it.err = hotline.DecodeEntry(it.raw)
@@ -248,7 +248,7 @@ func (x *examiner) examine(it *item) {
 }
 
 // signed verifies a statement's signatures. An automatic alert carries a
-// second statement and is left to the state.
+// second statement and is left to the state, and so is an entry with an anchor.
 func (x *examiner) signed(st *hotline.Statement) bool {
 	return st != nil && st.Header.Kind != hotline.KindAutomaticAlert && st.Verify(x.ring.find) == nil
 }
@@ -263,7 +263,7 @@ func (x *examiner) received(f *facts, e *hotline.Entry, c *hotline.Received) {
 	if err != nil {
 		return
 	}
-	f.verified = x.proven(f, leaf, x.ring.logKeys(f.st.Header.From), f.sender.Sent.Directory) && x.signed(f.st)
+	f.verified = x.proven(f, leaf, x.ring.logKeys(f.st.Header.From), f.sender.Sent.Directory) && x.signed(f.st) && len(f.sender.Sent.Anchor) == 0
 }
 
 func (x *examiner) receipted(f *facts, e *hotline.Entry, c *hotline.Receipted) {

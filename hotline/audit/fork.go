@@ -101,9 +101,16 @@ func (j *judged) signedHead(p *proof) (h hotline.SignedHead, err error) {
 	if err != nil {
 		return h, err
 	}
-	_, content, err := hotline.DecodeEntry(raw)
+	e, content, err := hotline.DecodeEntry(raw)
 	if err != nil {
 		return h, err
+	}
+	if p.Kind == anchorProof {
+		a, err := hotline.ParseAnchor(anchorIn(e, content))
+		if err != nil {
+			return h, err
+		}
+		return hotline.SignedHead{Note: a.Own()}, nil
 	}
 	switch c := content.(type) {
 	case *hotline.Received:
@@ -118,6 +125,17 @@ func (j *judged) signedHead(p *proof) (h hotline.SignedHead, err error) {
 		}
 	}
 	return h, errors.New("the entry holds no head of the other log")
+}
+
+// anchorIn is the anchor of an own or a received statement.
+func anchorIn(e *hotline.Entry, content any) []byte {
+	switch c := content.(type) {
+	case *hotline.Sent:
+		return c.Anchor
+	case *hotline.Received:
+		return e.Parts.Sender.Sent.Anchor
+	}
+	return nil
 }
 
 // prove writes the proof that a party signed a head of this size beside the tree

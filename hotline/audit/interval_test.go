@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -135,6 +136,85 @@ func TestIntervalByWitnesses(t *testing.T) {
 	b.send(st, "XA")
 	wantInterval(t, audited(t, a.export()), "XA", last, Interval{Before: w.now - 5*second, BeforeBy: "XB"})
 	wantInterval(t, audited(t, a.export(), b.export()), "XB", named, Interval{After: t0, AfterBy: "XA", Before: w.now, BeforeBy: "XA"})
+}
+
+// anchor is the newest head of a log as others have cosigned it now.
+func (p *peer) anchor(witnesses ...hotline.Party) []byte {
+	p.w.t.Helper()
+	lines := bytes.SplitAfter(p.cosignedBy(len(p.entries), witnesses...), []byte("\n"))
+	note := bytes.Join(lines[:5], nil) // with the line of the log; each witness has one of Ed25519 first
+	for i := range witnesses {
+		note = append(note, lines[5+2*i]...)
+	}
+	return note
+}
+
+// anchored logs an own text with an anchor.
+func (p *peer) anchored(to hotline.Party, anchor []byte) *hotline.Statement {
+	p.w.t.Helper()
+	st := p.Text(p.w.now, to, "Please call.")
+	p.results[st.ID] = p.do(&ledger.Command{Type: ledger.Submit, Statement: st.Raw, Anchor: anchor})
+	return st
+}
+
+// Promise: an anchor gives a statement a lower bound by a third party, in the log of its sender and, if that is not given, in
+// the log of whoever received it.
+func TestIntervalByAnAnchor(t *testing.T) {
+	w := newWorld(t, terms(), "XA", "XB", "XC")
+	a, b := w.at("XA"), w.at("XB")
+	w.now = w.now / second * second
+	t0 := w.now
+	anchor := a.anchor("XB", "XC")
+	before := uint64(len(a.entries) - 1)
+	w.pass(2 * second)
+	st := a.anchored("XB", anchor)
+	w.pass(second)
+	a.send(st, "XB")
+	sent, received := a.results[st.ID].Index, newestOf(t, b, hotline.EntryReceived)
+	r := audited(t, a.export())
+	wantFound(t, r)
+	wantInterval(t, r, "XA", sent, Interval{After: t0, AfterBy: "XB", Before: t0 + 3*second, BeforeBy: "XB"})
+	wantInterval(t, r, "XA", before, Interval{Before: t0 + 999, BeforeBy: "XB"})
+	r = audited(t, b.export())
+	wantFound(t, r)
+	wantInterval(t, r, "XB", received, Interval{After: t0 + 2*second, AfterBy: "XA"})
+	r = audited(t, a.export(), b.export(), w.at("XC").export())
+	wantFound(t, r)
+	wantInterval(t, r, "XA", sent, Interval{After: t0, AfterBy: "XB", Before: t0 + 3*second, BeforeBy: "XB"})
+	wantInterval(t, audited(t, a.pair("XB")), "XA", sent, Interval{After: t0, AfterBy: "XB", Before: t0 + 3*second, BeforeBy: "XB"})
+}
+
+// Promise: an anchor of a tree that the log never had proves two histories, one whose cosignature lies far before the last entry
+// under it contradicts the clock, and one that bears no true signature is named as such.
+func TestAnchorIsHeldAgainstTheLog(t *testing.T) {
+	w := newWorld(t, terms(), "XA", "XB", "XC")
+	a := w.at("XA")
+	entries := a.entries
+	a.entries = append(slices.Clone(entries[:len(entries)-1]), []byte("another entry"))
+	other := a.anchor("XB", "XC")
+	a.entries = entries
+	a.anchored("XB", other)
+	wantFound(t, audited(t, a.export()), "fork@XA")
+
+	w = newWorld(t, terms(), "XA", "XB", "XC")
+	a = w.at("XA")
+	a.submit(a.Detection(w.now))
+	w.pass(-6 * minute)
+	early := a.anchor("XC")
+	w.pass(6 * minute)
+	a.anchored("XB", early)
+	wantFound(t, audited(t, a.export()), "time-contradiction@XA")
+
+	w = newWorld(t, terms(), "XA", "XB", "XC")
+	a = w.at("XA")
+	a.anchored("XB", a.anchor("XB"))
+	last := len(a.entries) - 1
+	forged := reenter(t, a.entries[last], func(_ *hotline.Entry, content any) {
+		s := content.(*hotline.Sent)
+		s.Anchor = bytes.Clone(s.Anchor)
+		s.Anchor[len(s.Anchor)-30] = map[bool]byte{true: 'B', false: 'A'}[s.Anchor[len(s.Anchor)-30] == 'A']
+	})
+	wantFound(t, audited(t, a.exportOf(append(slices.Clone(a.entries[:last]), forged))), "signature-invalid@XA")
 }
 
 // Promise: where two clocks contradict each other the interval says by how much, and has no width.

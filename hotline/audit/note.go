@@ -40,7 +40,7 @@ func (j *judged) checkWitnesses(log keys.Public) error {
 	}
 	j.log.Cosigned = c.Size
 	j.countWitnesses(found)
-	j.keepCosignatures(found)
+	j.cosignatures = j.chain.cosignatures(found)
 	return j.tellWitnesses()
 }
 
@@ -72,17 +72,6 @@ func (j *judged) countWitnesses(found []tlog.Cosignature) {
 			Independent: len(j.parties()) > 2 && p != j.x.head.With && !j.concerned[p], Observer: j.observes(p)})
 	}
 	slices.SortFunc(j.log.Witnesses, func(a, b Witness) int { return strings.Compare(string(a.Party), string(b.Party)) })
-}
-
-// keepCosignatures keeps each line that verifies, of one key or of both.
-func (j *judged) keepCosignatures(found []tlog.Cosignature) {
-	for p := range j.chain.directories {
-		for _, c := range found {
-			if c.Name == tlog.WitnessName(string(p)) && c.Seconds <= maxSeconds {
-				j.cosignatures = append(j.cosignatures, cosignature{p, c.Seconds})
-			}
-		}
-	}
 }
 
 // parties are those of the newest convention in the log.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"example.org/hotline/crypto/tlog"
 	"example.org/hotline/hotline"
 )
 
@@ -86,14 +87,18 @@ func (w *weave) close() {
 	}
 }
 
-// knowledge notes what the entry that holds a tender or a receipt cannot be older
-// than, and what a receipt covers of the own log: the statement that it is for, if
+// knowledge notes what the entry that holds a tender, a receipt or an anchor cannot
+// be older than, and what a receipt covers of the own log: the statement that it is for, if
 // the tender that stands beside it is of this log.
 func (c *crossing) knowledge(holder int, p *proof) error {
-	if p.isHead() || p.Unproven || p.Party == c.logs[holder].x.head.Party {
+	by := p.Party
+	if p.Kind == anchorProof {
+		by = p.By
+	}
+	if p.isHead() || p.Unproven || by == c.logs[holder].x.head.Party {
 		return nil
 	}
-	if err := c.weave.known(holder, p.Own, p.Party, p.Time); err != nil || p.Kind != receiptProof {
+	if err := c.weave.known(holder, p.Own, by, p.Time); err != nil || p.Kind != receiptProof {
 		return err
 	}
 	k, err := c.logs[holder].marks.at(p.Stated)
@@ -112,14 +117,17 @@ func (c *crossing) sighting(holder, n int, p *proof, k mark) error {
 			return err
 		}
 	}
-	by := self
-	if p.Kind == headProof {
+	by, t, unproven := self, p.OwnTime, p.OwnUnproven
+	switch p.Kind {
+	case headProof:
 		by = p.By
+	case anchorProof:
+		by, t, unproven = p.By, p.Time+wholeSecond, false
 	}
-	if p.OwnUnproven || by == of {
+	if unproven || by == of {
 		return nil
 	}
-	return c.weave.seen(n, p.Index, by, p.OwnTime)
+	return c.weave.seen(n, p.Index, by, t)
 }
 
 // cosigned notes the cosignatures that were given with the exports.
@@ -133,12 +141,8 @@ func (c *crossing) cosigned() error {
 			return err
 		}
 		for _, s := range j.cosignatures {
-			end := s.end()
-			if k.shown && !k.unproven && tooEarly(end, k.time) {
-				j.observe(observe(TimeContradiction, j.x.head.Party, j.log.Cosigned-1, fmt.Sprintf("%s cosigned this log at %s, %s before its last entry at %s: one of the two clocks is wrong",
-					s.by, stamp(end), length(k.time-end), stamp(k.time))))
-			}
-			if err := c.weave.seen(n, j.log.Cosigned-1, s.by, end); err != nil {
+			j.cosignedBefore(j.log.Cosigned-1, k, s)
+			if err := c.weave.seen(n, j.log.Cosigned-1, s.by, s.time+wholeSecond); err != nil {
 				return err
 			}
 		}
@@ -148,17 +152,89 @@ func (c *crossing) cosigned() error {
 
 // cosignature is one verified line under a checkpoint.
 type cosignature struct {
-	by      hotline.Party
-	seconds uint64
+	by   hotline.Party
+	time hotline.Time // the beginning of its second
 }
 
 // maxSeconds is the last second that has a time in milliseconds; a cosignature of
 // a later one bounds nothing.
 const maxSeconds = math.MaxInt64/1000 - 1
 
-// begin and end are the second in which it was made (SPEC §7.10 rule 4).
-func (s cosignature) begin() hotline.Time { return hotline.Time(s.seconds * 1000) }
-func (s cosignature) end() hotline.Time   { return s.begin() + 999 }
+// wholeSecond is from the beginning of a cosignature's second to its end: as a
+// sighting it counts up to there (SPEC §7.10 rule 4).
+const wholeSecond hotline.Time = 999
+
+// cosignatures are the lines that were found, each once, with the parties whose
+// witnesses made them. One that bears no time of the protocol bounds nothing.
+func (c *chain) cosignatures(found []tlog.Cosignature) (list []cosignature) {
+	for p := range c.directories {
+		for _, line := range found {
+			if line.Name == tlog.WitnessName(string(p)) && line.Seconds <= maxSeconds {
+				list = append(list, cosignature{p, hotline.Time(line.Seconds * 1000)})
+			}
+		}
+	}
+	return list
+}
+
+// cosignedBefore observes that a log was cosigned before its last entry at the
+// time bears its time, by more than clocks may differ.
+func (j *judged) cosignedBefore(index uint64, k mark, s cosignature) {
+	end := s.time + wholeSecond
+	if k.shown && !k.unproven && tooEarly(end, k.time) {
+		j.observe(observe(TimeContradiction, j.x.head.Party, index, fmt.Sprintf("%s cosigned this log at %s, %s before the time of the last entry that it covers, %s: one of the two clocks is wrong",
+			s.by, stamp(s.time), length(k.time-end), stamp(k.time))))
+	}
+}
+
+// keepAnchor notes what the anchor of an own or a received statement proves.
+func (j *judged) keepAnchor(it *item) error {
+	f := &it.facts
+	if f.st == nil {
+		return nil
+	}
+	p := proof{Kind: anchorProof, Own: it.index, OwnTime: it.entry.Time, Statement: f.st.ID}
+	sent, from := &hotline.Sent{}, f.st.Header.From
+	switch c := it.content.(type) {
+	case *hotline.Sent:
+		sent = c
+	case *hotline.Received:
+		sent, p.OwnTime = &f.sender.Sent, f.sender.Time
+	}
+	d := j.chain.number(from, sent.Directory)
+	if len(sent.Anchor) == 0 || d == nil {
+		return nil
+	}
+	found, err := j.chain.anchored(sent.Anchor, d.Log)
+	if err != nil {
+		return nil // it was verified, with directories that are not proven here: it bounds nothing
+	}
+	a, err := hotline.ParseAnchor(sent.Anchor)
+	if err != nil {
+		return err
+	}
+	p.Party, p.Generation, p.Index, p.Root, p.OwnUnproven = a.Party, a.Generation, a.Checkpoint.Size-1, a.Checkpoint.Root, unproven(sent.Marks)
+	for _, s := range j.chain.cosignatures(found) {
+		p.By, p.Time = s.by, s.time
+		if !p.OwnUnproven && tooEarly(p.OwnTime, p.Time) {
+			j.observe(observe(BackDated, j.x.head.Party, it.index, fmt.Sprintf("statement %s was logged at %s, but stands on a cosignature of %s of %s",
+				f.st.ID.Short(), stamp(p.OwnTime), s.by, stamp(p.Time))))
+		}
+		if err := j.proofs.add(&p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// anchor holds a cosignature in an anchor against the log that it is of.
+func (c *crossing) anchor(holder, n int, p *proof, k mark) {
+	if k.root != p.Root {
+		c.fork(holder, n, p)
+		return
+	}
+	c.logs[n].cosignedBefore(p.Index, k, cosignature{p.By, p.Time})
+}
 
 // bounds is what a table holds of one leaf.
 type bounds struct {

@@ -101,7 +101,14 @@ func (s *State) Verify(c *Command, own func(index uint64) (*Own, error)) error {
 		if err != nil {
 			return err
 		}
-		return s.verifyStatement(st)
+		if err := s.verifyStatement(st); err != nil || len(c.Anchor) == 0 {
+			return err
+		}
+		a, err := hotline.ParseAnchor(c.Anchor)
+		if err != nil {
+			return err
+		}
+		return s.verifyAnchor(a)
 	case Receive:
 		return s.verifyReceive(c)
 	case Receipt:
@@ -158,7 +165,10 @@ func (s *State) verifyReceive(c *Command) error {
 		return hotline.Refuse(hotline.CodeTender, "tender of generation %d, its directory is of %d", tender.Generation, generation)
 	}
 	d := s.DirectoryNumber(st.Header.From, sender.Sent.Directory)
-	return hotline.VerifyTender(tender, st, sender, s.convention, d.Log)
+	if err := hotline.VerifyTender(tender, st, sender, s.convention, d.Log); err != nil || len(sender.Sent.Anchor) == 0 {
+		return err
+	}
+	return s.verifyPeerAnchor(sender, tender, d.Log)
 }
 
 // Own is an own statement with what its addressees need to rebuild its leaf.

@@ -54,6 +54,8 @@ type Command struct {
 	Extension []byte             `cbor:"17,keyasint,omitempty"` // the checkpoint with its proof: tlog.Extension
 	Witnessed *hotline.Witnessed `cbor:"18,keyasint,omitempty"`
 
+	Anchor []byte `cbor:"19,keyasint,omitempty"` // of an own statement: hotline.Anchor
+
 	parts parts
 }
 

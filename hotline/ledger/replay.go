@@ -214,7 +214,7 @@ func recall(e *hotline.Entry, content any) (*Command, []hotline.Sequence) {
 	case *hotline.Genesis:
 		c.Type, c.Genesis = Genesis, x
 	case *hotline.Sent:
-		c.Type, c.Statement = Submit, x.Statement
+		c.Type, c.Statement, c.Anchor = Submit, x.Statement, x.Anchor
 		unproven(x.Marks)
 		return c, x.Sequences
 	case *hotline.Received:

@@ -52,6 +52,7 @@ type State struct {
 	witnessed   map[hotline.Party]Cosigned // by the newest witnessed entry that names the party
 	witnessedAt hotline.Time               // of the newest witnessed entry; 0: none
 	weighty     uint64                     // Weighty
+	anchored    hotline.Time               // of the newest anchor in the log; 0: none
 
 	heap  clockHeap // derived from the open duties
 	keyof map[keys.ID]hotline.KeyUse

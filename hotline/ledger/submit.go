@@ -137,7 +137,7 @@ func (p *Pair) unreceipted() (n int) {
 func (r *run) sent(st *hotline.Statement) *hotline.Sent {
 	s, h := r.s, &st.Header
 	sent := &hotline.Sent{Directory: s.Directory(s.self).Number, Convention: s.Convention(r.t).Version,
-		Voters: uint64(len(s.voters)), Statement: st.Raw, Marks: r.marks(h.Issued, r.t)}
+		Voters: uint64(len(s.voters)), Statement: st.Raw, Marks: r.marks(h.Issued, r.t), Anchor: r.anchor()}
 	for i, p := range h.To {
 		n := s.pair(p).NextOut
 		if i < len(r.given) {

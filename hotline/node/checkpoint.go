@@ -45,6 +45,9 @@ type gathered struct {
 	size  uint64
 	count int       // witnesses
 	since time.Time // when note was taken; zero: read from the file
+
+	anchor  *hotline.Anchor // newest; nil: none
+	offered time.Time       // when it was last put into a command
 }
 
 func openGathered(data string) (*gathered, error) {
@@ -67,7 +70,7 @@ func openGathered(data string) (*gathered, error) {
 func (g *gathered) take(note []byte, size uint64, count int) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if count == 0 || count < g.count && time.Since(g.since) < cosignedHold {
+	if count == 0 || g.size == size && count <= g.count || count < g.count && time.Since(g.since) < cosignedHold {
 		return nil
 	}
 	g.note, g.size, g.count, g.since = note, size, count, time.Now()
@@ -93,46 +96,89 @@ type round struct {
 	missing    int                    // witnesses that have not answered yet
 }
 
+// asking is what the leader remembers of its checkpoints while it leads.
+type asking struct {
+	round   *round                   // nil: none was made yet
+	covered uint64                   // entries that called for a checkpoint and are in one
+	old     map[hotline.Party]uint64 // what each witness has cosigned last, as far as known
+	wait    time.Duration            // before witnesses that have not cosigned are asked again
+	retry   time.Time                // when they are
+	refresh time.Time                // when it is looked whether the newest checkpoint must be cosigned again
+}
+
 // keepCheckpoints runs while this node leads. Whatever the group applies wakes
 // it, so the time of the next asking is kept: a log that witnesses much would
 // put off its own witnesses for ever. Where none is missing nothing is asked
 // and no file is written.
 func (n *Node) keepCheckpoints(ctx context.Context) {
-	var r *round
-	var covered uint64 // entries that called for a checkpoint and are in one
-	old := map[hotline.Party]uint64{}
-	wait, again := checkpointRetry, time.Now().Add(checkpointRetry)
+	a := &asking{old: map[hotline.Party]uint64{}, refresh: time.Now().Add(hotline.AnchorRefresh), wait: checkpointRetry, retry: time.Now().Add(checkpointRetry)}
 	for ctx.Err() == nil {
 		grown := n.machine.growth()
-		var weighty uint64
-		n.machine.view(func(s *ledger.State) { weighty = s.Weighty() })
-		retry := false
-		if weighty > covered {
-			if c, note, err := n.checkpoint(); err == nil {
-				r = &round{checkpoint: c, note: note, lines: map[hotline.Party][]byte{}, over: map[hotline.Party]bool{}}
-				covered, wait = weighty, checkpointRetry
-				n.gathered.making()
-				retry = true
-			}
-		}
+		made := n.nextRound(a)
 		n.recordWitnessed(ctx)
-		if retry {
-			n.ask(ctx, r, old)
+		if made {
+			n.ask(ctx, a.round, a.old)
 			pause(ctx, checkpointPause)
-			again = time.Now().Add(wait)
 			continue
 		}
+		n.askAgain(ctx, a)
+		due := time.NewTimer(min(time.Until(a.retry), time.Until(a.refresh)))
 		select {
 		case <-grown:
-		case <-time.After(time.Until(again)):
-			if r != nil && r.missing > 0 {
-				n.ask(ctx, r, old)
-			}
-			if weighty == covered { // else a checkpoint could not be made just now
-				wait = min(wait*2, checkpointRetryMax)
-			}
-			again = time.Now().Add(wait)
+		case <-due.C:
 		case <-ctx.Done():
+		}
+		due.Stop()
+	}
+}
+
+// nextRound makes a checkpoint if entries came that call for one.
+func (n *Node) nextRound(a *asking) bool {
+	var weighty uint64
+	n.machine.view(func(s *ledger.State) { weighty = s.Weighty() })
+	if weighty <= a.covered {
+		return false
+	}
+	c, note, err := n.checkpoint()
+	if err != nil {
+		return false
+	}
+	a.round, a.covered, a.wait = &round{checkpoint: c, note: note, lines: map[hotline.Party][]byte{}, over: map[hotline.Party]bool{}}, weighty, checkpointRetry
+	a.retry, a.refresh = time.Now().Add(a.wait), time.Now().Add(hotline.AnchorRefresh)
+	n.gathered.making()
+	return true
+}
+
+// askAgain asks those who have not cosigned, each time after a longer pause, and
+// while there is work everybody: for an anchor's sake (SPEC §7.13 rule 6).
+func (n *Node) askAgain(ctx context.Context, a *asking) {
+	now := time.Now()
+	if !now.Before(a.refresh) {
+		a.refresh = now.Add(hotline.AnchorRefresh)
+		atWork := false
+		n.machine.view(func(s *ledger.State) { atWork = s.AtWork(n.now()) })
+		if atWork && a.round != nil {
+			n.renew(ctx, a.round, a.old)
+		}
+	}
+	if !now.Before(a.retry) {
+		if a.round != nil && a.round.missing > 0 {
+			n.ask(ctx, a.round, a.old)
+		}
+		a.wait = min(a.wait*2, checkpointRetryMax)
+		a.retry = now.Add(a.wait)
+	}
+}
+
+// renew has a checkpoint cosigned again. What was gathered of it first stays: of
+// the same tree an earlier time says more.
+func (n *Node) renew(ctx context.Context, r *round, old map[hotline.Party]uint64) {
+	again := &round{checkpoint: r.checkpoint, note: r.note, lines: map[hotline.Party][]byte{}, over: r.over}
+	n.ask(ctx, again, old)
+	for p, lines := range again.lines {
+		if r.lines[p] == nil {
+			r.lines[p] = lines
+			r.missing--
 		}
 	}
 }
@@ -181,6 +227,7 @@ func (n *Node) ask(ctx context.Context, r *round, old map[hotline.Party]uint64) 
 		})
 	}
 	wg.Wait()
+	n.gathered.offer(r)
 	note := bytes.Clone(r.note)
 	r.missing = 0
 	for _, p := range list {

@@ -213,6 +213,10 @@ func (n *Node) propose(ctx context.Context, c *ledger.Command) (*ledger.Result, 
 	if err := n.verify(c); err != nil {
 		return nil, err
 	}
+	c.Anchor = nil // whoever else put one there did not lead
+	if c.Type == ledger.Submit {
+		c.Anchor = n.anchor()
+	}
 	ctx, cancel := context.WithTimeout(ctx, hotline.GroupExchange)
 	defer cancel()
 	c.Seed = n.random(32)

@@ -1,4 +1,5 @@
 // Entries of a log (SPEC §7.2).
+import { parseAnchor } from './anchor.mjs'
 import { decode, refuse } from './cbor.mjs'
 import { checkTexts } from './body.mjs'
 import { claimed } from './note.mjs'
@@ -23,6 +24,7 @@ const sortedNames = list => list.every((x, i) => i === 0 || list[i - 1] < x)
 const contents = {
   sent (spec, c) {
     if (!sortedNames((c.get(1) ?? []).map(q => q[0]))) refuse('malformed', 'sequences are not sorted')
+    if (c.has(7)) parseAnchor(c.get(7))
   },
   received (spec, c) {
     parseSender(spec, c.get(2))

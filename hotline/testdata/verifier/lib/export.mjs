@@ -1,5 +1,6 @@
 // Walks an export (SPEC §7.6): every leaf and the root, the checkpoint, every
 // document, statement, tender and receipt. It makes no decision of the ledger again.
+import { checkAnchor, parseAnchor } from './anchor.mjs'
 import { encode, equal, Refusal, refuse } from './cbor.mjs'
 import { parseConvention, parseDirectory } from './document.mjs'
 import { parseEntry } from './entry.mjs'
@@ -21,7 +22,8 @@ const observation = { // the rest: decision-differs
   'too-large': 'entry-malformed',
   'entry-not-shown': 'entry-not-shown',
   'tender-not-in-log': 'tender-not-in-log',
-  'head-not-in-log': 'head-not-in-log'
+  'head-not-in-log': 'head-not-in-log',
+  fork: 'fork'
 }
 
 // The lapse for a duty that this party owed (§6.3, §10.2).
@@ -143,6 +145,7 @@ class Walk {
     const st = this.statement(c.get(6), c.get(2), e.time)
     this.own.set(index, { e, st })
     if (st.from !== this.head.party) refuse('wrong-sender', `from ${st.from}`)
+    if (c.has(7)) this.ownAnchor(parseAnchor(c.get(7)), index, c.get(2))
     const sequences = c.get(1) ?? []
     if (sequences.map(q => q[0]).join() !== (st.to ?? []).join()) refuse('header', 'the sequences do not name the addressees')
     for (const [to, n] of sequences) {
@@ -151,6 +154,15 @@ class Walk {
       if (n === last + 1 || (this.head.kind === 'pair' && to !== this.head.with) || (this.head.kind === 'case' && n > last)) continue
       refuse(n > last && this.head.kind === 'pair' ? 'entry-not-shown' : 'old-number', `sequence ${n} to ${to} after ${last}`)
     }
+  }
+
+  // ownAnchor: a checkpoint of this log, of which the leaves before lead to its root (§7.13).
+  ownAnchor (a, index, directory) {
+    const { party, generation } = this.head
+    const log = this.directories.get(`${party} ${directory}`).log
+    const code = { place: 'case', signature: 'bad-signature' }
+    this.checked.cosignatures += checkAnchor(a, { party, generation, index, log, code }, this.directories.values())
+    if (!equal(a.root, this.tree.roots[a.size])) refuse('fork', `the log signed another tree of size ${a.size}`)
   }
 
   received (e) {
@@ -163,6 +175,10 @@ class Walk {
     this.conventionId ??= this.conventions[0].id
     verifyTender(tender, st, sender, this.conventionId, d.log)
     this.checked.tenders++
+    if (sender.anchor) {
+      const place = { party: st.from, generation: tender.generation, index: tender.index, log: d.log, code: { place: 'tender', signature: 'tender' } }
+      this.checked.cosignatures += checkAnchor(sender.anchor, place, this.directories.values())
+    }
     if (c.get(4) === undefined) this.statement(c.get(1), sender.directory, sender.time)
     else verify(st, this.anyAuthor(st, sender.directory))
     if (c.get(4) === undefined && !st.to.includes(this.head.party)) refuse('wrong-addressee', 'it is not addressed to this party')

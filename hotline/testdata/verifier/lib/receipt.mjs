@@ -1,4 +1,5 @@
 // Tenders and receipts (SPEC §8), and the leaves that they prove (§7.2).
+import { parseAnchor } from './anchor.mjs'
 import { decode, decodeProtected, encode, equal, refuse, Refusal, untag } from './cbor.mjs'
 import { ED25519, verified } from './keys.mjs'
 import { caseOf } from './statement.mjs'
@@ -68,7 +69,8 @@ export function parseSender (spec, bytes) {
   checkScope(scope)
   const sequences = sent.get(1) ?? []
   if (!sequences.every((q, i) => i === 0 || sequences[i - 1][0] < q[0])) refuse('malformed', 'sequences are not sorted')
-  return { time, salt, scope, cause, sent, sequences, directory: sent.get(2), voters: sent.get(5) }
+  const anchor = sent.has(7) ? parseAnchor(sent.get(7)) : undefined
+  return { time, salt, scope, cause, sent, sequences, directory: sent.get(2), voters: sent.get(5), anchor }
 }
 
 // checkScope holds the parties of a scope to their order and its case to a statement.
