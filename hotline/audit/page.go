@@ -149,17 +149,33 @@ func (p *sheet) fillRungs() error {
 		if err != nil {
 			return err
 		}
+		tell := func(key rungKey, generation uint64, opened hotline.Time, fate string) {
+			for _, i := range of[key] {
+				if w := &p.Rungs[i]; w.Generation == generation && opened <= w.Time {
+					w.Fate = fate
+				}
+			}
+		}
 		peer := v.Peer
 		if v.Role == Provisional {
 			peer = v.Party
 		}
-		for _, i := range of[rungKey{v.Log, v.class.String(), v.Statement, peer}] {
-			if w := &p.Rungs[i]; v.Generation == w.Generation && v.Opened <= w.Time {
-				w.Fate = v.fate()
-			}
+		tell(rungKey{v.Log, v.class.String(), v.Statement, peer}, v.Generation, v.Opened, v.fate())
+		if a := v.Awaited; a != nil {
+			tell(rungKey{a.Party, waitsFor(v.class).String(), v.Statement, v.Party}, a.Generation, 0, a.fate()+" (provisional)") // by another clock than Opened
 		}
 	}
 	return nil
+}
+
+// waitsFor is what the other side waits for while a duty is owed.
+func waitsFor(owed hotline.Duty) hotline.Duty {
+	for d, of := range awaits {
+		if of == owed {
+			return d
+		}
+	}
+	return 0
 }
 
 func (p *sheet) fillFigures() (err error) {

@@ -131,6 +131,9 @@ func TestGoldenPage(t *testing.T) {
 	if got != string(want) {
 		t.Errorf("the page is another one; if that is meant, write it with -update and read it")
 	}
+	if strings.Contains(got, "not known") {
+		t.Error("what came of a duty is not told, though both logs are given")
+	}
 	for _, part := range []string{"assess-overdue", "SPEC §6.3", "OVERDUE", "XB-L1", "No independent witness exists", "provable interval", "<svg"} {
 		if !strings.Contains(got, part) {
 			t.Errorf("%q is missing", part)
