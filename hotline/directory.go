@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"example.org/hotline/crypto/keys"
+	"example.org/hotline/crypto/tlog"
 )
 
 // KindDirectory carries one party's own page, signed by its root key,
@@ -32,6 +33,26 @@ type Directory struct {
 	UTCOffset  int64              `cbor:"12,keyasint" json:"utc_offset"`
 	Prefixes   []ID               `cbor:"13,keyasint,omitempty" json:"prefixes,omitempty"`  // salted hashes of the party's network prefixes
 	Confirmed  Time               `cbor:"14,keyasint,omitempty" json:"confirmed,omitempty"` // when every contact point was last tried and found right; 0: never said
+	Closed     *ClosedLog         `cbor:"15,keyasint,omitempty" json:"closed,omitempty"`    // nil in the first generation
+}
+
+// ClosedLog is the last head of the generation before, which the root key closed
+// when it opened another (SPEC §7.5).
+type ClosedLog struct {
+	_    struct{} `cbor:",toarray"`
+	Size uint64   `json:"size"`
+	Root ID       `json:"root"`
+}
+
+// validate: a first generation closes nothing, and every other one something.
+func (c *ClosedLog) validate(generation uint64) error {
+	switch {
+	case (generation > 1) != (c != nil):
+		return Refuse(CodeDocument, "every generation of the log but the first names the last head of the one before")
+	case c != nil && (c.Size == 0 || c.Size >= tlog.MaxSize):
+		return Refuse(CodeDocument, "the log before was closed at size %d, which is out of range", c.Size)
+	}
+	return nil
 }
 
 // Node is one daemon of the party.
@@ -77,6 +98,9 @@ func (d *Directory) Validate() error {
 		return Refuse(CodeDocument, "%d prefixes, at most %d", len(d.Prefixes), MaxArrayItems)
 	case d.Sealing.IsZero():
 		return Refuse(CodeDocument, "the sealing key is missing")
+	}
+	if err := d.Closed.validate(d.Generation); err != nil {
+		return err
 	}
 	for _, k := range []struct {
 		name string

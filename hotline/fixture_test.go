@@ -316,6 +316,7 @@ func fullDirectory(w *world) *Directory {
 	d.UTCOffset = -3 * 3600 * 1000
 	d.Prefixes = []ID{someID("prefix")}
 	d.Confirmed = d.Issued
+	d.Generation, d.Closed = 2, &ClosedLog{Size: 12, Root: someID("closed")}
 	d.Nodes, d.Officers = d.Nodes[:1], d.Officers[:3]
 	for i := range d.Officers {
 		d.Officers[i].Revoked, d.Officers[i].Person = at, someID(d.Officers[i].Name)

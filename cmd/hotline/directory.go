@@ -21,9 +21,9 @@ func newDirectoryCmd(a *app) *cobra.Command {
 
 // pageFlags say on the command line what a page file says.
 type pageFlags struct {
-	party, offset, group, from, until, confirmed string
-	number, generation                           uint64
-	nodes, officers                              []string
+	party, offset, group, from, until, confirmed, closed string
+	number, generation                                   uint64
+	nodes, officers                                      []string
 }
 
 func (f *pageFlags) add(cmd *cobra.Command) {
@@ -31,6 +31,7 @@ func (f *pageFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.party, "party", "", "code of the party")
 	flags.Uint64Var(&f.number, "number", 1, "number of the page; each is above the one before")
 	flags.Uint64Var(&f.generation, "generation", 1, "generation of the party's log")
+	flags.StringVar(&f.closed, "closed", "", "SIZE:ROOT, the last head of the generation before, which a later one than the first closes")
 	flags.StringVar(&f.offset, "utc-offset", "0s", "the party's offset from UTC, like 2h or -5h30m")
 	flags.StringVar(&f.confirmed, "confirmed", "", "when every contact point was last tried and found right (never said)")
 	flags.StringVar(&f.group, "group", "", "directory with the public files of the group's keys")
@@ -41,7 +42,7 @@ func (f *pageFlags) add(cmd *cobra.Command) {
 }
 
 func (f *pageFlags) page() (*ceremony.Page, error) {
-	p := &ceremony.Page{Party: f.party, Number: f.number, Generation: f.generation, Group: f.group, Nodes: f.nodes}
+	p := &ceremony.Page{Party: f.party, Number: f.number, Generation: f.generation, Closed: f.closed, Group: f.group, Nodes: f.nodes}
 	if err := p.SetUTCOffset(f.offset); err != nil {
 		return nil, err
 	}
@@ -68,6 +69,7 @@ a page file, or from flags. A page file is TOML; paths in it are taken from wher
   party = "XA"
   number = 1                 # above the one before
   generation = 1             # of the log; left out: 1
+  closed = "SIZE:ROOT"       # last head of the generation before; left out in the first
   utc_offset = "2h"          # left out: 0
   group = "group"            # directory with log.pub, service.pub, witness.pub, witness-pq.pub, sealing.pub
   nodes = ["XA-1.pub", "XA-2.pub", "XA-3.pub"]

@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -307,7 +308,9 @@ func (s *story) page(m *member, a args) {
 		d.Confirmed, _ = when(v, s.w.now)
 		d.Issued = s.w.now
 	}
-	d.Generation = max(a.number("generation"), 1)
+	if d.Generation = max(a.number("generation"), 1); d.Generation > 1 {
+		d.Closed = &hotline.ClosedLog{Size: cmp.Or(a.number("closed"), 1000), Root: hotline.ID{1}}
+	}
 	as := string(m.Code) + "/" + a.word(0)
 	if v := a.pairs["as"]; v != "" {
 		as = v

@@ -81,6 +81,9 @@ func (r *run) directory() error {
 	if d.Party == s.self && d.Generation != s.generation {
 		return hotline.Refuse(hotline.CodeDocument, "directory is for generation %d, this log is %d", d.Generation, s.generation)
 	}
+	if err := s.closes(newest, d); err != nil {
+		return err
+	}
 	if err := s.keysFree(&d.Directory); err != nil {
 		return err
 	}
@@ -95,6 +98,29 @@ func (r *run) directory() error {
 		r.confirmContacts()
 	}
 	r.effect(Effect{Type: Published, Kind: hotline.KindDirectory, Peer: d.Party, Sequence: d.Number, Time: r.t})
+	return nil
+}
+
+// closes holds what a directory says of the generation before to the one in force,
+// and to what is proven here of that log: a root key that closes its log cuts off
+// nothing that others hold a signature for (SPEC §7.5).
+func (s *State) closes(before, d *hotline.SignedDirectory) error {
+	if before == nil || d.Number < before.Number || d.Closed == nil {
+		return nil
+	}
+	if d.Generation == before.Generation {
+		if *d.Closed != *before.Closed {
+			return hotline.Refuse(hotline.CodeDocument, "directory %d of %s names another last head of generation %d than directory %d", d.Number, d.Party, d.Generation-1, before.Number)
+		}
+		return nil
+	}
+	cosigned, proven := s.Cosigned(d.Party), s.pair(d.Party).Head
+	switch {
+	case cosigned.Generation == d.Generation-1 && (cosigned.Size > d.Closed.Size || cosigned.Size == d.Closed.Size && hotline.ID(cosigned.Root) != d.Closed.Root):
+		return hotline.Refuse(hotline.CodeDocument, "directory %d of %s closes its log at size %d, but another head of size %d is cosigned here", d.Number, d.Party, d.Closed.Size, cosigned.Size)
+	case proven.Generation == d.Generation-1 && proven.Size > d.Closed.Size:
+		return hotline.Refuse(hotline.CodeDocument, "directory %d of %s closes its log at size %d, but a head of size %d is proven here", d.Number, d.Party, d.Closed.Size, proven.Size)
+	}
 	return nil
 }
 

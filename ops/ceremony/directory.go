@@ -2,9 +2,11 @@ package ceremony
 
 import (
 	"cmp"
+	"encoding/hex"
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,6 +24,7 @@ type Page struct {
 	Party      string        `toml:"party"`
 	Number     uint64        `toml:"number"`
 	Generation uint64        `toml:"generation"` // of the log; absent: 1
+	Closed     string        `toml:"closed"`     // last head of the generation before, SIZE:ROOT with the root in hexadecimal; absent: in the first
 	Issued     time.Time     `toml:"issued"`     // absent: when the draft is made
 	UTCOffset  millis        `toml:"utc_offset"` // 2h, -5h30m; absent: 0
 	Group      string        `toml:"group"`      // directory with the public files of the group's keys
@@ -90,11 +93,29 @@ func (p *Page) SetConfirmed(text string) error {
 // SetUTCOffset takes "2h" or "-5h30m".
 func (p *Page) SetUTCOffset(text string) error { return p.UTCOffset.UnmarshalText([]byte(text)) }
 
+// closedInto reads SIZE:ROOT; of nothing it makes nothing.
+func closedInto(d *hotline.Directory, text string) error {
+	if text == "" {
+		return nil
+	}
+	size, root, _ := strings.Cut(text, ":")
+	n, err := strconv.ParseUint(size, 10, 64)
+	b, bad := hex.DecodeString(root)
+	if err != nil || bad != nil || len(b) != len(hotline.ID{}) {
+		return hotline.Refuse(hotline.CodeDocument, "%q is no head of a closed log: write SIZE:ROOT, the root in 64 hexadecimal digits", text)
+	}
+	d.Closed = &hotline.ClosedLog{Size: n, Root: hotline.ID(b)}
+	return nil
+}
+
 // DraftDirectory reads the public files that a page names and returns the directory, sorted and checked by every rule that one page
 // can break. now is the time of issue where the page does not say, and the beginning of officers' validity likewise.
 func DraftDirectory(p *Page, now hotline.Time) (*hotline.Directory, error) {
 	d := &hotline.Directory{Party: hotline.Party(p.Party), Number: p.Number, Generation: max(p.Generation, 1),
 		Issued: cmp.Or(timeOf(p.Issued), now), UTCOffset: int64(p.UTCOffset), Confirmed: timeOf(p.Confirmed)}
+	if err := closedInto(d, p.Closed); err != nil {
+		return nil, err
+	}
 	group, err := LoadGroup(p.Group)
 	if err != nil {
 		return nil, err
@@ -228,6 +249,7 @@ type directoryText struct {
 	Number     uint64        `toml:"number"`
 	Issued     time.Time     `toml:"issued"`
 	Generation uint64        `toml:"generation" comment:"Of the log; a new one closes the old log."`
+	Closed     string        `toml:"closed,omitempty" comment:"Last head of the log that was closed: size and root."`
 	UTCOffset  millis        `toml:"utc_offset"`
 	Confirmed  *time.Time    `toml:"confirmed,omitempty" comment:"When every contact point was last tried and found right."`
 	Prefixes   []string      `toml:"prefixes,multiline" comment:"Salted hashes of the party's network prefixes."`
@@ -295,6 +317,9 @@ func encodeDirectory(head string, d *hotline.Directory) ([]byte, error) {
 		confirmed := momentOf(d.Confirmed)
 		t.Confirmed = &confirmed
 	}
+	if c := d.Closed; c != nil {
+		t.Closed = fmt.Sprintf("%d:%s", c.Size, c.Root)
+	}
 	for _, k := range groupKeys(d) {
 		text, err := k.hexKey()
 		if err != nil {
@@ -355,6 +380,9 @@ func ParseDirectoryDraft(text []byte) (*hotline.Directory, error) {
 	if t.Confirmed != nil {
 		readUTC(t.Confirmed)
 		d.Confirmed = timeOf(*t.Confirmed)
+	}
+	if err := closedInto(d, t.Closed); err != nil {
+		return nil, err
 	}
 	if err := t.groupInto(d); err != nil {
 		return nil, err

@@ -129,7 +129,7 @@ func changed(d *hotline.Directory) *hotline.Directory {
 }
 
 func generation(d *hotline.Directory, n uint64) *hotline.Directory {
-	d.Generation = n
+	d.Generation, d.Closed = n, &hotline.ClosedLog{Size: 1}
 	return d
 }
 

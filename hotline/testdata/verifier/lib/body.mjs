@@ -245,6 +245,8 @@ function directory (d) {
     bad(!o.get(3).includes('reporter') || places.length === 1, 'a reporter has no other role')
     bad(o.get(5) > o.get(4), 'until is not after from')
   }
+  bad((d.get(4) === 1) === !d.has(15), 'the last head of the generation before')
+  bad(!d.has(15) || d.get(15)[0] < 2 ** 50, 'the size of the log before')
   bad(distinct(keysOf(d).map(keyId)), 'a key stands twice')
 }
 
