@@ -24,7 +24,7 @@ const (
 	maxPageViews        = 200
 	maxPageNotes        = 200  // of what the material does not show
 	maxPageCases        = 40   // drawn; those with something overdue come first
-	maxPageRungs        = 400  //
+	maxPageRungs        = 400  // of all ladders
 	maxPageVerdicts     = 1000 // overdue, and again as many that are not
 	maxPageGroups       = 500  // rows of one table of figures
 	maxPageText         = 400  // characters of one text
