@@ -9,12 +9,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
@@ -162,29 +162,33 @@ func emptyDir(dir string) (string, error) {
 }
 
 // Ports of nodes lie below those that systems give to sockets that name none (32768 and up on Linux, 49152 and up elsewhere): a node that
-// starts again must find its own still free.
+// starts again must find its own still free. Each process takes them in turn from a block of its own, so that networks that are made at
+// the same time, here or elsewhere, do not look for the same.
 const (
-	portsFrom = 20000
-	portsTo   = 32000
-	portTries = 1000
+	portsFrom  = 20000
+	portBlocks = 40
+	portBlock  = 300
 )
 
-// freePorts finds UDP ports on loopback that nobody uses. Between here and the start of a node another network may take one, which is
-// unlikely: they are chosen by chance. The node then says so and the network does not come up.
+var portsTaken atomic.Uint32
+
+// freePorts finds UDP ports on loopback that nobody uses. Between here and the start of a node another program may take one all the same;
+// the node then says so and the network does not come up.
 func freePorts(n int) ([]string, error) {
 	var list []string
 	var last error
-	for range portTries {
+	for range portBlock {
 		if len(list) == n {
 			return list, nil
 		}
-		c, err := net.ListenUDP("udp", &net.UDPAddr{Port: portsFrom + rand.IntN(portsTo-portsFrom)}) // on any address, so that none is in use
+		port := portsFrom + os.Getpid()%portBlocks*portBlock + int(portsTaken.Add(1)%portBlock)
+		c, err := net.ListenUDP("udp", &net.UDPAddr{Port: port}) // on any address: whoever has the port has it on this one too
 		if err != nil {
 			last = err
 			continue
 		}
 		defer c.Close() // only at the end: no port is found twice
-		list = append(list, fmt.Sprintf("127.0.0.1:%d", c.LocalAddr().(*net.UDPAddr).Port))
+		list = append(list, fmt.Sprintf("127.0.0.1:%d", port))
 	}
 	return nil, fmt.Errorf("no free udp port on loopback: %w", last)
 }

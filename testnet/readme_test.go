@@ -3,9 +3,6 @@ package testnet_test
 import (
 	"bytes"
 	"context"
-	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"example.org/hotline/testnet"
 )
 
 // sessionBlocks are the fenced blocks of the README that make up the session.
@@ -72,15 +71,11 @@ func TestSessionOfTheReadme(t *testing.T) {
 	}
 }
 
-// freeUDP finds a free UDP port on loopback, where freePorts of testnet looks for them too.
 func freeUDP(t *testing.T) string {
 	t.Helper()
-	for range 1000 {
-		if c, err := net.ListenUDP("udp", &net.UDPAddr{Port: 20000 + rand.IntN(12000)}); err == nil {
-			defer c.Close()
-			return fmt.Sprintf("127.0.0.1:%d", c.LocalAddr().(*net.UDPAddr).Port)
-		}
+	list, err := testnet.FreePorts(1)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no free udp port")
-	return ""
+	return list[0]
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -97,14 +97,17 @@ func (w *network) write(name string, raw []byte) {
 	}
 }
 
-// freeAddr finds a free UDP port on loopback, below those that the system gives to sockets that name none: a node that starts again
-// must find it still free.
+var portsTaken atomic.Uint32
+
+// freeAddr finds a free UDP port on loopback: below those that the system gives to sockets that name none, since a node that starts again
+// must find it still free, and in turn from a block of this process, since what is free now is used only later.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	for range 1000 {
-		if c, err := net.ListenUDP("udp", &net.UDPAddr{Port: 20000 + rand.IntN(12000)}); err == nil {
+	for range 300 {
+		port := 20000 + os.Getpid()%40*300 + int(portsTaken.Add(1)%300)
+		if c, err := net.ListenUDP("udp", &net.UDPAddr{Port: port}); err == nil {
 			defer c.Close()
-			return fmt.Sprintf("127.0.0.1:%d", c.LocalAddr().(*net.UDPAddr).Port)
+			return fmt.Sprintf("127.0.0.1:%d", port)
 		}
 	}
 	t.Fatal("no free udp port")
