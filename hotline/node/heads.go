@@ -187,7 +187,7 @@ const behindPatience = 5 * time.Second
 // sign for a while, and when it may again. It is called again and again.
 func (n *Node) sayMaySign() {
 	err := n.maySign()
-	if n.machine.complete() != nil {
+	if n.machine.complete() != nil || hotline.CodeOf(err) == hotline.CodeBusy {
 		err = nil // nothing to say yet
 	}
 	h := n.heads
@@ -294,12 +294,30 @@ func (n *Node) oldest() error {
 	return nil
 }
 
-// maySign says why this node must neither sign nor write anything, or nil.
+// current reports whether this node has taken up what it knows of its group's
+// log. Before that, as after a start, it cannot know whether it is behind.
+func (n *Node) current() bool {
+	select {
+	case <-n.ready:
+		return n.member.Current()
+	default:
+		return false
+	}
+}
+
+// isBehind reports whether this node knows that it must not sign.
+func (n *Node) isBehind() bool { return hotline.CodeOf(n.maySign()) == hotline.CodeBehind }
+
+// maySign says why this node must neither sign nor write anything, or nil. The
+// code is busy while the node is only not there yet: whoever asks asks again.
 func (n *Node) maySign() error {
 	h := n.heads
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err := n.oldest(); err != nil {
+		if !n.current() {
+			return hotline.Refuse(hotline.CodeBusy, "this node has not taken up all of its group's log yet: ask again in a moment")
+		}
 		return err
 	}
 	if !h.waiting {

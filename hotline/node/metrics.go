@@ -85,7 +85,7 @@ func (m *metrics) gauges(n *Node) {
 		return float64(n.scrub.last.Load()) / 1000
 	})
 	gauge("behind_head", "1 while a peer holds a head of this log that this node does not extend, or a restored node waits for its peers.", func() float64 {
-		if n.machine != nil && n.heads != nil && n.maySign() != nil {
+		if n.machine != nil && n.heads != nil && n.isBehind() {
 			return 1
 		}
 		return 0

@@ -176,6 +176,53 @@ func TestFlippedBitAtRestIsFoundAtOpen(t *testing.T) {
 	}
 }
 
+// A flipped bit in the metadata of the log ends no process: bbolt panics over it,
+// or reads beyond the file that it has mapped, and the member says so and stops.
+func TestFlippedBitInMetadataIsContained(t *testing.T) {
+	ctx := within(t)
+	g := startGroup(t, 1)
+	n := g.leader(ctx)
+	n.mustPropose(t, ctx, "before")
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(filepath.Join(n.cfg.Dir, logFolder, "wal-meta.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	use := func(meta []byte) error { // in a directory of its own: what failed may hold its lock on the file
+		dir := filepath.Join(t.TempDir(), "log")
+		if err := errors.Join(os.CopyFS(dir, os.DirFS(filepath.Join(n.cfg.Dir, logFolder))), os.WriteFile(filepath.Join(dir, "wal-meta.db"), meta, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		disk, err := openDiskLog(dir, &n.Member.cfg)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = contained(disk.Close) }()
+		s := &sealedLog{disk: disk, brk: &breaker{trip: func(error) {}}, bound: time.Minute}
+		_, err = s.Get([]byte("CurrentTerm"))
+		return errors.Join(err, s.write("storing something", func() error { return disk.Set([]byte("other"), make([]byte, 8)) }))
+	}
+	if err := contained(func() error { return use(whole) }); err != nil {
+		t.Fatalf("undamaged: %v", err)
+	}
+	found := 0
+	const header = 10 // of a page of bbolt: its number and its kind
+	for page := 0; page+header <= len(whole) && page < 8*os.Getpagesize(); page += os.Getpagesize() {
+		for at := page; at < page+header; at++ {
+			damaged := slices.Clone(whole)
+			damaged[at] ^= 0x80
+			if contained(func() error { return use(damaged) }) != nil {
+				found++
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no flipped bit was found")
+	}
+}
+
 // A newest snapshot that cannot be opened is an error that says what to do; an
 // older one is not used in silence. What a crash left unfinished is removed.
 func TestDamagedSnapshotIsRefusedAtOpen(t *testing.T) {

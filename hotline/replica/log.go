@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -182,12 +183,25 @@ func (s *sealedLog) DeleteRange(low, high uint64) error {
 }
 
 func (s *sealedLog) write(what string, f func() error) error {
-	err := s.brk.watch(what, s.bound, f)
+	err := s.brk.watch(what, s.bound, func() error { return contained(f) })
 	if err != nil && !errors.Is(err, types.ErrClosed) {
 		err = fmt.Errorf("%s failed, check the disk of this node: %w", what, err)
 		s.brk.trip(err)
 	}
 	return err
+}
+
+// contained makes an error of a panic of the log store: a bit that flipped in
+// the file of its metadata can lead bbolt to anything, also beyond the file that
+// it has mapped. The member stops for it, and says why.
+func contained(f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("what is stored is damaged: %v", p)
+		}
+	}()
+	return f()
 }
 
 // Term and vote carry a hash too: with a flipped bit in either a member could
@@ -217,7 +231,11 @@ func (s *sealedLog) SetUint64(key []byte, val uint64) error {
 
 // Get returns nothing for a key that was never set.
 func (s *sealedLog) Get(key []byte) ([]byte, error) {
-	sealed, err := s.disk.Get(key)
+	var sealed []byte
+	err := contained(func() (err error) {
+		sealed, err = s.disk.Get(key)
+		return err
+	})
 	switch {
 	case errors.Is(err, types.ErrClosed):
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -124,6 +125,7 @@ func (m *Member) awaitStart() error {
 				err = fmt.Errorf("raft cannot start on what is stored in %s: %v", m.cfg.Dir, p)
 			}
 		}()
+		debug.SetPanicOnFault(true) // a flipped bit can lead bbolt beyond the file that it has mapped
 		err = m.start()
 	}()
 	select {

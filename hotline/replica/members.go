@@ -222,6 +222,14 @@ func (m *Member) applied() uint64 {
 	return m.state.done.Load()
 }
 
+// Current reports whether the Machine has finished every entry of this member's
+// log, under a leader. In a log to which nothing is added that is all that the
+// group has committed.
+func (m *Member) Current() bool {
+	_, known := m.Leader()
+	return known && m.applied() >= m.raft.LastIndex()
+}
+
 // Stats returns a view of this member.
 func (m *Member) Stats() Stats {
 	s := Stats{
