@@ -55,7 +55,7 @@ func command(code *int) *cobra.Command {
 	}
 	root.AddCommand(replay(code), version())
 	root.AddCommand(verdicts(code), cross(code))
-	root.AddCommand(page(code), stats(code), table(code))
+	root.AddCommand(page(code), stats(code), table(code), everything(code))
 	root.AddCommand(proof(code), inclusion())
 	root.AddCommand(dossier(code))
 	return root

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -34,7 +35,7 @@ func TestScriptsOfTheStory(t *testing.T) {
 }
 
 // Promise: verdicts --json and cross --json print one JSON object: the report, and
-// the duties or what one side does not show.
+// the duties or what one side does not show; json prints all of them as one.
 func TestJSONOfDutiesAndSides(t *testing.T) {
 	story := t.TempDir()
 	tell(t, story)
@@ -62,6 +63,17 @@ func TestJSONOfDutiesAndSides(t *testing.T) {
 	decode(&sides, "cross", "--json", filepath.Join(story, "XA"), filepath.Join(story, "XB-bare"))
 	if len(sides.Exchanges) != 2 || len(sides.Gaps) == 0 || sides.Gaps[0].State != audit.LeftOut || sides.Gaps[0].Text == "" {
 		t.Errorf("%+v, %+v", sides.Exchanges, sides.Gaps)
+	}
+	var all struct{ Replay, Verdicts, Cross, Stats json.RawMessage }
+	decode(&all, "json", filepath.Join(story, "XA"), filepath.Join(story, "XB-bare"))
+	if len(all.Replay) == 0 || len(all.Verdicts) == 0 {
+		t.Error("json leaves out the report, or the duties")
+	}
+	for verb, part := range map[string]json.RawMessage{"cross": all.Cross, "stats": all.Stats} {
+		_, alone, _ := call(verb, "--json", filepath.Join(story, "XA"), filepath.Join(story, "XB-bare"))
+		if !bytes.Equal(bytes.TrimSpace(part), bytes.TrimSpace([]byte(alone))) {
+			t.Errorf("the part %s is not what %s --json prints", verb, verb)
+		}
 	}
 }
 
