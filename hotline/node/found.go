@@ -37,15 +37,21 @@ func Found(cfg *config.Config) error {
 	return os.WriteFile(filepath.Join(cfg.Data, foundMark), nil, 0o600)
 }
 
+// begun says whether this node has taken part in its group before.
+func begun(cfg *config.Config) (bool, error) {
+	_, err := os.Stat(filepath.Join(cfg.Data, "raft"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, fmt.Errorf("data directory: %w", err)
+	}
+	return err == nil, nil
+}
+
 // mayFound decides whether this start may found the group, and refuses one
 // that would have to but may not.
-func mayFound(cfg *config.Config, nodes int) (bool, error) {
-	_, err := os.Stat(filepath.Join(cfg.Data, "raft"))
+func mayFound(cfg *config.Config, before bool, nodes int) (bool, error) {
 	switch {
-	case err == nil || cfg.Group.Join:
+	case before || cfg.Group.Join:
 		return false, nil
-	case !errors.Is(err, fs.ErrNotExist):
-		return false, fmt.Errorf("data directory: %w", err)
 	case nodes == 1:
 		return true, nil
 	}

@@ -30,4 +30,8 @@ func TestWipedNodeDoesNotFoundItsGroupAgain(t *testing.T) {
 	if !strings.Contains(err.Error(), "under a new name") {
 		t.Errorf("refused with %v", err)
 	}
+	// It was refused before it wrote anything: where the group is new in truth, the advice of the refusal can be followed.
+	if err := node.Found(p.cfgs[2]); err != nil {
+		t.Errorf("after a refused start the directory cannot be marked as new: %v", err)
+	}
 }

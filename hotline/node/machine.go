@@ -37,7 +37,8 @@ type machine struct {
 	before  uint64   // size of the files when they were opened: what made these entries was acted on then
 
 	store *tlog.Store
-	// index is opened beside the rest of the start, which needs it no sooner than Raft has committed. It blocks until that is done.
+	// index is opened beside the start, which a long log must not hold up: reading its digest takes as long as the file is. Whoever
+	// needs it waits until that is done; the node stops if it cannot be.
 	index func() (*index, error)
 
 	synced    atomic.Uint64 // size of the files when they were last synced
@@ -67,9 +68,12 @@ func openMachine(dir string, log *slog.Logger, emit func([]ledger.Effect), resto
 	return m, nil
 }
 
-// ids is the index, for whatever runs after the start has found that it could be opened.
+// ids is the index, for whoever has nobody to tell that it could not be opened.
 func (m *machine) ids() *index {
-	x, _ := m.index()
+	x, err := m.index()
+	if err != nil {
+		panic(err.Error()) // the process must stop, as awaitIndex says too: what stands in the log could not be found
+	}
 	return x
 }
 

@@ -74,6 +74,8 @@ type Node struct {
 
 	witnessing *witnessing
 
+	founds bool // this start may found the group
+
 	pages pages
 
 	clocks clocks
@@ -125,7 +127,39 @@ func Open(cfg *config.Config, opt Options) (*Node, error) {
 	return n, nil
 }
 
-func (n *Node) open() (err error) {
+func (n *Node) open() error {
+	if err := os.MkdirAll(n.cfg.Data, 0o700); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	before, err := begun(n.cfg)
+	if err != nil {
+		return err
+	}
+	opened := make(chan error, 1)
+	open := func() {
+		m, err := openMachine(n.cfg.Data, n.log, n.emit, n.newRoster)
+		n.machine = m
+		opened <- err
+	}
+	if before { // the edge of a long log takes about as long to read as documents and keys do
+		go open() // awaited below
+	}
+	err = n.prepare(before)
+	switch {
+	case before:
+		err = errors.Join(err, <-opened)
+	case err == nil: // a first start that is refused leaves nothing behind
+		open()
+		err = <-opened
+	}
+	if err != nil {
+		return err
+	}
+	return n.join()
+}
+
+// prepare loads what the node is told: documents, keys, channels, and what it has kept beside its log.
+func (n *Node) prepare(before bool) (err error) {
 	party := hotline.Party(n.cfg.Party)
 	if n.docs, err = ceremony.LoadDocuments(n.cfg.Documents, n.cfg.Pin()); err != nil {
 		return fmt.Errorf("documents: %w", err)
@@ -140,9 +174,6 @@ func (n *Node) open() (err error) {
 	if err := n.openPages(); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(n.cfg.Data, 0o700); err != nil {
-		return fmt.Errorf("data directory: %w", err)
-	}
 	n.behind, n.scrub = newBehind(n.cfg.Data), newScrub(n.cfg.Data, n.opt.scrub)
 	if n.heads, err = newHeads(n.cfg.Data); err != nil {
 		return err
@@ -151,9 +182,13 @@ func (n *Node) open() (err error) {
 		return err
 	}
 	n.witnessing = newWitnessing(n.cfg.Data)
-	if n.machine, err = openMachine(n.cfg.Data, n.log, n.emit, n.newRoster); err != nil {
-		return err
-	}
+	n.founds, err = mayFound(n.cfg, before, len(newestOf(n.docs, party).Nodes))
+	return err
+}
+
+// join takes up the conversations and joins the group.
+func (n *Node) join() (err error) {
+	party := hotline.Party(n.cfg.Party)
 	if n.end, err = listen(n.cfg.Listen, n.opt.Listen, n.keys.tls, &n.roster, n.log, n.countEvent); err != nil {
 		return err
 	}
@@ -164,18 +199,11 @@ func (n *Node) open() (err error) {
 	if err := n.end.start(n.serve); err != nil {
 		return err
 	}
-	mayFound, err := mayFound(n.cfg, len(newestOf(n.docs, party).Nodes))
-	if err != nil {
-		return err
-	}
-	if n.member, err = replica.Open(n.replicaConfig(mayFound)); err != nil {
+	if n.member, err = replica.Open(n.replicaConfig(n.founds)); err != nil {
 		return err
 	}
 	if err := founded(n.cfg); err != nil {
 		return fmt.Errorf("data directory: %w", err)
-	}
-	if _, err := n.machine.index(); err != nil {
-		return err
 	}
 	// Only now: what a peer or an officer asks needs the member.
 	close(n.ready)
@@ -186,6 +214,7 @@ func (n *Node) open() (err error) {
 	if err := n.openRecord(n.cfg.Record.Listen); err != nil {
 		return err
 	}
+	n.spawn(n.awaitIndex)
 	n.spawn(n.keepLeading)
 	n.spawn(n.keepHistory)
 	n.spawn(n.keepChecking)
@@ -193,6 +222,14 @@ func (n *Node) open() (err error) {
 	n.spawn(n.keepTestingChannels)
 	n.spawn(n.keepRepeating)
 	return nil
+}
+
+// awaitIndex stops the process if the index cannot be opened: Apply could not
+// note what it places.
+func (n *Node) awaitIndex(context.Context) {
+	if _, err := n.machine.index(); err != nil {
+		n.fatal(err)
+	}
 }
 
 // countEvent counts what is wrong with a connection.
