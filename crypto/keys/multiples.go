@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"filippo.io/edwards25519"
+	"filippo.io/edwards25519/field"
 )
 
 // Few keys sign nearly everything that a node or an auditor verifies. A key
@@ -19,32 +20,131 @@ import (
 // signatures that this one refuses, and two parties would then hold different
 // things for proven.
 
-// Bounds of what is kept. A table takes 655,360 bytes.
+// Bounds of what is kept. A table takes 491,520 bytes.
 const (
 	maxMultiples  = 32   // tables; beyond, a new one takes the place of another
 	maxCounted    = 1024 // keys whose uses are counted; beyond, the count begins anew
-	usesForATable = 128  // good signatures; making a table takes as long as some 30 verifications
+	usesForATable = 32   // good signatures; making a table takes as long as some 26 verifications
 )
 
 // multiples holds j·256^i·P for i in 0..31 and j in 1..128.
-type multiples [32][128]edwards25519.Point
+type multiples [32][128]affine
+
+// affine is a point (x, y) as an addition wants it: y+x, y-x and 2dxy.
+type affine struct{ plus, minus, twist field.Element }
+
+// sum is a point in the extended coordinates of RFC 8032 section 5.1.4, to which
+// points are added.
+type sum struct{ x, y, z, t field.Element }
+
+// twiceD is 2d, of the constant of the curve (RFC 8032 section 5.1).
+var twiceD = func() *field.Element {
+	one := new(field.Element).One()
+	d := new(field.Element).Invert(new(field.Element).Mult32(one, 121666))
+	d.Mult32(d, 121665).Negate(d)
+	return d.Add(d, d)
+}()
+
+// add adds q, or with minus -q, whose y+x and y-x have changed places and whose
+// 2dxy has the other sign. The formulas are those of RFC 8032 section 5.1.4 for
+// a second point with z = 1; they hold for every pair of points.
+func (s *sum) add(q *affine, minus bool) {
+	var a, b, c, d, e, f, g, h field.Element
+	right, left := &q.minus, &q.plus
+	if minus {
+		right, left = left, right
+	}
+	a.Multiply(a.Subtract(&s.y, &s.x), right)
+	b.Multiply(b.Add(&s.y, &s.x), left)
+	c.Multiply(&s.t, &q.twist)
+	d.Add(&s.z, &s.z)
+	e.Subtract(&b, &a)
+	h.Add(&b, &a)
+	f.Subtract(&d, &c)
+	g.Add(&d, &c)
+	if minus {
+		f, g = g, f
+	}
+	s.x.Multiply(&e, &f)
+	s.y.Multiply(&g, &h)
+	s.z.Multiply(&f, &g)
+	s.t.Multiply(&e, &h)
+}
+
+// over returns the point of s, given 1/z.
+func (s *sum) over(z *field.Element) (q affine) {
+	var x, y field.Element
+	x.Multiply(&s.x, z)
+	y.Multiply(&s.y, z)
+	q.plus.Add(&y, &x)
+	q.minus.Subtract(&y, &x)
+	q.twist.Multiply(q.twist.Multiply(&x, &y), twiceD)
+	return q
+}
+
+// encoding is that of RFC 8032 section 5.1.2.
+func (s *sum) encoding() []byte {
+	var x, y, z field.Element
+	z.Invert(&s.z)
+	x.Multiply(&s.x, &z)
+	y.Multiply(&s.y, &z)
+	b := y.Bytes()
+	b[31] |= byte(x.IsNegative() << 7)
+	return b
+}
+
+// nothing is the neutral point.
+func nothing() *sum {
+	s := new(sum)
+	s.y.One()
+	s.z.One()
+	return s
+}
+
+func sumOf(p *edwards25519.Point) *sum {
+	x, y, z, t := p.ExtendedCoordinates()
+	return &sum{*x, *y, *z, *t}
+}
 
 func newMultiples(p *edwards25519.Point) *multiples {
 	t := new(multiples)
-	base := new(edwards25519.Point).Set(p)
+	s := sumOf(p)
 	for i := range t {
-		t[i][0].Set(base)
-		for j := 1; j < len(t[i]); j++ {
-			t[i][j].Add(&t[i][j-1], base)
+		base := s.over(new(field.Element).Invert(&s.z))
+		var row [128]sum
+		*s = *nothing()
+		for j := range row {
+			s.add(&base, false)
+			row[j] = *s
 		}
-		base.Add(&t[i][127], &t[i][127])
+		flatten(&t[i], &row)
+		s.add(&t[i][127], false) // 256 times the base: the next one
 	}
 	return t
 }
 
-// addTo adds k·P to sum. k is less than 2^253, the least significant byte
-// first; each byte above 128 is taken as what is missing to the next one.
-func (t *multiples) addTo(sum *edwards25519.Point, k []byte) {
+// flatten brings a row to affine coordinates with one inversion: of the product
+// of all z, from which those of the later points are taken off one by one.
+func flatten(to *[128]affine, row *[128]sum) {
+	var before [128]field.Element // product of the z of all earlier points
+	var all field.Element
+	all.One()
+	for j := range row {
+		before[j].Set(&all)
+		all.Multiply(&all, &row[j].z)
+	}
+	all.Invert(&all)
+	for j := len(row) - 1; j >= 0; j-- {
+		var z field.Element
+		z.Multiply(&all, &before[j])
+		to[j] = row[j].over(&z)
+		all.Multiply(&all, &row[j].z)
+	}
+}
+
+// addTo adds k·P to s. k is less than 2^253, the least significant byte first;
+// each byte above 128 is taken as what is missing to the next one.
+func (t *multiples) addTo(s *sum, k []byte) {
 	carry := 0
 	for i := range t {
 		digit := int(k[i]) + carry
@@ -54,9 +154,9 @@ func (t *multiples) addTo(sum *edwards25519.Point, k []byte) {
 		}
 		switch {
 		case digit > 0:
-			sum.Add(sum, &t[i][digit-1])
+			s.add(&t[i][digit-1], false)
 		case digit < 0:
-			sum.Subtract(sum, &t[i][-digit-1])
+			s.add(&t[i][-digit-1], true)
 		}
 	}
 }
@@ -76,10 +176,10 @@ func (t *multiples) verify(raw string, msg, sig []byte) bool {
 	if err != nil {
 		return false
 	}
-	r := edwards25519.NewIdentityPoint()
+	r := nothing()
 	ofBase().addTo(r, s.Bytes())
 	t.addTo(r, k.Bytes())
-	return bytes.Equal(r.Bytes(), sig[:32])
+	return bytes.Equal(r.encoding(), sig[:32])
 }
 
 var ofBase = sync.OnceValue(func() *multiples { return newMultiples(edwards25519.NewGeneratorPoint()) })

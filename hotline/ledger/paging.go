@@ -54,13 +54,17 @@ type Paging struct {
 // Pagings returns every page that is open at t, those of higher precedence
 // first. What is no longer among them is over.
 func (s *State) Pagings(t hotline.Time) []Paging {
-	list := make([]Paging, 0, len(s.pagings))
+	open := make([]*paging, 0, len(s.pagings))
 	for _, p := range s.pagings {
-		list = append(list, p.at(s, t))
+		open = append(open, p)
 	}
-	slices.SortFunc(list, func(a, b Paging) int {
+	slices.SortFunc(open, func(a, b *paging) int {
 		return cmp.Or(cmp.Compare(a.Page.Precedence, b.Page.Precedence), cmp.Compare(a.Page.Index, b.Page.Index))
 	})
+	list := make([]Paging, len(open))
+	for i, p := range open {
+		list[i] = p.at(s, t)
+	}
 	return list
 }
 

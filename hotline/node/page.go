@@ -20,11 +20,11 @@ import (
 
 // Bounds of waking people.
 const (
-	pageLook       = time.Second // how often the leader looks whether a repeat is due
-	pageAtOnce     = 256         // pages under way
-	pageFlashPlace = 64          // of them, for FLASH alone
-	pageLookCost   = 20 * time.Microsecond
-	pageAgain      = time.Minute // after an end that could not be recorded
+	pageLook       = time.Second            // how often the leader looks whether a repeat is due
+	pageAtOnce     = 256                    // pages under way
+	pageFlashPlace = 64                     // of them, for FLASH alone
+	pageLookCost   = 100 * time.Microsecond // how long is waited after a look, for each page that is open
+	pageAgain      = time.Minute            // after an end that could not be recorded
 )
 
 // pages are the channels of this node and what is known of them.
