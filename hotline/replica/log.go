@@ -33,23 +33,41 @@ func openDiskLog(dir string, cfg *Config) (diskLog, error) {
 	return wal.Open(dir, wal.WithLogger(newRaftLogger(cfg.Logger, "raft-wal")))
 }
 
-// sealDomain separates this hash from every other use of SHA-256.
-const sealDomain = "hotline/replica/entry/1\x00"
+// Each form of entry has a domain of its own, which separates this hash from
+// every other use of SHA-256, and a bundle from a command of the same bytes.
+const (
+	sealDomain   = "hotline/replica/entry/1\x00"
+	bundleDomain = "hotline/replica/bundle/1\x00"
+)
 
-// sealOf binds an entry's index, term, type and data. The leader computes it once,
-// and it travels with the entry in Extensions: a follower checks it before it
-// stores, every member on every read and before Apply.
+// sealOf returns what belongs in an entry's Extensions: its form, and a hash that
+// binds form, index, term, type and data. The leader computes it once, and it
+// travels with the entry: a follower checks it before it stores, every member on
+// every read and before Apply.
 func sealOf(l *raft.Log) []byte {
 	h := sha256.New()
-	var head [len(sealDomain) + 8 + 8 + 1 + 8]byte
-	b := append(head[:0], sealDomain...)
+	domain, form := sealDomain, []byte(nil)
+	if isBundle(l) {
+		domain, form = bundleDomain, []byte{bundleForm}
+	}
+	b := append(make([]byte, 0, len(bundleDomain)+8+8+1+8), domain...)
 	b = binary.BigEndian.AppendUint64(b, l.Index)
 	b = binary.BigEndian.AppendUint64(b, l.Term)
 	b = append(b, byte(l.Type))
 	b = binary.BigEndian.AppendUint64(b, uint64(len(l.Data)))
 	h.Write(b)
 	h.Write(l.Data)
-	return h.Sum(nil)
+	return h.Sum(form)
+}
+
+// isBundle says whether an entry is meant to be a bundle, sealed or not.
+func isBundle(l *raft.Log) bool {
+	return len(l.Extensions)%sha256.Size == 1 && l.Extensions[0] == bundleForm
+}
+
+// unsealed says whether an entry still waits for its leader's hash.
+func unsealed(l *raft.Log) bool {
+	return len(l.Extensions) == 0 || len(l.Extensions) == 1 && isBundle(l)
 }
 
 // checkSeal says whether l is what its proposer's leader sealed.
@@ -143,7 +161,7 @@ func (s *sealedLog) StoreLog(l *raft.Log) error { return s.StoreLogs([]*raft.Log
 // process: what is on disk is then unknown until it is read again.
 func (s *sealedLog) StoreLogs(logs []*raft.Log) error {
 	for _, l := range logs {
-		if len(l.Extensions) == 0 {
+		if unsealed(l) {
 			l.Extensions = sealOf(l)
 		} else if err := checkSeal(l); err != nil {
 			return fmt.Errorf("refused entry from the leader: %w", err)

@@ -36,14 +36,15 @@ func (a *machine) fail(err error) {
 
 func (a *machine) Apply(l *raft.Log) any { return a.ApplyBatch([]*raft.Log{l})[0] }
 
-// ApplyBatch gives the Machine the commands among logs. Each is checked against
-// its hash once more, so that nothing reaches the state that the leader did not
-// seal, whatever cache it came through.
+// ApplyBatch gives the Machine the commands among logs, and answers each entry
+// with the results of its commands. Each entry is checked against its hash once
+// more, so that nothing reaches the state that the leader did not seal, whatever
+// cache it came through.
 func (a *machine) ApplyBatch(logs []*raft.Log) []any {
 	answers := make([]any, len(logs))
 	a.busy.Store(true)
 	defer a.busy.Store(false)
-	results, err := a.applyLogs(logs)
+	results, counts, err := a.applyLogs(logs)
 	if err != nil {
 		a.fail(err)
 	}
@@ -53,33 +54,54 @@ func (a *machine) ApplyBatch(logs []*raft.Log) []any {
 		}
 		return answers
 	}
-	for i, l := range logs {
-		if l.Type == raft.LogCommand {
-			answers[i], results = results[0], results[1:]
-		}
+	for i, n := range counts {
+		answers[i], results = results[:n:n], results[n:]
 	}
 	a.done.Store(logs[len(logs)-1].Index)
 	return answers
 }
 
-func (a *machine) applyLogs(logs []*raft.Log) ([]any, error) {
+// applyLogs returns one result for each command, and how many commands each
+// entry held.
+func (a *machine) applyLogs(logs []*raft.Log) (results []any, counts []int, err error) {
 	if a.broken.Load() != nil {
-		return nil, nil
+		return nil, nil, nil
 	}
 	commands := make([]Command, 0, len(logs))
-	for _, l := range logs {
-		if l.Type != raft.LogCommand {
-			continue
+	counts = make([]int, len(logs))
+	for i, l := range logs {
+		list, err := commandsOf(l)
+		if err != nil {
+			return nil, nil, err
 		}
-		if err := checkSeal(l); err != nil {
-			return nil, fmt.Errorf("%w; %s", err, rebuildAdvice)
+		for _, data := range list {
+			commands = append(commands, Command{Index: l.Index, Data: data})
 		}
-		commands = append(commands, Command{Index: l.Index, Data: l.Data})
+		counts[i] = len(list)
 	}
 	if len(commands) == 0 {
+		return nil, counts, nil
+	}
+	results, err = a.apply(commands)
+	return results, counts, err
+}
+
+// commandsOf returns the commands of an entry: none of what is Raft's own.
+func commandsOf(l *raft.Log) ([][]byte, error) {
+	if l.Type != raft.LogCommand {
 		return nil, nil
 	}
-	return a.apply(commands)
+	if err := checkSeal(l); err != nil {
+		return nil, fmt.Errorf("%w; %s", err, rebuildAdvice)
+	}
+	if !isBundle(l) {
+		return [][]byte{l.Data}, nil
+	}
+	list, err := decodeBundle(l.Data)
+	if err != nil {
+		return nil, fmt.Errorf("entry %d: %w: the members run different versions", l.Index, err)
+	}
+	return list, nil
 }
 
 func (a *machine) apply(commands []Command) (results []any, err error) {

@@ -54,7 +54,8 @@ type Member struct {
 	changing             *gate // changes of the configuration
 
 	closing   atomic.Bool
-	undecided sync.WaitGroup // requests in Raft's hands
+	waiting   waiting        // proposals that are not in Raft's hands yet
+	undecided sync.WaitGroup // requests that wait, or are in Raft's hands
 
 	proposals, proposalBytes atomic.Int64
 

@@ -16,10 +16,14 @@ const enqueueWait = 2 * time.Second
 // this member made of it. It works on the leader only. The command belongs to
 // the log from then on and must not be changed.
 //
+// Commands that come while others are under way may leave as one entry of the
+// log (bundle.go), in the order in which they came.
+//
 // Only ErrUnknown leaves the outcome open; it must never be answered with a
 // refusal. After every other error the command was certainly not proposed:
-// ErrNotLeader, ErrBusy, ErrTooLarge, ErrStopped, or ctx's error when ctx had
-// ended before the call.
+// ErrNotLeader, ErrBusy (also when ctx ends while the command still waits its
+// turn), ErrTooLarge, ErrStopped, or ctx's error when ctx had ended before the
+// call.
 func (m *Member) Propose(ctx context.Context, command []byte) (any, error) {
 	size := int64(len(command))
 	switch {
@@ -32,19 +36,63 @@ func (m *Member) Propose(ctx context.Context, command []byte) (any, error) {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	}
-	release, err := m.reserve(size)
+	return m.await(ctx, command)
+}
+
+// await puts a command among those that wait for their place in the log, and
+// waits for what is decided.
+func (m *Member) await(ctx context.Context, command []byte) (any, error) {
+	free, err := m.reserve(int64(len(command)))
 	if err != nil {
 		return nil, err
 	}
-	f, err := m.decide(ctx, release, func(wait time.Duration) raft.Future { return m.raft.Apply(command, wait) })
-	if err != nil {
-		return nil, err
+	if !m.begin() {
+		free()
+		return nil, ErrStopped
 	}
-	result := f.(raft.ApplyFuture).Response()
-	if broken, ok := result.(*brokenMachine); ok {
-		return nil, fmt.Errorf("%w: %w", ErrUnknown, broken)
+	p := &proposal{command: command, decided: make(chan decision, 1), release: func() { free(); m.undecided.Done() }}
+	if list := m.waiting.put(p); list != nil {
+		m.send(list)
 	}
-	return result, nil
+	select {
+	case d := <-p.decided:
+		return d.result, d.err
+	case <-ctx.Done():
+	case <-m.ctx.Done():
+	}
+	if m.waiting.withdraw(p) {
+		p.release()
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrBusy, err)
+		}
+		return nil, ErrStopped
+	}
+	select {
+	case d := <-p.decided: // both at once: the answer says more
+		return d.result, d.err
+	default:
+		return nil, m.unknown(ctx)
+	}
+}
+
+// begin counts one request in Raft's hands; false when nothing new is taken on.
+// Whoever began calls undecided.Done.
+func (m *Member) begin() bool {
+	m.mu.Lock() // Close sets closing under it, so that nothing joins behind its wait
+	defer m.mu.Unlock()
+	if m.stopped() {
+		return false
+	}
+	m.undecided.Add(1)
+	return true
+}
+
+// unknown is the error of a request that is left in Raft's hands.
+func (m *Member) unknown(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnknown, err)
+	}
+	return fmt.Errorf("%w: %w", ErrUnknown, ErrStopped)
 }
 
 // reserve takes a place for one proposal. The place is held until Raft has
@@ -81,15 +129,10 @@ func (m *Member) Barrier(ctx context.Context) error {
 // futures cannot be abandoned, so a goroutine of its own waits for each; Raft
 // answers all of them while it runs, at the latest when leadership is lost.
 func (m *Member) decide(ctx context.Context, release func(), submit func(wait time.Duration) raft.Future) (raft.Future, error) {
-	m.mu.Lock()
-	if m.stopped() {
-		m.mu.Unlock()
+	if !m.begin() {
 		release()
 		return nil, ErrStopped
 	}
-	m.undecided.Add(1)
-	m.mu.Unlock()
-
 	wait := enqueueWait
 	if deadline, ok := ctx.Deadline(); ok {
 		wait = max(min(wait, time.Until(deadline)), time.Millisecond)
@@ -115,11 +158,8 @@ func (m *Member) decide(ctx context.Context, release func(), submit func(wait ti
 	case a := <-answered: // both at once: the answer says more
 		return a.f, classify(a.err)
 	default:
+		return nil, m.unknown(ctx)
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnknown, err)
-	}
-	return nil, fmt.Errorf("%w: %w", ErrUnknown, ErrStopped)
 }
 
 // classify keeps apart what was certainly not proposed and what may have been.

@@ -94,7 +94,7 @@ type Network interface {
 
 // Command is one committed command.
 type Command struct {
-	Index uint64 // its place in the Raft log; grows, with gaps
+	Index uint64 // its place in the Raft log; grows, with gaps, and is the same for commands of one bundle
 	Data  []byte // as proposed; shared with the log, must not be changed
 }
 
@@ -142,8 +142,8 @@ type Config struct {
 	// concurrently and must return soon after ctx ends. Nil refuses all requests.
 	Serve  func(ctx context.Context, from string, request []byte) []byte
 	Timing Timing
-	// SnapshotEvery is the number of log entries after which a snapshot is
-	// taken, default 1024; Trailing is how many entries stay in the log behind a
+	// SnapshotEvery is the number of log entries (of up to 32 commands each, when
+	// many come at once) after which a snapshot is taken, default 1024; Trailing is how many entries stay in the log behind a
 	// snapshot, so that a member that was away for a while needs no snapshot,
 	// default 10240.
 	SnapshotEvery uint64

@@ -203,15 +203,25 @@ func TestSealBindsEveryField(t *testing.T) {
 		"type":  func(l *raft.Log) { l.Type = raft.LogNoop },
 		"data":  func(l *raft.Log) { l.Data = append(l.Data, 0) },
 		"hash":  func(l *raft.Log) { l.Extensions = l.Extensions[:31] },
+		"form": func(l *raft.Log) {
+			if isBundle(l) {
+				l.Extensions = l.Extensions[1:]
+			} else {
+				l.Extensions = append([]byte{bundleForm}, l.Extensions...)
+			}
+		},
 	} {
-		l := entries(1, 1)[0]
-		l.Extensions = sealOf(l)
-		if err := checkSeal(l); err != nil {
-			t.Fatal(err)
-		}
-		change(l)
-		if err := s.StoreLog(l); !errors.Is(err, errCorrupt) {
-			t.Fatalf("stored an entry with another %s: %v", name, err)
+		for _, form := range [][]byte{nil, {bundleForm}} {
+			l := entries(1, 1)[0]
+			l.Extensions = form
+			l.Extensions = sealOf(l)
+			if err := checkSeal(l); err != nil {
+				t.Fatal(err)
+			}
+			change(l)
+			if err := s.StoreLog(l); !errors.Is(err, errCorrupt) {
+				t.Fatalf("stored an entry of form %d with another %s: %v", form, name, err)
+			}
 		}
 	}
 	if last, err := s.LastIndex(); err != nil || last != 0 || len(tr.errs) != 0 {
