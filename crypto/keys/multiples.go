@@ -23,8 +23,9 @@ import (
 // Bounds of what is kept. A table takes 491,520 bytes.
 const (
 	maxMultiples  = 32   // tables; beyond, a new one takes the place of another
+	maxMaking     = 8    // tables that are being made; other keys wait
 	maxCounted    = 1024 // keys whose uses are counted; beyond, the count begins anew
-	usesForATable = 32   // good signatures; making a table takes as long as some 26 verifications
+	usesForATable = 32   // good signatures, before a table is begun that takes as long as some 26 verifications to make
 )
 
 // multiples holds j·256^i·P for i in 0..31 and j in 1..128.
@@ -106,21 +107,40 @@ func sumOf(p *edwards25519.Point) *sum {
 	return &sum{*x, *y, *z, *t}
 }
 
-func newMultiples(p *edwards25519.Point) *multiples {
-	t := new(multiples)
-	s := sumOf(p)
-	for i := range t {
-		base := s.over(new(field.Element).Invert(&s.z))
-		var row [128]sum
-		*s = *nothing()
-		for j := range row {
-			s.add(&base, false)
-			row[j] = *s
-		}
-		flatten(&t[i], &row)
-		s.add(&t[i][127], false) // 256 times the base: the next one
+// making is a table that grows by one row with each use of its key, so that no
+// verification waits for a whole one.
+type making struct {
+	table *multiples
+	rows  int
+	next  *sum // 256^rows·P
+}
+
+func beginMultiples(p *edwards25519.Point) *making {
+	return &making{table: new(multiples), next: sumOf(p)}
+}
+
+// row adds one row, and reports whether the table is whole.
+func (m *making) row() bool {
+	base := m.next.over(new(field.Element).Invert(&m.next.z))
+	var row [128]sum
+	s := nothing()
+	for j := range row {
+		s.add(&base, false)
+		row[j] = *s
 	}
-	return t
+	to := &m.table[m.rows]
+	flatten(to, &row)
+	s.add(&to[127], false) // 256 times the base
+	m.next = s
+	m.rows++
+	return m.rows == len(m.table)
+}
+
+func newMultiples(p *edwards25519.Point) *multiples {
+	m := beginMultiples(p)
+	for !m.row() {
+	}
+	return m.table
 }
 
 // flatten brings a row to affine coordinates with one inversion: of the product
@@ -184,13 +204,13 @@ func (t *multiples) verify(raw string, msg, sig []byte) bool {
 
 var ofBase = sync.OnceValue(func() *multiples { return newMultiples(edwards25519.NewGeneratorPoint()) })
 
-// ofKey makes the table of the negative of a key.
-func ofKey(raw string) (*multiples, error) {
+// ofKey begins the table of the negative of a key.
+func ofKey(raw string) (*making, error) {
 	p, err := new(edwards25519.Point).SetBytes([]byte(raw))
 	if err != nil {
 		return nil, err
 	}
-	return newMultiples(p.Negate(p)), nil
+	return beginMultiples(p.Negate(p)), nil
 }
 
 // frequent are the tables of this process. What is decided does not depend on
@@ -198,8 +218,15 @@ func ofKey(raw string) (*multiples, error) {
 var frequent = struct {
 	sync.RWMutex
 	tables map[string]*multiples
-	uses   map[string]int
-}{tables: map[string]*multiples{}, uses: map[string]int{}}
+	uses   map[string]*uses
+	making int // of uses, those with a table
+}{tables: map[string]*multiples{}, uses: map[string]*uses{}}
+
+// uses are those of one key that has no table yet.
+type uses struct {
+	count int
+	table *making // from usesForATable on
+}
 
 // verifyEdwards decides an Ed25519 signature of 64 bytes. What a table refuses,
 // crypto/ed25519 decides: a bit that flips in a table must not make every
@@ -218,26 +245,47 @@ func verifyEdwards(raw string, msg, sig []byte) bool {
 	return ok
 }
 
-// countUse makes a table when a key has been used often enough.
+// countUse begins a table when a key has been used often enough, and adds to it
+// with each further use.
 func countUse(raw string) {
 	frequent.Lock()
 	defer frequent.Unlock()
-	if len(frequent.uses) >= maxCounted {
-		clear(frequent.uses)
+	if frequent.tables[raw] != nil {
+		return
 	}
-	if frequent.uses[raw]++; frequent.uses[raw] < usesForATable || frequent.tables[raw] != nil {
+	u := frequent.uses[raw]
+	if u == nil {
+		if len(frequent.uses) >= maxCounted {
+			clear(frequent.uses)
+			frequent.making = 0
+		}
+		u = new(uses)
+		frequent.uses[raw] = u
+	}
+	if u.count++; u.count < usesForATable {
+		return
+	}
+	if u.table == nil {
+		if frequent.making == maxMaking {
+			return
+		}
+		m, err := ofKey(raw)
+		if err != nil {
+			return // a key that verified is a point; without a table it goes on as before
+		}
+		u.table = m
+		frequent.making++
+	}
+	if !u.table.row() {
 		return
 	}
 	delete(frequent.uses, raw)
-	t, err := ofKey(raw)
-	if err != nil {
-		return // a key that verified is a point; without a table it goes on as before
-	}
+	frequent.making--
 	for other := range frequent.tables {
 		if len(frequent.tables) < maxMultiples {
 			break
 		}
 		delete(frequent.tables, other)
 	}
-	frequent.tables[raw] = t
+	frequent.tables[raw] = u.table.table
 }

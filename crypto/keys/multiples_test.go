@@ -29,8 +29,8 @@ var smallOrder = []string{
 
 func agree(t *testing.T, raw, msg, sig []byte) bool {
 	t.Helper()
-	table, err := ofKey(string(raw))
-	if err != nil {
+	table := wholeTable(raw)
+	if table == nil {
 		return false // crypto/ed25519 refuses such a key too, and no table is made
 	}
 	want := ed25519.Verify(raw, msg, sig)
@@ -38,6 +38,17 @@ func agree(t *testing.T, raw, msg, sig []byte) bool {
 		t.Fatalf("key %x, message %x, signature %x: the table says %t, crypto/ed25519 %t", raw, msg, sig, got, want)
 	}
 	return want
+}
+
+// wholeTable is the table of a key; nil if it is no point.
+func wholeTable(raw []byte) *multiples {
+	m, err := ofKey(string(raw))
+	if err != nil {
+		return nil
+	}
+	for !m.row() {
+	}
+	return m.table
 }
 
 // Promise: a table decides exactly as crypto/ed25519 does, for good signatures, for every kind of damage, and for what only a hostile
@@ -176,7 +187,10 @@ func TestMultiplesAreBounded(t *testing.T) {
 		if frequent.tables[raw] != nil {
 			t.Fatal("bad signatures made a table")
 		}
-		for range usesForATable {
+		for i := range usesForATable + len(multiples{}) - 1 {
+			if frequent.tables[raw] != nil {
+				t.Fatalf("after %d uses there is a table", i)
+			}
 			if !verifyEdwards(raw, msg, sig) {
 				t.Fatal("a good signature does not verify")
 			}
@@ -193,8 +207,29 @@ func TestMultiplesAreBounded(t *testing.T) {
 			t.Fatal("with a damaged table the library no longer decides")
 		}
 	}
+	for range maxMaking + 3 { // so many are begun, and none is finished
+		public, _, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range usesForATable + 1 {
+			countUse(string(public))
+		}
+	}
+	begun := 0
+	for _, u := range frequent.uses {
+		if u.table != nil {
+			begun++
+		}
+	}
+	if begun != maxMaking || frequent.making != begun {
+		t.Errorf("%d tables are being made, %d are counted, at most %d may be", begun, frequent.making, maxMaking)
+	}
 	for i := range maxCounted + 2 {
 		countUse(string(rune(i)))
+	}
+	if frequent.making != 0 {
+		t.Errorf("%d tables of forgotten keys are being made", frequent.making)
 	}
 	if len(frequent.uses) > maxCounted {
 		t.Errorf("the uses of %d keys are counted", len(frequent.uses))
@@ -223,10 +258,7 @@ func BenchmarkMultiples(b *testing.B) {
 	}
 	msg := make([]byte, 600)
 	sig := ed25519.Sign(private, msg)
-	table, err := ofKey(string(public))
-	if err != nil {
-		b.Fatal(err)
-	}
+	table := wholeTable(public)
 	b.Run("library", func(b *testing.B) {
 		for b.Loop() {
 			if !ed25519.Verify(public, msg, sig) {
@@ -236,8 +268,8 @@ func BenchmarkMultiples(b *testing.B) {
 	})
 	b.Run("making a table", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := ofKey(string(public)); err != nil {
-				b.Fatal(err)
+			if wholeTable(public) == nil {
+				b.Fatal("no table")
 			}
 		}
 	})
