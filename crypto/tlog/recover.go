@@ -228,7 +228,7 @@ func (s *Store) takeEdge(n uint64, promised []Hash, unbundled error) (bool, erro
 	if err != nil {
 		return true, err
 	}
-	s.file = f
+	s.file, s.held = f, nil
 	leaves, offsets, err := scanEdge(f)
 	if err != nil {
 		return true, fmt.Errorf("read %s: %w", edgePath(n), err)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -14,6 +15,10 @@ import (
 // maxWrite bounds the memory of one write to the edge, in bytes; a longer Append
 // is cut into several writes.
 const maxWrite = 1 << 20
+
+// maxHeld bounds the memory for what a growing bundle will hold, in bytes; a
+// larger bundle is made from the edge file.
+const maxHeld = 2 << 20
 
 // ErrClosed is returned by every method of a closed Store that needs its files.
 var ErrClosed = errors.New("log store is closed")
@@ -27,7 +32,8 @@ var ErrClosed = errors.New("log store is closed")
 // that process one goroutine appends; readers and one Sync may run beside it.
 // Readers see a consistent tree while it grows; those that run during a Truncate
 // may fail, but never get wrong data. Memory is flat: the partial tiles, 8 KiB
-// for each of at most seven levels, and the offsets in the edge.
+// for each of at most seven levels, the offsets in the edge, and at most maxHeld
+// of entries.
 //
 // After a failed write or sync the state of the files is unknown. The Store then
 // returns that first error from every later Append, Sync and Truncate: the
@@ -45,6 +51,7 @@ type Store struct {
 	next     view       // the state that is published as view after each change
 	file     *os.File   // edge file of the growing bundle
 	promised uint64     // entries below it must survive; at least mark, ahead of it while a Sync runs
+	held     []byte     // what the growing bundle holds so far; nil if only the edge file has it all
 	buf      []byte     // records of one write, at most maxWrite and one entry
 	leaves   []Hash     // and their leaf hashes
 	failed   error      // first error that left the files in an unknown state, or ErrClosed
@@ -128,6 +135,7 @@ func (s *Store) appendChunk(entries [][]byte) (int, error) {
 		return 0, err
 	}
 	s.next.offsets = offsets
+	s.hold(entries[:len(leaves)])
 	for _, leaf := range leaves {
 		s.next.frontier.Append(leaf)
 		if err := s.next.edge.add(leaf, s.writeTile); err != nil {
@@ -148,6 +156,21 @@ func (s *Store) appendChunk(entries [][]byte) (int, error) {
 		}
 	}
 	return len(leaves), nil
+}
+
+// hold keeps entries for the bundle that they will stand in, so that it need not
+// be read back and hashed again when it is full.
+func (s *Store) hold(entries [][]byte) {
+	for _, e := range entries {
+		if s.held == nil {
+			return
+		}
+		if len(s.held)+2+len(e) > maxHeld {
+			s.held = nil
+			return
+		}
+		s.held = appendEntry(s.held, e)
+	}
 }
 
 // publish makes the current state visible to readers.
@@ -172,6 +195,7 @@ func (s *Store) startEdge(n uint64) error {
 		}
 	}
 	s.file = f
+	s.held = slices.Grow(s.held[:0], 1) // empty, and not nil
 	s.next.offsets = append(make([]int64, 0, tileWidth+1), 0)
 	return nil
 }
@@ -191,8 +215,14 @@ func (s *Store) writeTile(level int, n uint64, hashes []Hash) error {
 	})
 }
 
-// writeBundle turns the edge file of bundle n, which is full, into the bundle.
+// writeBundle makes bundle n, which is full: of what is held, or of the edge file.
 func (s *Store) writeBundle(n uint64) error {
+	if s.held != nil {
+		return s.replace(tilePath(entriesLevel, n, tileWidth), edgeDir+"/tile.tmp", false, func(w io.Writer) error {
+			_, err := w.Write(s.held)
+			return err
+		})
+	}
 	in, err := os.Open(s.path(edgePath(n)))
 	if err != nil {
 		return err

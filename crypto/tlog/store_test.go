@@ -450,6 +450,46 @@ func TestOpenRefusesMissingMark(t *testing.T) {
 	}
 }
 
+// Promise: a full bundle is the same file, to the byte, whether memory still holds its entries, the log was opened again or cut in
+// between, or the entries are more than memory may hold.
+func TestBundlesOfMemoryAndOfTheEdgeAreTheSame(t *testing.T) {
+	large := func(i int) []byte { return append(make([]byte, 9000), testEntry(i)...) } // 256 of them are more than maxHeld
+	for name, entry := range map[string]func(int) []byte{"small": testEntry, "large": large} {
+		var want []byte
+		for i := range tileWidth {
+			want = appendEntry(want, entry(i))
+		}
+		for how, between := range map[string]func(s *Store) *Store{
+			"held": func(s *Store) *Store { return s },
+			"opened": func(s *Store) *Store {
+				closeStore(t, s)
+				return openStore(t, s.dir)
+			},
+			"cut": func(s *Store) *Store {
+				if err := errors.Join(s.Append(entry(100), entry(7)), s.Truncate(100)); err != nil {
+					t.Fatal(err)
+				}
+				return s
+			},
+		} {
+			s := openStore(t, filepath.Join(t.TempDir(), "log"))
+			for i := range tileWidth {
+				if i == 100 {
+					s = between(s)
+				}
+				if err := s.Append(entry(i)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got, err := os.ReadFile(s.path(tilePath(entriesLevel, 0, tileWidth)))
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%s entries, %s: a bundle of %d bytes, want %d; %v", name, how, len(got), len(want), err)
+			}
+		}
+	}
+}
+
+
 // Readers and Sync beside one appender see consistent trees, also when the bundle
 // that they read from is completed under them.
 func TestReadersBesideAppend(t *testing.T) {

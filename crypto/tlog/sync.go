@@ -164,7 +164,7 @@ func (s *Store) truncate(v *view, e edge) error {
 		}
 		s.mark = e.size
 	}
-	s.promised = s.mark
+	s.promised, s.held = s.mark, nil
 	n, w := tilesAt(e.size, 0), widthAt(e.size, 0)
 	offsets := append(make([]int64, 0, tileWidth+1), 0)
 	if n == tilesAt(v.edge.size, 0) {
