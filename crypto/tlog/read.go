@@ -31,13 +31,15 @@ func (s *Store) Entry(index uint64) ([]byte, error) {
 }
 
 // places gives the leaf hashes and record offsets of a bundle that memory holds:
-// the growing one, and the one before it.
+// the growing one, and some before it.
 func (v *view) places(n uint64) (leaves []Hash, offsets []int64) {
-	switch {
-	case n == tilesAt(v.edge.size, 0):
+	if n == tilesAt(v.edge.size, 0) {
 		return v.edge.tiles[0], v.offsets
-	case n == v.last.n:
-		return v.last.leaves, v.last.offsets
+	}
+	for i := range v.bundles {
+		if b := &v.bundles[i]; b.n == n {
+			return b.leaves, b.offsets
+		}
 	}
 	return nil, nil
 }

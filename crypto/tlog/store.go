@@ -20,6 +20,10 @@ const maxWrite = 1 << 20
 // larger bundle is made from the edge file.
 const maxHeld = 2 << 20
 
+// maxBundles is how many completed bundles are remembered by their places: a
+// tender or receipt is asked for soon after its entry was made.
+const maxBundles = 16
+
 // ErrClosed is returned by every method of a closed Store that needs its files.
 var ErrClosed = errors.New("log store is closed")
 
@@ -32,8 +36,8 @@ var ErrClosed = errors.New("log store is closed")
 // that process one goroutine appends; readers and one Sync may run beside it.
 // Readers see a consistent tree while it grows; those that run during a Truncate
 // may fail, but never get wrong data. Memory is flat: the partial tiles, 8 KiB
-// for each of at most seven levels, the offsets in the edge, and at most maxHeld
-// of entries.
+// for each of at most seven levels, the offsets in the edge, 10 KiB for each of
+// maxBundles, and at most maxHeld of entries.
 //
 // After a failed write or sync the state of the files is unknown. The Store then
 // returns that first error from every later Append, Sync and Truncate: the
@@ -62,15 +66,15 @@ type Store struct {
 type view struct {
 	edge     edge
 	frontier Frontier
-	offsets  []int64 // start of each record of the edge file, and the end of the last
-	last     bundle  // the one that was completed last, since the log was opened or cut
+	offsets  []int64  // start of each record of the edge file, and the end of the last
+	bundles  []bundle // those that were completed last, since the log was opened or cut
 }
 
 // bundle is what a completed bundle is read with: its leaf hashes, and the
 // offsets that its records had in the edge file.
 type bundle struct {
 	n       uint64
-	leaves  []Hash // nil: none
+	leaves  []Hash
 	offsets []int64
 }
 
@@ -207,7 +211,9 @@ func (s *Store) writeTile(level int, n uint64, hashes []Hash) error {
 		if err := s.writeBundle(n); err != nil {
 			return err
 		}
-		s.next.last = bundle{n, hashes, s.next.offsets}
+		// A fresh slice: readers may hold the old one.
+		old := s.next.bundles[max(0, len(s.next.bundles)+1-maxBundles):]
+		s.next.bundles = append(slices.Clone(old), bundle{n, hashes, s.next.offsets})
 	}
 	return s.replace(tilePath(level, n, tileWidth), edgeDir+"/tile.tmp", false, func(w io.Writer) error {
 		_, err := w.Write(appendHashes(make([]byte, 0, tileBytes), hashes))

@@ -489,7 +489,6 @@ func TestBundlesOfMemoryAndOfTheEdgeAreTheSame(t *testing.T) {
 	}
 }
 
-
 // Readers and Sync beside one appender see consistent trees, also when the bundle
 // that they read from is completed under them.
 func TestReadersBesideAppend(t *testing.T) {

@@ -46,13 +46,15 @@ func (x *recents) add(w *work) {
 	}
 	x.works = append(x.works, w)
 	x.bytes += w.size()
+	if x.bytes <= maxRecentBytes && len(x.works) <= maxRecents {
+		return
+	}
+	// An eighth at a time: what stays is moved then.
 	drop := 0
-	for ; x.bytes > maxRecentBytes || len(x.works)-drop > maxRecents; drop++ {
+	for ; x.bytes > maxRecentBytes/8*7 || len(x.works)-drop > maxRecents/8*7; drop++ {
 		x.bytes -= x.works[drop].size()
 	}
-	if drop > 0 {
-		x.works = slices.Delete(x.works, 0, drop)
-	}
+	x.works = slices.Delete(x.works, 0, drop)
 }
 
 // clear forgets everything: the state was replaced.
