@@ -60,10 +60,21 @@ func mustDecMode(o cbor.DecOptions) cbor.DecMode {
 
 // Marshal returns the one encoding of v.
 func Marshal(v any) ([]byte, error) {
-	if c, ok := v.(coded); ok {
-		return marshalCoded(c), nil
+	if code := codeOf(v); code != nil {
+		return marshalCoded(code), nil
 	}
 	return encoder.Marshal(v)
+}
+
+// codeOf is how a value says that it is written; nil if it does not.
+func codeOf(v any) func(*wire) {
+	switch c := v.(type) {
+	case coded:
+		return c.code
+	case Coded:
+		return c.Parts
+	}
+	return nil
 }
 
 // MustMarshal is Marshal for values built by this program, where failure is a
@@ -78,8 +89,8 @@ func MustMarshal(v any) []byte {
 
 // Encodes reports whether b is the encoding of v.
 func Encodes(v any, b []byte) (same bool) {
-	if c, ok := v.(coded); ok {
-		written(c.code, func(own []byte) { same = bytes.Equal(own, b) })
+	if code := codeOf(v); code != nil {
+		written(code, func(own []byte) { same = bytes.Equal(own, b) })
 		return same
 	}
 	own, err := encoder.Marshal(v)
@@ -94,8 +105,8 @@ func Unmarshal(b []byte, v any, max int) error {
 	if len(b) > max {
 		return Refuse(CodeTooLarge, "%d bytes, at most %d are allowed", len(b), max)
 	}
-	if c, ok := v.(coded); ok {
-		return read(b, c)
+	if code := codeOf(v); code != nil {
+		return read(b, code)
 	}
 	return unmarshalAny(b, v)
 }

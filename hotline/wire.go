@@ -53,10 +53,10 @@ func (w *wire) fail(why string) {
 	w.b = nil
 }
 
-// read decodes all of b into v.
-func read(b []byte, v coded) error {
+// read decodes all of b into what code names.
+func read(b []byte, code func(*wire)) error {
 	w := wire{b: b}
-	v.code(&w)
+	code(&w)
 	return w.end()
 }
 
@@ -83,8 +83,8 @@ func written(write func(*wire), use func([]byte)) {
 	drafts.Put(w)
 }
 
-func marshalCoded(v coded) (out []byte) {
-	written(v.code, func(b []byte) { out = bytes.Clone(b) })
+func marshalCoded(code func(*wire)) (out []byte) {
+	written(code, func(b []byte) { out = bytes.Clone(b) })
 	return out
 }
 

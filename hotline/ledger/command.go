@@ -59,6 +59,31 @@ type Command struct {
 	parts parts
 }
 
+// Parts says how a command is written: every node decodes every one.
+func (c *Command) Parts(w *hotline.Wire) {
+	f := w.Fields()
+	hotline.Number(&f, 1, &c.Type)
+	hotline.Integer(&f, 2, &c.Time)
+	f.MayBytes(3, &c.Seed)
+	hotline.MayAnyList(&f, 4, &c.Readings)
+	hotline.MayAny(&f, 5, &c.Genesis)
+	f.MayBytes(6, &c.Statement)
+	f.MayBytes(7, &c.Sender)
+	f.MayBytes(8, &c.Tender)
+	f.MayBytes(9, &c.Receipt)
+	hotline.MayTexts(&f, 10, &c.Voters)
+	hotline.MayNumber(&f, 11, &c.Rules)
+	f.MayBytes(12, &c.Document)
+	hotline.MayAny(&f, 13, &c.Hit)
+	hotline.MayText(&f, 14, &c.Key)
+	hotline.MayAny(&f, 15, &c.Page)
+	hotline.MayText(&f, 16, &c.Peer)
+	f.MayBytes(17, &c.Extension)
+	hotline.MayAny(&f, 18, &c.Witnessed)
+	f.MayBytes(19, &c.Anchor)
+	f.End()
+}
+
 // parts are what a command carries, each parsed when it is first asked for:
 // whoever verifies the command and Apply read the same values. They are no part
 // of the encoding. A command is in one pair of hands at a time.
@@ -114,7 +139,7 @@ func parsed[T any](part **T, raw []byte, parse func([]byte) (*T, error)) (*T, er
 // MaxCommand bounds an encoded command in bytes.
 const MaxCommand = hotline.MaxOwnCommand
 
-// DecodeCommand decodes a command strictly.
+// DecodeCommand decodes a command strictly. Its byte strings are parts of b.
 func DecodeCommand(b []byte) (*Command, error) {
 	c := new(Command)
 	if err := hotline.Unmarshal(b, c, MaxCommand); err != nil {

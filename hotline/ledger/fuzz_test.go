@@ -113,3 +113,34 @@ func FuzzRestoreState(f *testing.F) {
 		}
 	})
 }
+
+// plain is a Command to the general codec, which reads the tags.
+type plain ledger.Command
+
+// FuzzCommand: a command is read and written as the general codec does by its tags: what that refuses is refused, and the bytes are the same.
+func FuzzCommand(f *testing.F) {
+	_, commands := prepared(f)
+	commands = append(commands,
+		hotline.MustMarshal(&ledger.Command{Type: ledger.Tick, Readings: []hotline.Reading{{Node: "XA-1", Time: 1}}, Rules: 1}),
+		hotline.MustMarshal(&ledger.Command{Type: ledger.Dismiss, Key: "k", Time: -1}),
+		hotline.MustMarshal(&ledger.Command{Type: ledger.Paged, Page: &hotline.Page{Due: 1, Key: []byte("k"), End: hotline.PageStopped}}),
+		hotline.MustMarshal(&ledger.Command{Type: ledger.Cosign, Peer: "XB", Extension: []byte("e"), Anchor: []byte("a")}),
+		hotline.MustMarshal(&ledger.Command{Type: ledger.Witness, Witnessed: &hotline.Witnessed{Heads: []hotline.WitnessedHead{{Party: "XB"}}}}),
+		hotline.MustMarshal(&ledger.Command{Type: ledger.Genesis, Genesis: &hotline.Genesis{Party: "XA", Generation: 1}}))
+	for _, c := range commands {
+		f.Add(c)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := ledger.DecodeCommand(b)
+		p := new(plain)
+		if perr := hotline.Unmarshal(b, p, ledger.MaxCommand); (err == nil) != (perr == nil) {
+			t.Fatalf("%x: %v, but by its tags: %v", b, err, perr)
+		}
+		if err != nil {
+			return
+		}
+		if own, general := hotline.MustMarshal(c), hotline.MustMarshal(p); !bytes.Equal(own, b) || !bytes.Equal(general, b) {
+			t.Fatalf("%x is written as %x, and by its tags as %x", b, own, general)
+		}
+	})
+}

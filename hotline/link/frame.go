@@ -25,6 +25,18 @@ type Question struct {
 	Checkpoint []byte `cbor:"6,keyasint,omitempty"`
 }
 
+// Parts says how a question is written.
+func (q *Question) Parts(w *hotline.Wire) {
+	f := w.Fields()
+	hotline.Number(&f, 1, &q.Version)
+	hotline.MayAny(&f, 2, &q.Hello)
+	hotline.MayPart(&f, 3, &q.Deliver)
+	f.MayBytes(4, &q.Document)
+	f.MayTrue(5, &q.Flash)
+	f.MayBytes(6, &q.Checkpoint)
+	f.End()
+}
+
 // Hello says who speaks and what they know. It is the first question of each
 // side on each connection, and is said again every HelloInterval.
 type Hello struct {
@@ -62,6 +74,15 @@ type Delivery struct {
 	Tender    []byte `cbor:"3,keyasint"` // at most hotline.MaxReceipt
 }
 
+// Parts says how a delivery is written.
+func (d *Delivery) Parts(w *hotline.Wire) {
+	f := w.Fields()
+	f.Bytes(1, &d.Statement)
+	f.Bytes(2, &d.Sender)
+	f.Bytes(3, &d.Tender)
+	f.End()
+}
+
 // Answer is the one message that an asked side sends on a stream. It is not
 // signed: only a receipt in it proves anything. An empty Code means that what
 // was asked was done.
@@ -77,6 +98,20 @@ type Answer struct {
 	Cosignature []byte `cbor:"7,keyasint,omitempty"`
 	// Leader names the answerer's node that deliveries reach soonest: a hint.
 	Leader string `cbor:"8,keyasint,omitempty"` // at most hotline.MaxRoleName, printable
+}
+
+// Parts says how an answer is written.
+func (a *Answer) Parts(w *hotline.Wire) {
+	f := w.Fields()
+	hotline.MayText(&f, 1, &a.Code)
+	hotline.MayText(&f, 2, &a.Text)
+	f.MayBytes(3, &a.Receipt)
+	hotline.MayAny(&f, 4, &a.Need)
+	hotline.MayInteger(&f, 5, &a.Time)
+	hotline.MayAny(&f, 6, &a.Head)
+	f.MayBytes(7, &a.Cosignature)
+	hotline.MayText(&f, 8, &a.Leader)
+	f.End()
 }
 
 // Need names the newest documents of the asker that the answerer holds. The

@@ -349,3 +349,32 @@ func FuzzAnswer(f *testing.F) {
 	seedFrames(f)
 	f.Fuzz(func(t *testing.T, content []byte) { checkOneFrame(t, content, DecodeAnswer, EncodeAnswer) })
 }
+
+// Messages to the general codec, which reads the tags.
+type (
+	plainQuestion Question
+	plainAnswer   Answer
+)
+
+// FuzzMessagesByTags: questions and answers are read and written as the general codec does by their tags: what that refuses is
+// refused, and the bytes are the same.
+func FuzzMessagesByTags(f *testing.F) {
+	seedFrames(f)
+	f.Add(hotline.MustMarshal(&Question{Version: 1, Deliver: &Delivery{[]byte("s"), []byte("e"), nil}, Flash: true, Checkpoint: []byte("c")}))
+	f.Add(hotline.MustMarshal(&Answer{Text: "t", Receipt: []byte("r"), Head: &hotline.PeerHead{Origin: "o"}, Cosignature: []byte("c"), Leader: "XB-1"}))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		agree(t, content, new(Question), new(plainQuestion))
+		agree(t, content, new(Answer), new(plainAnswer))
+	})
+}
+
+func agree(t *testing.T, b []byte, own, general any) {
+	t.Helper()
+	err, gerr := hotline.Unmarshal(b, own, hotline.MaxFrame), hotline.Unmarshal(b, general, hotline.MaxFrame)
+	if (err == nil) != (gerr == nil) {
+		t.Fatalf("%x as a %T: %v, but by its tags: %v", b, own, err, gerr)
+	}
+	if err == nil && (!bytes.Equal(hotline.MustMarshal(own), b) || !bytes.Equal(hotline.MustMarshal(general), b)) {
+		t.Fatalf("%x is written as %x, and by its tags as %x", b, hotline.MustMarshal(own), hotline.MustMarshal(general))
+	}
+}

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -100,6 +101,9 @@ func commandsOf(l *raft.Log) ([][]byte, error) {
 	list, err := decodeBundle(l.Data)
 	if err != nil {
 		return nil, fmt.Errorf("entry %d: %w: the members run different versions", l.Index, err)
+	}
+	for i := range list {
+		list[i] = bytes.Clone(list[i]) // whoever keeps a part of one command must not keep all of them in memory
 	}
 	return list, nil
 }
