@@ -90,6 +90,7 @@ func Serve(ctx context.Context, conn *quic.Conn, who Officer, host Host) {
 		}
 		wg.Go(func() {
 			defer func() { <-places }()
+			hotline.Deep()
 			x := exchange{s: s, who: who, host: host}
 			x.serve(ctx)
 		})

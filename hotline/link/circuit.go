@@ -133,6 +133,7 @@ func (c *circuit) serve() {
 		p.arrive()
 		c.work.Go(func() {
 			defer func() { <-p.reading }()
+			hotline.Deep()
 			c.answer(s)
 		})
 	}

@@ -101,7 +101,8 @@ func (s *senders) add(e *ledger.Effect) {
 	if err != nil {
 		s.n.log.Warn("outbox is full; the ledger keeps the statement", "peer", e.Peer, "id", e.ID.Short())
 	}
-	x.poke()
+	x.launch()
+	x.poke() // its next wait may be another
 }
 
 func (s *senders) settle(e *ledger.Effect) {
@@ -149,14 +150,11 @@ func (x *sender) run() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		x.launch()
 		now := n.now()
 		x.mu.Lock()
-		list := x.outbox.Next(now)
 		at, ok := x.outbox.Wake(now)
 		x.mu.Unlock()
-		for _, a := range list {
-			x.s.wg.Go(func() { x.attempt(a) }) // as many as the outbox has places in flight
-		}
 		wait := idleWait
 		if ok {
 			wait = min(max(time.Duration(at-n.now())*time.Millisecond, time.Millisecond), idleWait)
@@ -168,6 +166,17 @@ func (x *sender) run() {
 		case <-x.wake:
 		case <-timer.C:
 		}
+	}
+}
+
+// launch makes the attempts that are due. It is called while the term lasts: by
+// run, and by whoever adds a statement, which so need not wait for run.
+func (x *sender) launch() {
+	x.mu.Lock()
+	list := x.outbox.Next(x.s.n.now())
+	x.mu.Unlock()
+	for _, a := range list {
+		x.s.wg.Go(func() { hotline.Deep(); x.attempt(a) }) // as many as the outbox has places in flight
 	}
 }
 
