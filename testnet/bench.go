@@ -27,7 +27,7 @@ type BenchOptions struct {
 	Only []string
 	// Quick replaces every count by one with which the whole bench takes some seconds. Its figures say nothing.
 	Quick bool
-	// Program runs a node, as in Options.
+	// Program runs a node, as in Options; with EchoRole in place of its last argument it runs RunEcho.
 	Program []string
 	// Tell hears what is being done; nil: nobody.
 	Tell func(string)
@@ -71,8 +71,10 @@ type BenchFigure struct {
 // BenchPromise is a bound, and whether the figure keeps it.
 type BenchPromise struct {
 	Of   string  `json:"of"` // ratio, or median
-	Most float64 `json:"at_most"`
-	Kept bool    `json:"kept"`
+	Most float64 `json:"at_most,omitempty"`
+	// Least is set in place of Most where more is better.
+	Least float64 `json:"at_least,omitempty"`
+	Kept  bool    `json:"kept"`
 }
 
 // benchCounts are the sizes of one run.
@@ -149,6 +151,7 @@ var benchNotes = []string{
 	"a statement is accepted when the officer hears of its place in XA's log, and settled when the officer hears that XB's receipt is verified and committed there",
 	"wire: everything that crossed the loopback of this machine, requests of officers and traffic inside the groups included",
 	"disk: wchar is what the nodes wrote to files, write_bytes the pages that this dirtied; the latter is 0 where files lie in memory",
+	"submit to settled: the promise counts round trips as one busy process makes them with itself; the figure below it counts those of two processes that sleep in between, as nodes and officers' machines do",
 	"restart: a group of one whose log was made in this process: ladders of its authority, 3 minutes apart, with the clock entries that this needs; the last commands stand in the Raft log, as many as a node keeps; a group of one leads only after an election time-out, of 400 to 800 ms by chance",
 	"failover: groups with the shipped heartbeat and election of 400 ms; requests go to a node that lives on",
 }
@@ -185,6 +188,10 @@ func (f *BenchFigure) ratioAtMost(most float64) {
 
 func (f *BenchFigure) atMost(most float64) {
 	f.Promise = &BenchPromise{Of: "median", Most: most, Kept: f.Median <= most}
+}
+
+func (f *BenchFigure) atLeast(least float64) {
+	f.Promise = &BenchPromise{Of: "median", Least: least, Kept: f.Median >= least}
 }
 
 // quantile returns the value below which a share q of the values lies, by the nearest rank.

@@ -419,7 +419,7 @@ func (b *bench) measureLoad(ctx context.Context, w *Network, name string, floor 
 
 // addLoad turns a series into figures.
 func (b *bench) addLoad(prefix string, outstanding, count, nodes int, floor serial, s *loadSeries) {
-	on, way := b.serially(floor)
+	on, way := b.serially(floor, "QUIC round trip")
 	settled := func(name string, values []float64) *BenchFigure {
 		f := b.add(prefix+name, "us", count, values)
 		if outstanding == 1 {
@@ -433,8 +433,14 @@ func (b *bench) addLoad(prefix string, outstanding, count, nodes int, floor seri
 		f.ratioAtMost(2.5)
 	}
 	settled("submit to settled, p99", s.late)
+	if outstanding == 1 {
+		b.add(prefix+"the same p50 beside processes at rest", "us", count, s.settled).against(b.serially(floor, restingTrip))
+	}
 	crypto := b.signatures(floor)
-	b.add(prefix+"throughput", "1/s", count, s.rate).below(fmt.Sprintf("the signatures alone on %d cores", b.report.Cores), float64(b.report.Cores)*1e6/crypto)
+	f = b.add(prefix+"throughput", "1/s", count, s.rate).below(fmt.Sprintf("the signatures alone on %d cores", b.report.Cores), float64(b.report.Cores)*1e6/crypto)
+	if outstanding == benchOutstanding && nodes == 6 {
+		f.atLeast(1500)
+	}
 	b.add(prefix+"processor time of all nodes a statement", "us", count, s.all).against("the signatures alone", crypto)
 	for _, role := range benchRoles {
 		if values := s.processor[role]; len(values) > 0 {

@@ -23,9 +23,13 @@ func (r *BenchReport) WriteTable(out io.Writer) error {
 			floor, ratio = number(f.Floor), fmt.Sprintf("%.2f", f.Ratio)
 		}
 		if p := f.Promise; p != nil {
-			promise = fmt.Sprintf("%s <= %.4g: kept", p.Of, p.Most)
+			bound := fmt.Sprintf("%s <= %.4g", p.Of, p.Most)
+			if p.Least > 0 {
+				bound = fmt.Sprintf("%s >= %.4g", p.Of, p.Least)
+			}
+			promise = bound + ": kept"
 			if !p.Kept {
-				promise = fmt.Sprintf("%s <= %.4g: NOT kept", p.Of, p.Most)
+				promise = bound + ": NOT kept"
 			}
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", f.Name, number(f.Median), number(f.Min), number(f.Max), f.Unit, floor, ratio, promise, f.On)

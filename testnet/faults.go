@@ -32,7 +32,7 @@ var Faults = []Fault{
 	{Name: "sender", Promise: "an alert that XA committed reaches XB once, whoever of XA is killed before it is delivered", Rounds: 50, run: rounds(killSender)},
 	{Name: "receiver", Promise: "an alert that XB committed stands there once, with one receipt, whoever of XB is killed before the receipt leaves", Rounds: 50, run: rounds(killReceiver)},
 	{Name: "matrix", Promise: "whatever befalls one node at whatever step of a case, the case goes on, and all is well soon after", Rounds: fullMatrix, run: rounds(tryMatrix)},
-	{Name: "power", Promise: "what a party has receipted, or holds a receipt for, survives that all its nodes lose power at once", Rounds: 40, Needs: needsDisk, run: tryPower},
+	{Name: "power", Promise: "what a party has receipted, or holds a receipt for, survives that all its nodes lose power at once", Rounds: 50, Needs: needsDisk, run: tryPower},
 	{Name: "stall", Promise: "a leader whose disk stalls stops itself, and another commits within 5 s", Rounds: 20, Needs: needsDisk, tune: asConfigured, run: tryStall},
 	{Name: "flip", Promise: "a bit that flips in a file of one node reaches no other node, is never signed, and is told of", Rounds: 500, direct: true, tune: oftenSnapshots, run: tryFlip},
 	{Name: "failover", Promise: "a group whose leader dies commits again; how soon is measured", Rounds: 30, direct: true, tune: asConfigured, run: tryFailover},

@@ -78,7 +78,11 @@ func newRoot() *cobra.Command {
 		Use: "node CONFIG", Short: "run one node of a network; testnet calls this itself", Args: cobra.ExactArgs(1), Hidden: true,
 		RunE: func(_ *cobra.Command, args []string) error { return testnet.RunNode(args[0]) },
 	}
-	root.AddCommand(cmd, newFaults(), newDepartures(), newBench(), node)
+	echo := &cobra.Command{
+		Use: testnet.EchoRole + " ADDRESS", Short: "send back what comes; testnet bench calls this itself", Args: cobra.ExactArgs(1), Hidden: true,
+		RunE: func(_ *cobra.Command, args []string) error { return testnet.RunEcho(args[0]) },
+	}
+	root.AddCommand(cmd, newFaults(), newDepartures(), newBench(), node, echo)
 	return root
 }
 

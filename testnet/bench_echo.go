@@ -1,0 +1,168 @@
+package testnet
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"example.org/hotline/crypto/keys"
+	"example.org/hotline/hotline/replica"
+)
+
+// floorALPN names a conversation that only this file holds.
+const floorALPN = "hotline-floor/1"
+
+// EchoRole is the argument with which the program of BenchOptions runs RunEcho instead of a node.
+const EchoRole = "echo"
+
+// restingTrip names a round trip between two processes that sleep in between, and restingPause is for how long.
+const (
+	restingTrip  = "QUIC round trip of two processes at rest"
+	restingPause = time.Millisecond
+)
+
+// listenEcho answers every message of one connection with itself, on a port of its own.
+func listenEcho(addr string) (*quic.Listener, error) {
+	key, err := keys.Generate(keys.Ed25519)
+	if err != nil {
+		return nil, err
+	}
+	cert, err := key.Certificate()
+	if err != nil {
+		return nil, err
+	}
+	return quic.ListenAddr(addr, keys.ServerTLS(cert, []string{floorALPN}, func(tls.ConnectionState, keys.Public) error { return nil }),
+		replica.QUICConfig())
+}
+
+// echo serves one connection until it ends.
+func echo(ctx context.Context, ln *quic.Listener) {
+	conn, err := ln.Accept(ctx)
+	if err != nil {
+		return
+	}
+	for {
+		s, err := conn.AcceptStream(ctx)
+		if err != nil {
+			return
+		}
+		if msg, err := io.ReadAll(io.LimitReader(s, floorBytes)); err == nil {
+			_, _ = s.Write(msg) // the near end misses what does not arrive
+		}
+		_ = s.Close()
+	}
+}
+
+// RunEcho is the far end of a round trip in a process of its own: it says on standard output where it listens, and ends when its
+// standard input does.
+func RunEcho(addr string) error {
+	ln, err := listenEcho(addr)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { echo(ctx, ln) })
+	fmt.Println(ln.Addr())
+	_, err = io.Copy(io.Discard, os.Stdin)
+	cancel()
+	err = errors.Join(err, ln.Close())
+	wg.Wait()
+	return err
+}
+
+// quicTrips sends a message and awaits its echo on a new stream each, as nodes do.
+func (b *bench) quicTrips(ctx context.Context, n int) ([]float64, error) {
+	ln, err := listenEcho(loopback.String())
+	if err != nil {
+		return nil, err
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { echo(ctx, ln) }) // ends with the connection
+	defer wg.Wait()
+	defer ln.Close()
+	return roundTrips(ctx, ln.Addr().String(), n, 0)
+}
+
+// restingTrips is quicTrips to another process, with a pause before each message.
+func (b *bench) restingTrips(ctx context.Context, n int) (list []float64, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	last := len(b.opt.Program) - 1
+	cmd := exec.CommandContext(ctx, b.opt.Program[0], append(slices.Clone(b.opt.Program[1:last]), EchoRole, loopback.String())...)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	addr, err := bufio.NewReader(out).ReadString('\n')
+	if err == nil {
+		list, err = roundTrips(ctx, strings.TrimSpace(addr), n, restingPause)
+	}
+	return list, errors.Join(err, in.Close(), cmd.Wait())
+}
+
+// roundTrips times n exchanges with whoever echoes at addr.
+func roundTrips(ctx context.Context, addr string, n int, rest time.Duration) ([]float64, error) {
+	key, err := keys.Generate(keys.Ed25519)
+	if err != nil {
+		return nil, err
+	}
+	cert, err := key.Certificate()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := quic.DialAddr(ctx, addr, keys.ClientTLS(cert, floorALPN, func(keys.Public) error { return nil }), replica.QUICConfig())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = conn.CloseWithError(0, "") }() // ends echo too
+	msg := make([]byte, floorBytes)
+	list := make([]float64, 0, n)
+	for range n {
+		if rest > 0 {
+			wait(ctx, rest)
+		}
+		began := time.Now()
+		if err := roundTrip(ctx, conn, msg); err != nil {
+			return nil, err
+		}
+		list = append(list, micros(time.Since(began)))
+	}
+	return list, nil
+}
+
+func roundTrip(ctx context.Context, conn *quic.Conn, msg []byte) error {
+	s, err := conn.OpenStreamSync(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := s.Write(msg); err != nil {
+		return err
+	}
+	if err := s.Close(); err != nil {
+		return err
+	}
+	back, err := io.ReadAll(s)
+	if err == nil && len(back) != len(msg) {
+		err = fmt.Errorf("%d bytes came back of %d", len(back), len(msg))
+	}
+	return err
+}
