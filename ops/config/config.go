@@ -51,7 +51,7 @@ type Keys struct {
 type Group struct {
 	Heartbeat     Duration `toml:"heartbeat" doc:"How long a follower waits without hearing from the leader before it calls an election. 50ms to 10s. 400ms and the same election replace a dead leader in about a second; raise both if the sites are far apart."`
 	Election      Duration `toml:"election" doc:"How long an election waits for votes. At least heartbeat, at most 30s."`
-	SnapshotEvery uint64   `toml:"snapshot_every" doc:"Number of commands after which the log is cut and replaced by a snapshot. 16 to 1000000."`
+	SnapshotEvery uint64   `toml:"snapshot_every" doc:"Number of entries after which the log is cut and replaced by a snapshot; an entry holds one command, or up to 32 when many come at once. 16 to 1000000."`
 	Join          bool     `toml:"join" doc:"true: start as a non-voter that waits to be added to an existing group. false: found a group of one, or go on with the group in data."`
 }
 
