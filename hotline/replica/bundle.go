@@ -16,10 +16,15 @@ import (
 // so a busy group does less for each; a command that comes alone waits for nobody.
 // With two entries under way each would hold less: that was slower.
 
-// maxBundle is the number of commands in one entry; MaxCommand bounds their
-// bytes. SnapshotEvery counts entries, so this also bounds what a restart has to
-// apply again.
-const maxBundle = 32
+// Bounds of what shares one entry; a larger command stands alone.
+const (
+	// maxBundle is the number of commands. SnapshotEvery counts entries, so this
+	// also bounds what a restart has to apply again.
+	maxBundle = 32
+	// maxBundleBytes is their size. A follower that catches up is sent maxAppend
+	// entries at a time within rpcTimeout, over whatever line leads to its site.
+	maxBundleBytes = 64 << 10
+)
 
 // bundleForm stands before the hash in the Extensions of an entry that is a
 // bundle, and alone in them until the leader has sealed it.
@@ -118,7 +123,7 @@ func (w *waiting) next() []*proposal {
 // take returns as many of the oldest as fit one entry, at least one; w.mu is held.
 func (w *waiting) take() []*proposal {
 	n, size := 1, bundled(w.list[0])
-	for n < min(len(w.list), maxBundle) && size+bundled(w.list[n]) <= MaxCommand {
+	for n < min(len(w.list), maxBundle) && size+bundled(w.list[n]) <= maxBundleBytes {
 		size += bundled(w.list[n])
 		n++
 	}

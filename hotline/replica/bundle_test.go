@@ -118,7 +118,7 @@ func (a *asking) Done() <-chan struct{} {
 func TestBundlesAreBounded(t *testing.T) {
 	w := &waiting{away: true}
 	large := make([]byte, MaxCommand)
-	half := make([]byte, MaxCommand/2-4)
+	half := make([]byte, maxBundleBytes/2-4)
 	for _, p := range proposalsOf(large, half, half, half, []byte("x")) {
 		w.put(p)
 	}
@@ -127,7 +127,7 @@ func TestBundlesAreBounded(t *testing.T) {
 	}
 	var sizes []int
 	for list := w.next(); list != nil; list = w.next() {
-		if len(list) > 1 && len(encodeBundle(list)) > MaxCommand {
+		if len(list) > 1 && len(encodeBundle(list)) > maxBundleBytes {
 			t.Fatalf("a bundle of %d bytes", len(encodeBundle(list)))
 		}
 		sizes = append(sizes, len(list))
