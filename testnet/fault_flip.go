@@ -276,8 +276,15 @@ func (f *flips) othersAgree(ctx context.Context, but *Node) error {
 func (f *flips) serves(ctx context.Context, n *Node) error {
 	dir := filepath.Join(f.w.Dir, "damaged")
 	defer os.RemoveAll(dir)
-	entries, err := n.export(ctx, dir)
-	if err == nil {
+	var entries [][]byte
+	var err error
+	again := until(ctx, n.Name+" exports its log", func() error { // a follower hears of a commit after its peers may: it says busy, and means it
+		if entries, err = n.export(ctx, dir); hotline.CodeOf(err) == hotline.CodeBusy {
+			return err
+		}
+		return nil
+	})
+	if err = errors.Join(err, again); err == nil {
 		var log []Logged
 		if log, err = ReadLog(entries); err != nil {
 			return err
