@@ -19,7 +19,7 @@ type proof struct {
 	Time       hotline.Time // signed time of the entry there; of an anchor: when the witness signed
 	Sequence   uint64       // of a tender: towards this party
 	Case       string       // PARTY/ID; "": in none, or of a checkpoint
-	Leaf, Root tlog.Hash    // Leaf is zero in a head
+	Leaf, Root tlog.Hash    // Leaf is zero in a head and in an anchor
 	// No majority of clocks backed OwnTime, or Time.
 	OwnUnproven, Unproven bool
 	By                    hotline.Party // of a head in a statement: its sender; of an anchor: the witness
@@ -40,6 +40,10 @@ const (
 
 // isHead reports whether the proof is of a checkpoint that somebody names.
 func (p *proof) isHead() bool { return p.Kind == headProof || p.Kind == witnessProof }
+
+// ofEntry reports whether the proof is of one entry, with its leaf and the time that
+// its log gave it. A head and an anchor are of a tree alone.
+func (p *proof) ofEntry() bool { return p.Kind == tenderProof || p.Kind == receiptProof }
 
 // keepProofs notes what a verified entry proves about another log, and holds
 // the two times against each other.

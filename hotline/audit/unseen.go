@@ -116,11 +116,11 @@ func (c *crossing) unseenPlaces() error {
 }
 
 func (l *unseenLog) take(p *unseenPlace) {
-	if x := l.last; x != nil && x.Index == p.Index && (x.Root != p.Root || !x.isHead() && !p.isHead() && x.Leaf != p.Leaf) {
+	if x := l.last; x != nil && x.Index == p.Index && (x.Root != p.Root || x.ofEntry() && p.ofEntry() && x.Leaf != p.Leaf) {
 		l.forks.note(x, p)
 	}
 	l.last = p
-	if p.isHead() || p.Unproven {
+	if !p.ofEntry() || p.Unproven {
 		return
 	}
 	switch x := l.newest; {
@@ -175,7 +175,7 @@ func (c *crossing) observe(o Observation) {
 
 // signature says where a signature stands.
 func (c *crossing) signature(p *unseenPlace) string {
-	what := map[proofKind]string{tenderProof: "its tender", receiptProof: "its receipt", witnessProof: "its checkpoint"}[p.Kind]
+	what := map[proofKind]string{tenderProof: "its tender", receiptProof: "its receipt", witnessProof: "its checkpoint", anchorProof: "its checkpoint in an anchor"}[p.Kind]
 	return fmt.Sprintf("%s is in entry %d of %s", what, p.Own, c.logs[p.Holder].x.head.Party)
 }
 

@@ -88,6 +88,34 @@ func TestUnseenPlacesOfAnHonestWorldContradictNothing(t *testing.T) {
 	}
 }
 
+// Promise: a checkpoint in an anchor is of a tree and of no entry, so beside the tender of the last entry under it, it accuses
+// nobody; one of another tree proves a fork, and the text says where it stands.
+func TestAnchorBesideATenderOfItsSize(t *testing.T) {
+	for name, fork := range map[string]bool{"the same tree": false, "another tree": true} {
+		w := newWorld(t, terms(), "XA", "XB", "XC")
+		a := w.at("XA")
+		first := a.submit(a.Text(w.now, "XB", "one"))
+		entries := a.entries
+		if fork {
+			a.entries = append(slices.Clone(entries[:len(entries)-2]), []byte("another entry"), entries[len(entries)-1])
+		}
+		anchor := a.anchor("XB", "XC") // of the tree that ends with it
+		a.entries = entries
+		a.send(first, "XB")
+		w.pass(second)
+		a.send(a.anchored("XB", anchor), "XB")
+		r := audited(t, w.at("XB").export())
+		if !fork {
+			wantFound(t, r)
+			continue
+		}
+		wantFound(t, r, "fork@XA")
+		if text := r.Observations[0].Text; !strings.Contains(text, "its tender is in entry") || !strings.Contains(text, "its checkpoint in an anchor is in entry") {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+}
+
 // Runs of places are brought into one order, and what contradicts each other is
 // found across them.
 func TestUnseenRunsAreMerged(t *testing.T) {
