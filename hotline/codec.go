@@ -72,7 +72,7 @@ func codeOf(v any) func(*wire) {
 	case coded:
 		return c.code
 	case Coded:
-		return c.Parts
+		return c.Written
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import "bytes"
 // each type hold the two against each other.
 
 // Coded is a value of another package that says itself how it is written.
-type Coded interface{ Parts(w *Wire) }
+type Coded interface{ Written(w *Wire) }
 
 // Wire reads a value, or writes it.
 type Wire = wire
@@ -60,7 +60,7 @@ func MayPart[T any, P interface {
 	*T
 	Coded
 }](f *Fields, key int64, v **T) {
-	mayPart(f, key, v, func(part *T, w *wire) { P(part).Parts(w) })
+	mayPart(f, key, v, func(part *T, w *wire) { P(part).Written(w) })
 }
 
 // MayAny is a part of any other type, for what is rare; it is absent if it is nil.
@@ -79,7 +79,7 @@ func MayAnyList[T any](f *Fields, key int64, v *[]T) {
 // anything hands one item to the general codec.
 func anything(v any, w *wire) {
 	if w.writing {
-		b, err := Marshal(v)
+		b, err := encoder.Marshal(v)
 		if err != nil {
 			panic("hotline: cannot encode own value: " + err.Error()) // a fault of this program, as in MustMarshal
 		}

@@ -32,13 +32,18 @@ const (
 	restingPause = time.Millisecond
 )
 
-// listenEcho answers every message of one connection with itself, on a port of its own.
-func listenEcho(addr string) (*quic.Listener, error) {
+// floorCertificate is that of either end: each trusts the other.
+func floorCertificate() (cert tls.Certificate, err error) {
 	key, err := keys.Generate(keys.Ed25519)
 	if err != nil {
-		return nil, err
+		return cert, err
 	}
-	cert, err := key.Certificate()
+	return key.Certificate()
+}
+
+// listenEcho waits for whom echo serves.
+func listenEcho(addr string) (*quic.Listener, error) {
+	cert, err := floorCertificate()
 	if err != nil {
 		return nil, err
 	}
@@ -121,11 +126,7 @@ func (b *bench) restingTrips(ctx context.Context, n int) (list []float64, err er
 
 // roundTrips times n exchanges with whoever echoes at addr.
 func roundTrips(ctx context.Context, addr string, n int, rest time.Duration) ([]float64, error) {
-	key, err := keys.Generate(keys.Ed25519)
-	if err != nil {
-		return nil, err
-	}
-	cert, err := key.Certificate()
+	cert, err := floorCertificate()
 	if err != nil {
 		return nil, err
 	}
@@ -135,18 +136,7 @@ func roundTrips(ctx context.Context, addr string, n int, rest time.Duration) ([]
 	}
 	defer func() { _ = conn.CloseWithError(0, "") }() // ends echo too
 	msg := make([]byte, floorBytes)
-	list := make([]float64, 0, n)
-	for range n {
-		if rest > 0 {
-			wait(ctx, rest)
-		}
-		began := time.Now()
-		if err := roundTrip(ctx, conn, msg); err != nil {
-			return nil, err
-		}
-		list = append(list, micros(time.Since(began)))
-	}
-	return list, nil
+	return timedAtRest(ctx, n, rest, func() error { return roundTrip(ctx, conn, msg) })
 }
 
 func roundTrip(ctx context.Context, conn *quic.Conn, msg []byte) error {

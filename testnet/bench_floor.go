@@ -72,8 +72,16 @@ func (b *bench) floored(name, unit string, samples int, values []float64) {
 
 // timed measures n runs of f, in microseconds.
 func timed(ctx context.Context, n int, f func() error) ([]float64, error) {
+	return timedAtRest(ctx, n, 0, f)
+}
+
+// timedAtRest is timed with a pause before each run.
+func timedAtRest(ctx context.Context, n int, rest time.Duration, f func() error) ([]float64, error) {
 	list := make([]float64, 0, n)
 	for range n {
+		if rest > 0 {
+			wait(ctx, rest)
+		}
 		began := time.Now()
 		if err := f(); err != nil {
 			return nil, err

@@ -136,8 +136,8 @@ func (m *making) row() bool {
 	return m.rows == len(m.table)
 }
 
-func newMultiples(p *edwards25519.Point) *multiples {
-	m := beginMultiples(p)
+// whole makes all rows that are still missing.
+func (m *making) whole() *multiples {
 	for !m.row() {
 	}
 	return m.table
@@ -202,7 +202,7 @@ func (t *multiples) verify(raw string, msg, sig []byte) bool {
 	return bytes.Equal(r.encoding(), sig[:32])
 }
 
-var ofBase = sync.OnceValue(func() *multiples { return newMultiples(edwards25519.NewGeneratorPoint()) })
+var ofBase = sync.OnceValue(func() *multiples { return beginMultiples(edwards25519.NewGeneratorPoint()).whole() })
 
 // ofKey begins the table of the negative of a key.
 func ofKey(raw string) (*making, error) {

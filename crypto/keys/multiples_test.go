@@ -46,9 +46,7 @@ func wholeTable(raw []byte) *multiples {
 	if err != nil {
 		return nil
 	}
-	for !m.row() {
-	}
-	return m.table
+	return m.whole()
 }
 
 // Promise: a table decides exactly as crypto/ed25519 does, for good signatures, for every kind of damage, and for what only a hostile
@@ -141,7 +139,7 @@ func TestMultiplesOfSmallOrder(t *testing.T) {
 // Promise: every digit of a scalar is used rightly, the greatest and those that carry among them.
 func TestMultiplesOfEveryScalar(t *testing.T) {
 	p := new(edwards25519.Point).Set(edwards25519.NewGeneratorPoint())
-	table := newMultiples(p)
+	table := beginMultiples(p).whole()
 	chance := mathrand.New(mathrand.NewPCG(3, 4))
 	for i := range 300 {
 		var wide [64]byte

@@ -59,8 +59,8 @@ type Command struct {
 	parts parts
 }
 
-// Parts says how a command is written: every node decodes every one.
-func (c *Command) Parts(w *hotline.Wire) {
+// Written says how a command is written: every node decodes every one.
+func (c *Command) Written(w *hotline.Wire) {
 	f := w.Fields()
 	hotline.Number(&f, 1, &c.Type)
 	hotline.Integer(&f, 2, &c.Time)

@@ -25,8 +25,8 @@ type Question struct {
 	Checkpoint []byte `cbor:"6,keyasint,omitempty"`
 }
 
-// Parts says how a question is written.
-func (q *Question) Parts(w *hotline.Wire) {
+// Written says how a question is written.
+func (q *Question) Written(w *hotline.Wire) {
 	f := w.Fields()
 	hotline.Number(&f, 1, &q.Version)
 	hotline.MayAny(&f, 2, &q.Hello)
@@ -74,8 +74,8 @@ type Delivery struct {
 	Tender    []byte `cbor:"3,keyasint"` // at most hotline.MaxReceipt
 }
 
-// Parts says how a delivery is written.
-func (d *Delivery) Parts(w *hotline.Wire) {
+// Written says how a delivery is written.
+func (d *Delivery) Written(w *hotline.Wire) {
 	f := w.Fields()
 	f.Bytes(1, &d.Statement)
 	f.Bytes(2, &d.Sender)
@@ -100,8 +100,8 @@ type Answer struct {
 	Leader string `cbor:"8,keyasint,omitempty"` // at most hotline.MaxRoleName, printable
 }
 
-// Parts says how an answer is written.
-func (a *Answer) Parts(w *hotline.Wire) {
+// Written says how an answer is written.
+func (a *Answer) Written(w *hotline.Wire) {
 	f := w.Fields()
 	hotline.MayText(&f, 1, &a.Code)
 	hotline.MayText(&f, 2, &a.Text)

@@ -3,6 +3,7 @@ package link
 import (
 	"bytes"
 	"encoding/binary"
+	"reflect"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -360,8 +361,20 @@ type (
 // refused, and the bytes are the same.
 func FuzzMessagesByTags(f *testing.F) {
 	seedFrames(f)
-	f.Add(hotline.MustMarshal(&Question{Version: 1, Deliver: &Delivery{[]byte("s"), []byte("e"), nil}, Flash: true, Checkpoint: []byte("c")}))
-	f.Add(hotline.MustMarshal(&Answer{Text: "t", Receipt: []byte("r"), Head: &hotline.PeerHead{Origin: "o"}, Cosignature: []byte("c"), Leader: "XB-1"}))
+	// One of each with every field, for whoever forgets one in Written, as the general codec writes it.
+	q := Question{Version: 1, Hello: &Hello{Party: "XA"}, Deliver: &Delivery{[]byte("s"), []byte("e"), []byte("t")}, Document: []byte("d"),
+		Flash: true, Checkpoint: []byte("c")}
+	a := Answer{Code: "busy", Text: "t", Receipt: []byte("r"), Need: &Need{1, 2}, Time: -1, Head: &hotline.PeerHead{Origin: "o"},
+		Cosignature: []byte("c"), Leader: "XB-1"}
+	for _, v := range []reflect.Value{reflect.ValueOf(q), reflect.ValueOf(*q.Deliver), reflect.ValueOf(a)} {
+		for i := range v.NumField() {
+			if v.Field(i).IsZero() {
+				f.Fatalf("set %s in the %s that has every field", v.Type().Field(i).Name, v.Type())
+			}
+		}
+	}
+	f.Add(hotline.MustMarshal((*plainQuestion)(&q)))
+	f.Add(hotline.MustMarshal((*plainAnswer)(&a)))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		agree(t, content, new(Question), new(plainQuestion))
 		agree(t, content, new(Answer), new(plainAnswer))

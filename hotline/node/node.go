@@ -74,8 +74,6 @@ type Node struct {
 
 	witnessing *witnessing
 
-	founds bool // this start may found the group
-
 	pages pages
 
 	clocks clocks
@@ -144,7 +142,7 @@ func (n *Node) open() error {
 	if before { // the edge of a long log takes about as long to read as documents and keys do
 		go open() // awaited below
 	}
-	err = n.prepare(before)
+	founds, err := n.prepare(before)
 	switch {
 	case before:
 		err = errors.Join(err, <-opened)
@@ -155,39 +153,39 @@ func (n *Node) open() error {
 	if err != nil {
 		return err
 	}
-	return n.join()
+	return n.join(founds)
 }
 
-// prepare loads what the node is told: documents, keys, channels, and what it has kept beside its log.
-func (n *Node) prepare(before bool) (err error) {
+// prepare loads what the node is told: documents, keys, channels, and what it has kept beside its log. founds says whether this start
+// may found the group.
+func (n *Node) prepare(before bool) (founds bool, err error) {
 	party := hotline.Party(n.cfg.Party)
 	if n.docs, err = ceremony.LoadDocuments(n.cfg.Documents, n.cfg.Pin()); err != nil {
-		return fmt.Errorf("documents: %w", err)
+		return false, fmt.Errorf("documents: %w", err)
 	}
 	if n.keys, err = loadKeys(n.cfg.Keys.Dir, n.opt.Passphrase); err != nil {
-		return err
+		return false, err
 	}
 	n.roster.p.Store(newRoster(party, newest(n.docs)))
 	if err := n.checkSelf(); err != nil {
-		return err
+		return false, err
 	}
 	if err := n.openPages(); err != nil {
-		return err
+		return false, err
 	}
 	n.behind, n.scrub = newBehind(n.cfg.Data), newScrub(n.cfg.Data, n.opt.scrub)
 	if n.heads, err = newHeads(n.cfg.Data); err != nil {
-		return err
+		return false, err
 	}
 	if n.gathered, err = openGathered(n.cfg.Data); err != nil {
-		return err
+		return false, err
 	}
 	n.witnessing = newWitnessing(n.cfg.Data)
-	n.founds, err = mayFound(n.cfg, before, len(newestOf(n.docs, party).Nodes))
-	return err
+	return mayFound(n.cfg, before, len(newestOf(n.docs, party).Nodes))
 }
 
-// join takes up the conversations and joins the group.
-func (n *Node) join() (err error) {
+// join takes up the conversations and joins the group, or founds it.
+func (n *Node) join(founds bool) (err error) {
 	party := hotline.Party(n.cfg.Party)
 	if n.end, err = listen(n.cfg.Listen, n.opt.Listen, n.keys.tls, &n.roster, n.log, n.countEvent); err != nil {
 		return err
@@ -199,7 +197,7 @@ func (n *Node) join() (err error) {
 	if err := n.end.start(n.serve); err != nil {
 		return err
 	}
-	if n.member, err = replica.Open(n.replicaConfig(n.founds)); err != nil {
+	if n.member, err = replica.Open(n.replicaConfig(founds)); err != nil {
 		return err
 	}
 	if err := founded(n.cfg); err != nil {

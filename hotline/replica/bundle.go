@@ -82,7 +82,8 @@ type decision struct {
 	err    error
 }
 
-func (p *proposal) decide(d decision) {
+// answer tells the proposer, once.
+func (p *proposal) answer(d decision) {
 	p.decided <- d
 	p.release()
 }
@@ -181,6 +182,6 @@ func settle(list []*proposal, f raft.ApplyFuture) {
 		if err == nil {
 			d.result = results[i]
 		}
-		p.decide(d)
+		p.answer(d)
 	}
 }

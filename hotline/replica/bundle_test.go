@@ -67,12 +67,6 @@ func TestWithdrawnProposalIsNotProposed(t *testing.T) {
 	if _, err := m.await(ended, []byte("left")); !errors.Is(err, ErrBusy) || !errors.Is(err, context.Canceled) || errors.Is(err, ErrUnknown) {
 		t.Fatalf("a proposal that was withdrawn: %v", err)
 	}
-	m.ctx = ended
-	if !m.begin() {
-		m.ctx = t.Context() // a member that stops takes nothing on
-	} else {
-		t.Error("a member that has stopped takes a proposal on")
-	}
 	if m.proposals.Load() != 0 || m.proposalBytes.Load() != 0 || len(m.waiting.list) != 0 {
 		t.Error("a withdrawn proposal keeps its place")
 	}
