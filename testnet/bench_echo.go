@@ -62,7 +62,7 @@ func echo(ctx context.Context, ln *quic.Listener) {
 		if err != nil {
 			return
 		}
-		if msg, err := io.ReadAll(io.LimitReader(s, floorBytes)); err == nil {
+		if msg, err := io.ReadAll(io.LimitReader(s, floorBytes+1)); err == nil {
 			_, _ = s.Write(msg) // the near end misses what does not arrive
 		}
 		_ = s.Close()
@@ -102,26 +102,59 @@ func (b *bench) quicTrips(ctx context.Context, n int) ([]float64, error) {
 
 // restingTrips is quicTrips to another process, with a pause before each message.
 func (b *bench) restingTrips(ctx context.Context, n int) (list []float64, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	h, err := b.help(ctx, EchoRole)
+	if err != nil {
+		return nil, err
+	}
+	list, err = roundTrips(ctx, h.addr, n, restingPause)
+	return list, errors.Join(err, h.end())
+}
+
+// helper is a process of this program that listens on a port of the loopback, says where on its standard output, and ends when its
+// standard input does.
+type helper struct {
+	addr string
+	in   io.WriteCloser
+	out  *bufio.Reader
+	cmd  *exec.Cmd
+}
+
+// help starts a helper, which ends with ctx at the latest. The caller ends it.
+func (b *bench) help(ctx context.Context, role string) (*helper, error) {
 	last := len(b.opt.Program) - 1
-	cmd := exec.CommandContext(ctx, b.opt.Program[0], append(slices.Clone(b.opt.Program[1:last]), EchoRole, loopback.String())...)
-	in, err := cmd.StdinPipe()
+	h := &helper{cmd: exec.CommandContext(ctx, b.opt.Program[0], append(slices.Clone(b.opt.Program[1:last]), role, loopback.String())...)}
+	h.cmd.Stderr = os.Stderr
+	var err error
+	if h.in, err = h.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := h.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
 	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
+	h.out = bufio.NewReader(out)
+	if err := h.cmd.Start(); err != nil {
 		return nil, err
 	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
+	if h.addr, err = h.line(); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s does not say where it listens: %w", role, err), h.end())
 	}
-	addr, err := bufio.NewReader(out).ReadString('\n')
-	if err == nil {
-		list, err = roundTrips(ctx, strings.TrimSpace(addr), n, restingPause)
-	}
-	return list, errors.Join(err, in.Close(), cmd.Wait())
+	return h, nil
+}
+
+// line is what it says next.
+func (h *helper) line() (string, error) {
+	text, err := h.out.ReadString('\n')
+	return strings.TrimSpace(text), err
+}
+
+// quit tells it to end.
+func (h *helper) quit() { _ = h.in.Close() } // fails only when that was said before
+
+// end waits until it has ended.
+func (h *helper) end() error {
+	h.quit()
+	return h.cmd.Wait()
 }
 
 // roundTrips times n exchanges with whoever echoes at addr.
@@ -136,23 +169,27 @@ func roundTrips(ctx context.Context, addr string, n int, rest time.Duration) ([]
 	}
 	defer func() { _ = conn.CloseWithError(0, "") }() // ends echo too
 	msg := make([]byte, floorBytes)
-	return timedAtRest(ctx, n, rest, func() error { return roundTrip(ctx, conn, msg) })
+	return timedAtRest(ctx, n, rest, func() error {
+		s, err := send(ctx, conn, msg)
+		if err != nil {
+			return err
+		}
+		back, err := io.ReadAll(s)
+		if err == nil && len(back) != len(msg) {
+			err = fmt.Errorf("%d bytes came back of %d", len(back), len(msg))
+		}
+		return err
+	})
 }
 
-func roundTrip(ctx context.Context, conn *quic.Conn, msg []byte) error {
+// send sends msg on a new stream, on which the answer is then to be read.
+func send(ctx context.Context, conn *quic.Conn, msg []byte) (*quic.Stream, error) {
 	s, err := conn.OpenStreamSync(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := s.Write(msg); err != nil {
-		return err
+		return nil, err
 	}
-	if err := s.Close(); err != nil {
-		return err
-	}
-	back, err := io.ReadAll(s)
-	if err == nil && len(back) != len(msg) {
-		err = fmt.Errorf("%d bytes came back of %d", len(back), len(msg))
-	}
-	return err
+	return s, s.Close()
 }

@@ -200,16 +200,24 @@ func (l *benchLoad) pass(ctx context.Context, d *benchDesk, st *hotline.Statemen
 
 // run sends statements with so many outstanding, and returns how long each took whose settlement was heard, and all of them together.
 func (l *benchLoad) run(ctx context.Context, list []*hotline.Statement, outstanding int) (passed []passage, took time.Duration, err error) {
+	return passAll(ctx, len(list), outstanding, func(ctx context.Context, i int) (passage, error) {
+		return l.pass(ctx, l.desks[i%len(l.desks)], list[i])
+	})
+}
+
+// passAll calls pass count times, with so many outstanding, and returns what came of it, and how long all took together. errMissed costs
+// only the passage that it is the answer to, and may be that of one in ten.
+func passAll(ctx context.Context, count, outstanding int, pass func(ctx context.Context, i int) (passage, error)) (passed []passage, took time.Duration, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	work := make(chan int)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	began := time.Now()
-	for range min(outstanding, len(list)) {
+	for range min(outstanding, count) {
 		wg.Go(func() {
 			for i := range work {
-				p, e := l.pass(ctx, l.desks[i%len(l.desks)], list[i])
+				p, e := pass(ctx, i)
 				mu.Lock()
 				if e == nil {
 					passed = append(passed, p)
@@ -221,14 +229,14 @@ func (l *benchLoad) run(ctx context.Context, list []*hotline.Statement, outstand
 			}
 		})
 	}
-	for i := range list {
+	for i := range count {
 		work <- i
 	}
 	close(work)
 	wg.Wait()
 	took = time.Since(began)
-	if err == nil && len(passed)*10 < len(list)*9 {
-		err = fmt.Errorf("of %d statements only %d were heard of", len(list), len(passed))
+	if err == nil && len(passed)*10 < count*9 {
+		err = fmt.Errorf("of %d statements only %d were heard of", count, len(passed))
 	}
 	return passed, took, err
 }
@@ -375,6 +383,13 @@ func (s *loadSeries) take(passed []passage, took time.Duration, count int, c spe
 	}
 }
 
+// benchPart is one load: so many statements, with so many outstanding.
+type benchPart struct{ outstanding, count int }
+
+func (b *bench) loads() []benchPart {
+	return []benchPart{{1, b.count.alone}, {benchOutstanding, b.count.crowd}}
+}
+
 // measureLoad sends statements with one and with benchOutstanding outstanding.
 func (b *bench) measureLoad(ctx context.Context, w *Network, name string, floor serial) error {
 	l, err := w.newLoad(ctx)
@@ -382,7 +397,7 @@ func (b *bench) measureLoad(ctx context.Context, w *Network, name string, floor 
 		return err
 	}
 	defer l.close()
-	for _, part := range []struct{ outstanding, count int }{{1, b.count.alone}, {benchOutstanding, b.count.crowd}} {
+	for _, part := range b.loads() {
 		b.tell("%s: %d statements with %d outstanding", name, part.count, part.outstanding)
 		s := &loadSeries{processor: map[string][]float64{}}
 		for i := range 1 + b.opt.Repeats {
@@ -435,6 +450,9 @@ func (b *bench) addLoad(prefix string, outstanding, count, nodes int, floor seri
 	settled("submit to settled, p99", s.late)
 	if outstanding == 1 {
 		b.add(prefix+"the same p50 beside processes at rest", "us", count, s.settled).against(b.serially(floor, restingTrip))
+		if b.bare > 0 && nodes == 6 {
+			b.add(prefix+"the same p50 beside Raft and QUIC alone", "us", count, s.settled).against(strings.TrimSuffix(bareName, ", "), b.bare)
+		}
 	}
 	crypto := b.signatures(floor)
 	f = b.add(prefix+"throughput", "1/s", count, s.rate).below(fmt.Sprintf("the signatures alone on %d cores", b.report.Cores), float64(b.report.Cores)*1e6/crypto)

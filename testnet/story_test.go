@@ -14,7 +14,7 @@ import (
 
 // TestMain lets the test's own executable be the process of a node, or of a network that is to be killed.
 func TestMain(m *testing.M) {
-	roles := map[string]func(string) error{"node": testnet.RunNode, testnet.EchoRole: testnet.RunEcho, hold: holdNetwork}
+	roles := map[string]func(string) error{"node": testnet.RunNode, testnet.EchoRole: testnet.RunEcho, testnet.BareRole: testnet.RunBare, hold: holdNetwork}
 	if len(os.Args) == 3 && roles[os.Args[1]] != nil {
 		if err := roles[os.Args[1]](os.Args[2]); err != nil {
 			fmt.Fprintln(os.Stderr, err)

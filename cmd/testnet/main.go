@@ -82,7 +82,11 @@ func newRoot() *cobra.Command {
 		Use: testnet.EchoRole + " ADDRESS", Short: "send back what comes; testnet bench calls this itself", Args: cobra.ExactArgs(1), Hidden: true,
 		RunE: func(_ *cobra.Command, args []string) error { return testnet.RunEcho(args[0]) },
 	}
-	root.AddCommand(cmd, newFaults(), newDepartures(), newBench(), node, echo)
+	bare := &cobra.Command{
+		Use: testnet.BareRole + " ADDRESS", Short: "be one process of a bare group; testnet bench calls this itself", Args: cobra.ExactArgs(1), Hidden: true,
+		RunE: func(_ *cobra.Command, args []string) error { return testnet.RunBare(args[0]) },
+	}
+	root.AddCommand(cmd, newFaults(), newDepartures(), newBench(), node, echo, bare)
 	return root
 }
 
