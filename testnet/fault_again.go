@@ -122,7 +122,7 @@ func (k *knocker) Dial(ctx context.Context, n hotline.Node) (*quic.Conn, error) 
 }
 
 // Greeting and the rest make knocker a link.Host.
-func (k *knocker) Greeting(hotline.Party) *link.Hello {
+func (k *knocker) Greeting(context.Context, hotline.Party) *link.Hello {
 	c := k.w.Documents.Convention()
 	return &link.Hello{Convention: c.ID, ConventionVersion: c.Version, Directory: k.w.Documents.Directory(k.party.Code).Number, Nonce: k.nonce}
 }

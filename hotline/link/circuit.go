@@ -82,7 +82,7 @@ func (c *circuit) greetLoop() error {
 func (c *circuit) greet() (*Answer, error) {
 	p := c.path.peer
 	l := p.line
-	h := l.cfg.Host.Greeting(p.party)
+	h := l.cfg.Host.Greeting(c.ctx, p.party)
 	if h == nil {
 		return nil, hotline.Refuse(hotline.CodeInternal, "nothing to greet %s with", p.party)
 	}

@@ -33,8 +33,9 @@ type Host interface {
 	// Hello is what the peer says of itself; party and node are those of the
 	// connection. A code in the answer refuses the connection.
 	Hello(from hotline.Party, node string, h *Hello) *Answer
-	// Greeting is our own hello; Party and Node are filled in by the Line.
-	Greeting(to hotline.Party) *Hello
+	// Greeting is our own hello; Party and Node are filled in by the Line. It may
+	// take some seconds, in which the connection waits.
+	Greeting(ctx context.Context, to hotline.Party) *Hello
 	// Count counts one of the events below.
 	Count(event string, from hotline.Party)
 }

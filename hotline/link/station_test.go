@@ -312,7 +312,7 @@ func (s *station) Hello(from hotline.Party, _ string, _ *Hello) *Answer {
 	return &Answer{Code: code, Head: &hotline.PeerHead{Origin: "hotline/" + string(from) + "/1", Size: 7}}
 }
 
-func (s *station) Greeting(hotline.Party) *Hello {
+func (s *station) Greeting(context.Context, hotline.Party) *Hello {
 	return &Hello{Convention: hotline.ID{1}, Directory: 1, ConventionVersion: 1}
 }
 

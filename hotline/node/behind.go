@@ -98,9 +98,11 @@ func (n *Node) checkSome(ctx context.Context) error {
 }
 
 func (n *Node) checkRecent(ctx context.Context, w *work) error {
-	judge := n.machine.judgement() // it knows the documents that the entry rests on, and perhaps later ones
 	for ; w != nil && ctx.Err() == nil; w = n.machine.recents.at(w.end()) {
 		if !w.verified {
+			// Asked for anew each time: an entry that was applied meanwhile may rest
+			// on a document that came after the last.
+			judge := n.machine.judgement()
 			if err := judge.Verify(w.command, n.machine.own); err != nil {
 				return fmt.Errorf("entry %d: %w", w.result.First, err)
 			}

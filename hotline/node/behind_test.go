@@ -128,6 +128,34 @@ func TestNodesCheckBehindTheCommit(t *testing.T) {
 	}
 }
 
+// Promise: an honest statement stops nobody that was logged under a directory
+// which came while the check behind the commit was at work.
+func TestCheckFollowsTheDocuments(t *testing.T) {
+	w := prepare(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
+	a, b := w.parties["XA"], w.parties["XB"]
+	w.startAll(a)
+	w.ready()
+	j := hotlinetest.NewJournal(b.Party, now()-60_000)
+	receive := func() {
+		t.Helper()
+		d := j.Send(b.Text(now(), "XA", "words"), now())
+		r, err := a.nodes[0].ProposeUnverified(t.Context(), &ledger.Command{Type: ledger.Receive, Statement: d.Statement.Raw, Sender: d.Sender, Tender: d.Tender})
+		if err != nil || r.Code != "" || r.Reject != "" {
+			t.Fatalf("%v %+v", err, r)
+		}
+	}
+	receive()
+	if err := a.nodes[0].CheckNewest(func() {
+		page := b.Page(b.Number + 1)
+		page.Nodes, page.Issued = b.page.Nodes, now()
+		a.publish(t, b.SignDirectory(page))
+		b.Number++
+		receive()
+	}); err != nil {
+		t.Errorf("a node would stop over an honest log: %v", err)
+	}
+}
+
 // Promise: a restart verifies what was not yet verified, and not everything
 // again; without the mark it verifies everything.
 func TestCheckGoesOnWhereItStopped(t *testing.T) {

@@ -152,7 +152,7 @@ func (n *Node) openStatement(st *hotline.Statement) (blind [32]byte, body []byte
 func (n *Node) acceptedAt(i uint64) (*hotline.Statement, error) {
 	none := hotline.Refuse(hotline.CodeNotFound, "entry %d is no accepted statement of a peer", i)
 	if w := n.machine.recents.at(i); w != nil {
-		if w.command.Type != ledger.Receive || w.result.Reject != "" {
+		if w.command.Type != ledger.Receive || w.result.Reject != "" || !w.placed(i) {
 			return nil, none
 		}
 		return w.command.ParseStatement() // Apply has parsed it

@@ -1,7 +1,10 @@
 package node
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"log/slog"
 	"time"
 
 	"example.org/hotline/hotline"
@@ -30,3 +33,63 @@ func (o *Options) ScrubAt(every time.Duration) { o.scrub = &pace{every: every, r
 
 // Entry reads an own leaf back from the files.
 func (n *Node) Entry(i uint64) ([]byte, error) { return n.machine.entry(i) }
+
+// interrupted is a context that does something else once, when it is first asked
+// whether it has ended.
+type interrupted struct {
+	context.Context
+	f func()
+}
+
+func (c *interrupted) Err() error {
+	if f := c.f; f != nil {
+		c.f = nil
+		f()
+	}
+	return c.Context.Err()
+}
+
+// CheckNewest verifies what was applied last and what between commits meanwhile,
+// as the check behind the commit does.
+func (n *Node) CheckNewest(between func()) error {
+	return n.checkRecent(&interrupted{context.Background(), between}, n.machine.recents.at(n.machine.store.Size()-1))
+}
+
+// RefillAt makes a machine in dir that has the state of this node and no files,
+// fills in the first entry of a wrong history, and opens it again, as a start
+// does, to fill in the right one. It returns where that begins.
+func (n *Node) RefillAt(dir string) (from uint64, err error) {
+	write, err := n.machine.Snapshot()
+	if err != nil {
+		return 0, err
+	}
+	var snapshot bytes.Buffer
+	if err := write(&snapshot); err != nil {
+		return 0, err
+	}
+	var list [][]byte
+	for raw, err := range n.machine.store.Entries(0, n.machine.state.Size()) {
+		if err != nil {
+			return 0, err
+		}
+		list = append(list, raw)
+	}
+	for _, wrong := range []bool{true, false} {
+		m, err := openMachine(dir, slog.New(slog.DiscardHandler), func([]ledger.Effect) {}, func() {})
+		if err != nil {
+			return 0, err
+		}
+		if err := m.Restore(bytes.NewReader(snapshot.Bytes())); err != nil {
+			return 0, err
+		}
+		if from = m.store.Size(); wrong {
+			err = m.fill(from, [][]byte{[]byte("wrong")})
+		} else {
+			err = m.fill(from, list[from:])
+		}
+		if err := errors.Join(err, m.close()); err != nil {
+			return from, err
+		}
+	}
+	return from, nil
+}

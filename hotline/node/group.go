@@ -21,6 +21,7 @@ type ask struct {
 	History *span           `cbor:"5,keyasint,omitempty"`
 
 	Cosigned bool `cbor:"6,keyasint,omitempty"` // the newest cosigned checkpoint of the own log
+	Size     bool `cbor:"7,keyasint,omitempty"` // how many entries the leader holds: all that the group has written down
 
 	parsed *ledger.Command // of Deliver, with what is parsed of it; on this node alone
 }
@@ -163,6 +164,8 @@ func (n *Node) answerGroup(ctx context.Context, a *ask) *told {
 		if err := n.maySign(); err != nil {
 			return refusal(err)
 		}
+	}
+	if a.Command != nil || a.Deliver != nil || a.Size {
 		if !n.office.await(ctx) {
 			return refusal(outcome(replica.ErrNoLeader)) // nothing was done
 		}
@@ -182,6 +185,8 @@ func (n *Node) answerGroup(ctx context.Context, a *ask) *told {
 		return n.history(a.History)
 	case a.Cosigned:
 		return &told{Cosigned: n.gathered.newest()}
+	case a.Size:
+		return &told{Index: n.machine.store.Size()}
 	}
 	return &told{Code: hotline.CodeMalformed, Text: "an empty request"}
 }

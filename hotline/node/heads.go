@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -53,23 +54,35 @@ func newHeads(data string) (*heads, error) {
 	return h, nil
 }
 
-// helloWait bounds how long a hello waits until this node's log is complete.
+// helloWait bounds how long a hello waits until this node's log is whole.
 // After a restart that takes as long as an election; what the peer learns only
 // with the next hello comes too late for a peer that was set back.
 const helloWait = 3 * time.Second
 
-// awaitComplete waits for a while until the log of this node is complete.
-func (n *Node) awaitComplete() bool {
-	limit := time.Now().Add(helloWait)
-	for n.machine.complete() != nil && n.ctx.Err() == nil && time.Now().Before(limit) {
-		pause(n.ctx, helloWait/100)
+// holdsAll waits for a while until this node holds all that its group had written
+// down when it was called, and reports whether it does. Only the leader knows how
+// much that is: the log of a node that was away ends anywhere, and a replay after
+// a start passes through every size.
+func (n *Node) holdsAll(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, helloWait)
+	defer cancel()
+	if !n.awaitReady(ctx) {
+		return false
 	}
-	return n.machine.complete() == nil
+	t := n.askLeader(ctx, &ask{Size: true})
+	if t.Code != "" {
+		return false
+	}
+	for !n.machine.holds(t.Index) && ctx.Err() == nil {
+		pause(ctx, helloWait/100)
+	}
+	return n.machine.holds(t.Index)
 }
 
 // heldHead is the newest head of a peer's log that this node can prove, for the
-// peer to hear; nil if there is none.
-func (n *Node) heldHead(of hotline.Party) (*hotline.PeerHead, *link.HeadProof) {
+// peer to hear; nil if there is none. shown is false if there is one that cannot
+// be shown.
+func (n *Node) heldHead(of hotline.Party) (head *hotline.PeerHead, proof *link.HeadProof, shown bool) {
 	var h ledger.Head
 	var log []keys.Public
 	var convention hotline.ID
@@ -78,20 +91,23 @@ func (n *Node) heldHead(of hotline.Party) (*hotline.PeerHead, *link.HeadProof) {
 			h, log, convention = p.Head, s.LogKeys(of), s.ConventionID()
 		}
 	})
-	if h.Size == 0 || n.machine.complete() != nil {
-		return nil, nil
+	if n.machine.complete() != nil {
+		return nil, nil, false
+	}
+	if h.Size == 0 {
+		return nil, nil, true
 	}
 	raw, leaf, err := n.evidence(h.Entry)
 	if err != nil {
 		n.log.Warn("the newest head of a peer cannot be proven", "peer", of, "entry", h.Entry, "why", err)
-		return nil, nil
+		return nil, nil, false
 	}
 	root, err := verifyHead(raw, leaf, convention, log)
 	if err != nil {
-		return nil, nil // its log key is no longer in a remembered directory
+		return nil, nil, false // its log key is no longer in a remembered directory
 	}
 	return &hotline.PeerHead{Origin: tlog.Origin(string(of), h.Generation), Size: h.Size, Root: root},
-		&link.HeadProof{Leaf: leaf, Receipt: raw}
+		&link.HeadProof{Leaf: leaf, Receipt: raw}, true
 }
 
 func verifyHead(raw []byte, leaf tlog.Hash, convention hotline.ID, log []keys.Public) (root tlog.Hash, err error) {

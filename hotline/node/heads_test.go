@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -161,4 +162,104 @@ func meetWith(t *testing.T, greet func(*link.Hello)) (*network, *stranger) {
 	s.line.SetPeers(nil) // dialled anew, so that the next hello comes at once
 	s.line.SetPeers([]link.Peer{{Party: "XA", Nodes: w.parties["XA"].page.Nodes}})
 	return w, s
+}
+
+// Promise: a node that may have missed what its group wrote down does not say
+// that it holds everything: whoever was set back would believe an old head.
+func TestNodeWithoutItsGroupVouchesForNothing(t *testing.T) {
+	w := prepare(t, hotlinetest.Terms("crisis"), 3, "XA", "XB")
+	a := w.parties["XA"]
+	w.startAll(a)
+	w.startAll(w.parties["XB"])
+	w.ready()
+	w.settled("XA", "XB")
+	sure := func() bool { return !a.nodes[0].Greeting(t.Context(), "XB").Unsure }
+	if !sure() {
+		t.Error("a node of a whole group does not vouch for its log")
+	}
+	a.stop(t, 1)
+	a.stop(t, 2)
+	if sure() {
+		t.Error("a node that cannot hear its group vouches for its log")
+	}
+	a.nodes[1] = w.start(a.cfgs[1])
+	for limit := time.Now().Add(deadline); !sure(); { // each look takes its time
+		if time.Now().After(limit) {
+			t.Fatal("the group is back, and the node still does not vouch for its log")
+		}
+	}
+}
+
+// Promise: a peer that restarts and has to replay much of its log does not vouch
+// for the head that it has come to so far: the node that was restored from a
+// backup would go on from there, and write a second history.
+func TestReplayingPeerDoesNotEndTheWaiting(t *testing.T) {
+	w := prepare(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
+	a, b := w.parties["XA"], w.parties["XB"]
+	b.cfgs[0].Group.SnapshotEvery = 1_000_000 // all of it is replayed
+	w.startAll(a)
+	w.startAll(b)
+	w.ready()
+	w.settled("XA", "XB")
+	dir := w.backUp(a)
+	a.stop(t, 0)
+	var wg sync.WaitGroup
+	for range replayers {
+		wg.Go(func() {
+			for range replayed / replayers {
+				b.submit(t, 0, b.Text(now(), "XA", "words"))
+			}
+		})
+	}
+	wg.Wait()
+	a.nodes = nil
+	w.startAll(a)
+	a.untilBehind(t, false)
+	w.settled("XA", "XB") // what the backup does not hold
+	w.settled("XA", "XB")
+	b.stop(t, 0)
+	a.lose(t)
+	a.restore(t, dir)
+	w.startAll(a)
+	a.untilBehind(t, true)
+	b.nodes = nil
+	w.startAll(b)
+	for limit := time.Now().Add(deadline); !a.alarmed(t, "XB holds a signed head"); {
+		if _, err := a.ask(t, 0, &desk.Request{Submit: &desk.SubmitRequest{Statement: a.Text(now(), "XB", "a second history").Raw}}); err == nil {
+			t.Fatal("the restored node writes a second history")
+		}
+		if time.Now().After(limit) {
+			t.Fatal("the peer never says which head it holds")
+		}
+	}
+}
+
+// replayed is how many statements are replayed, of so many senders at a time.
+const replayed, replayers = 3000, 40
+
+// Promise: a peer hears nothing of why nothing is written here at present: which
+// head a third party holds is no business of its own.
+func TestPeersDoNotHearOfASetBackLog(t *testing.T) {
+	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
+	w.ready()
+	a, b := w.parties["XA"], w.parties["XB"]
+	w.settled("XA", "XB")
+	dir := w.backUp(a)
+	w.settled("XA", "XB")
+	w.settled("XA", "XB")
+	a.lose(t)
+	a.restore(t, dir)
+	w.startAll(a)
+	a.untilAlarmed(t, "XB holds a signed head")
+	page := b.Page(2)
+	page.Nodes, page.Issued = b.page.Nodes, now()
+	d := hotlinetest.NewJournal(b.Party, now()).Send(b.Text(now(), "XA", "words"), now())
+	for name, answer := range map[string]*link.Answer{
+		"document":  a.nodes[0].Document(t.Context(), "XB", b.SignDirectory(page)),
+		"statement": a.nodes[0].Deliver(t.Context(), "XB", "XB-1", &link.Delivery{Statement: d.Statement.Raw, Sender: d.Sender, Tender: d.Tender}),
+	} {
+		if answer.Code != hotline.CodeBusy || strings.Contains(answer.Text, "XB") {
+			t.Errorf("%s: a peer is answered %q, %q", name, answer.Code, answer.Text)
+		}
+	}
 }

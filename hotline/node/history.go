@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"example.org/hotline/hotline"
@@ -11,6 +12,80 @@ import (
 // A node whose snapshot came from another has the state but not the entries
 // before it. It fetches them from its group, and counts as caught up only when
 // they have the root that the group agreed on.
+
+// missing returns what history must still be fetched: up to the entries that
+// wait in the backlog, and the root that it must have.
+func (m *machine) missing() (from, to uint64, ok bool) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.store.Size(), m.state.Size() - uint64(len(m.backlog)), m.behind
+}
+
+// fallBehind notes that history must be fetched. What is fetched can be checked
+// only when all of it is there; a mark says how much was checked before, so that
+// the rest does not stay if this process ends in between. m.mu is held.
+func (m *machine) fallBehind() error {
+	if size := m.store.Size(); !m.behind || size < m.checked {
+		m.checked = size
+	}
+	m.behind = true
+	return m.fetching.saveSynced(m.checked)
+}
+
+// catchUp notes that the files are whole and checked. m.mu is held.
+func (m *machine) catchUp() error {
+	if !m.behind {
+		return nil
+	}
+	m.behind, m.backlog, m.size = false, nil, 0
+	return m.fetching.remove()
+}
+
+// dropUnchecked cuts off what a process that has ended had fetched and not
+// checked.
+func (m *machine) dropUnchecked() error {
+	checked, there := m.fetching.find()
+	if !there {
+		return nil
+	}
+	if m.store.Size() > checked {
+		if err := m.store.Truncate(checked); err != nil {
+			return err
+		}
+	}
+	return m.fetching.remove()
+}
+
+// fill appends fetched history. When it is whole it is synced and checked
+// against the root of the tree that the group agreed on; then the backlog
+// follows and the node counts as caught up. History that does not fit is cut
+// off again, so that a later start can ask anew.
+func (m *machine) fill(from uint64, entries [][]byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.behind || m.store.Size() != from {
+		return nil // a restore came in between: what was fetched is of no use
+	}
+	if err := m.store.Append(entries...); err != nil {
+		return err
+	}
+	if m.store.Size()+uint64(len(m.backlog)) < m.state.Size() {
+		return nil
+	}
+	if len(m.backlog) > 0 {
+		if err := m.store.Append(m.backlog...); err != nil {
+			return err
+		}
+	}
+	if size := m.store.Size(); m.store.Root() != m.state.Root() {
+		return errors.Join(fmt.Errorf("fetched history of size %d does not have the root that the group agreed on", size),
+			m.store.Truncate(m.checked))
+	}
+	if err := m.store.Sync(); err != nil {
+		return err
+	}
+	return m.catchUp()
+}
 
 // keepHistory fetches what a restore left missing, whenever that happens, and
 // keeps the index up with the files.

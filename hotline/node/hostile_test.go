@@ -51,7 +51,7 @@ func (s *stranger) Document(context.Context, hotline.Party, []byte) *link.Answer
 	return &link.Answer{}
 }
 func (s *stranger) Hello(hotline.Party, string, *link.Hello) *link.Answer { return &link.Answer{} }
-func (s *stranger) Greeting(hotline.Party) *link.Hello {
+func (s *stranger) Greeting(context.Context, hotline.Party) *link.Hello {
 	h := &link.Hello{Convention: s.Convention.ID, ConventionVersion: 1, Directory: 1}
 	s.mu.Lock()
 	defer s.mu.Unlock()

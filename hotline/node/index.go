@@ -263,21 +263,23 @@ func (x *index) find(id hotline.ID) (at uint64, ok bool) {
 	return at, ok
 }
 
-// prefix returns the statements whose id begins with these bytes, at most max
-// from the file and all from memory.
+// prefix returns the statements whose id begins with these bytes, each once, at
+// most max from the file and all from memory. While flush is at work, those that
+// it writes are in both.
 func (x *index) prefix(p []byte, max int) (list []hotline.ID) {
-	begins := func(id []byte) bool { return len(id) >= len(p) && string(id[:len(p)]) == string(p) }
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for id := range x.fresh {
-		if begins(id[:]) {
+		if bytes.HasPrefix(id[:], p) {
 			list = append(list, id)
 		}
 	}
 	_ = x.db.View(func(tx *bolt.Tx) error { // fails only when closed: then nothing is found
 		c := tx.Bucket(bucketIDs).Cursor()
-		for k, _ := c.Seek(p); begins(k) && max > 0; k, _ = c.Next() {
-			list = append(list, hotline.ID(k))
+		for k, _ := c.Seek(p); k != nil && bytes.HasPrefix(k, p) && max > 0; k, _ = c.Next() {
+			if _, both := x.fresh[hotline.ID(k)]; !both {
+				list = append(list, hotline.ID(k))
+			}
 			max--
 		}
 		return nil

@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -151,5 +152,30 @@ func TestDamagedIndexIsMadeAgain(t *testing.T) {
 	}
 	if err := x.close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Promise: a statement that is being moved from memory into the file is found
+// once: twice would make its full id ambiguous.
+func TestPrefixFindsOnceWhileTheIndexIsWritten(t *testing.T) {
+	x, err := openIndex(filepath.Join(t.TempDir(), "index.db"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.close()
+	entries, ids := journal(2)
+	if err := x.add(0, entries); err != nil {
+		t.Fatal(err)
+	}
+	if err := x.write(maps.Clone(x.fresh), x.next); err != nil { // and not yet out of memory, as in the middle of flush
+		t.Fatal(err)
+	}
+	for _, id := range ids {
+		if got := x.prefix(id[:], 64); len(got) != 1 || got[0] != id {
+			t.Errorf("%s is found as %v", id.Short(), got)
+		}
+	}
+	if got := x.prefix(nil, 64); len(got) != 2 {
+		t.Errorf("every id begins with nothing, and %d of 2 are found", len(got))
 	}
 }

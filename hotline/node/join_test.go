@@ -79,3 +79,14 @@ func TestNewNodeFetchesHistoryAndGetsItsVote(t *testing.T) {
 		t.Errorf("the new node shows %d statements, want 80", n)
 	}
 }
+
+// Promise: history that turns out not to be the group's does not stay: what a
+// process had fetched and could not check before it ended is fetched again.
+func TestUncheckedHistoryIsFetchedAgain(t *testing.T) {
+	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
+	w.ready()
+	w.warn("XA", "XB")
+	if from, err := w.parties["XA"].nodes[0].RefillAt(t.TempDir()); err != nil || from != 0 {
+		t.Errorf("a wrong entry was filled in before a restart: history goes on at %d: %v", from, err)
+	}
+}

@@ -31,12 +31,13 @@ type machine struct {
 	grown   chan struct{} // closed and replaced with every Apply
 	state   *ledger.State
 	behind  bool     // the state is ahead of the files: history must be fetched
-	base    uint64   // size of the files when they fell behind
+	checked uint64   // size of the files when they fell behind; what was filled in since is not checked yet
 	backlog [][]byte // entries made meanwhile
 	size    int      // of backlog, in bytes
 	before  uint64   // size of the files when they were opened: what made these entries was acted on then
 
-	store *tlog.Store
+	store    *tlog.Store
+	fetching marker // there while the files are behind: checked
 	// index is opened beside the start, which a long log must not hold up: reading its digest takes as long as the file is. Whoever
 	// needs it waits until that is done; the node stops if it cannot be.
 	index func() (*index, error)
@@ -56,7 +57,12 @@ func openMachine(dir string, log *slog.Logger, emit func([]ledger.Effect), resto
 	if err != nil {
 		return nil, fmt.Errorf("ledger files: %w", err)
 	}
-	m := &machine{log: log, emit: emit, restored: restored, grown: make(chan struct{}), state: ledger.New(), store: store, before: store.Size()}
+	m := &machine{log: log, emit: emit, restored: restored, grown: make(chan struct{}), state: ledger.New(), store: store,
+		fetching: marker{filepath.Join(dir, "fetching")}}
+	if err := m.dropUnchecked(); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	m.before = store.Size()
 	m.index = sync.OnceValues(func() (*index, error) {
 		ix, err := openIndex(filepath.Join(dir, "index.db"), m.before)
 		if err == nil && ix.size() == 0 && m.before > 0 {
@@ -173,8 +179,8 @@ func (m *machine) write(first uint64, entries [][]byte, placed []place) error {
 		return nil
 	}
 	if m.behind || m.store.Size() < first {
-		if !m.behind {
-			m.behind, m.base = true, m.store.Size()
+		if err := m.fallBehind(); err != nil {
+			return err
 		}
 		for _, e := range entries {
 			m.size += len(e)
@@ -254,11 +260,13 @@ func (m *machine) replace(s *ledger.State) error {
 			return err
 		}
 	}
-	m.behind, m.base = m.store.Size() < s.Size(), m.store.Size()
-	if !m.behind && s.Size() > 0 && m.store.Root() != s.Root() {
+	if m.store.Size() < s.Size() {
+		return m.fallBehind()
+	}
+	if s.Size() > 0 && m.store.Root() != s.Root() {
 		return fmt.Errorf("ledger files of size %d do not have the root of the snapshot: restore this node from its group", s.Size())
 	}
-	return nil
+	return m.catchUp()
 }
 
 // view runs f with the state, which must not be kept or changed.
@@ -283,45 +291,8 @@ func (m *machine) complete() error {
 	return nil
 }
 
-// missing returns what history must still be fetched: up to the entries that
-// wait in the backlog, and the root that it must have.
-func (m *machine) missing() (from, to uint64, ok bool) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return m.store.Size(), m.state.Size() - uint64(len(m.backlog)), m.behind
-}
-
-// fill appends fetched history. When it is whole it is synced and checked
-// against the root of the tree that the group agreed on; then the backlog
-// follows and the node counts as caught up. History that does not fit is cut
-// off again, so that a later start can ask anew.
-func (m *machine) fill(from uint64, entries [][]byte) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !m.behind || m.store.Size() != from {
-		return nil // a restore came in between: what was fetched is of no use
-	}
-	if err := m.store.Append(entries...); err != nil {
-		return err
-	}
-	if m.store.Size()+uint64(len(m.backlog)) < m.state.Size() {
-		return nil
-	}
-	if len(m.backlog) > 0 {
-		if err := m.store.Append(m.backlog...); err != nil {
-			return err
-		}
-	}
-	if size := m.store.Size(); m.store.Root() != m.state.Root() {
-		return errors.Join(fmt.Errorf("fetched history of size %d does not have the root that the group agreed on", size),
-			m.store.Truncate(m.base))
-	}
-	if err := m.store.Sync(); err != nil {
-		return err
-	}
-	m.behind, m.backlog, m.size = false, nil, 0
-	return nil
-}
+// holds reports whether the files are complete and have at least size entries.
+func (m *machine) holds(size uint64) bool { return m.complete() == nil && m.store.Size() >= size }
 
 // catchUpIndex indexes what the files hold and the index does not, a batch at
 // a time, so that Apply never waits long.

@@ -204,7 +204,13 @@ func (p *party) watch(t *testing.T, i int) <-chan desk.Event {
 	ch := make(chan desk.Event, 1024)
 	go func() {
 		_ = p.nodes[i].Handle(ctx, desk.Officer{Name: p.Name("A1"), Roles: hotline.Roles}, &desk.Request{Watch: &desk.WatchRequest{}},
-			func(re *desk.Reply) error { ch <- *re.Event; return nil })
+			func(re *desk.Reply) error {
+				select {
+				case ch <- *re.Event:
+				case <-ctx.Done(): // nobody takes events any more
+				}
+				return nil
+			})
 	}()
 	wait(t, ch, func(e desk.Event) bool { return e.Type == desk.EventBegin })
 	return ch

@@ -28,6 +28,7 @@ func (n *Node) Document(ctx context.Context, from hotline.Party, raw []byte) *li
 		n.metrics.refused.WithLabelValues(string(from), string(t.Code)).Inc()
 		n.log.Warn("document refused", "from", from, "code", t.Code, "why", t.Text)
 	}
+	t = forPeer(t)
 	a := &link.Answer{Code: t.Code, Text: t.Text, Time: n.now()}
 	if t.Code == hotline.CodeNeed {
 		a.Need = n.held(from, t)
@@ -208,13 +209,13 @@ func (n *Node) Hello(from hotline.Party, _ string, h *link.Hello) *link.Answer {
 		return &link.Answer{Code: hotline.CodeConvention, Text: "another convention"}
 	}
 	n.hear(from, h)
-	head, _ := n.heldHead(from)
+	head, _, _ := n.heldHead(from)
 	return &link.Answer{Time: n.now(), Head: head}
 }
 
 // Greeting is what this node says of itself when a connection opens. Before
 // the ledger holds documents, those of the documents directory count.
-func (n *Node) Greeting(to hotline.Party) *link.Hello {
+func (n *Node) Greeting(ctx context.Context, to hotline.Party) *link.Hello {
 	h := &link.Hello{Nonce: n.nonce, ConventionVersion: uint64(len(n.docs.Conventions)), Directory: newestOf(n.docs, hotline.Party(n.cfg.Party)).Number}
 	n.machine.view(func(s *ledger.State) {
 		h.Convention = s.ConventionID()
@@ -228,8 +229,10 @@ func (n *Node) Greeting(to hotline.Party) *link.Hello {
 	if h.Convention.IsZero() {
 		h.Convention = n.docs.Conventions[0].ID
 	}
-	h.Unsure = !n.awaitComplete()
-	h.Head, h.Proof = n.heldHead(to)
+	whole := n.holdsAll(ctx)
+	var shown bool
+	h.Head, h.Proof, shown = n.heldHead(to)
+	h.Unsure = !whole || !shown
 	return h
 }
 

@@ -28,13 +28,11 @@ func (n *Node) Deliver(ctx context.Context, from hotline.Party, _ string, d *lin
 	if t == nil {
 		t = n.askLeader(ctx, &ask{Deliver: d, From: from, parsed: c})
 	}
-	if t.Code == hotline.CodeBehind { // the peer keeps it and asks again
-		t = &told{Code: hotline.CodeBusy, Text: "nothing is written here at present: ask again"}
-	}
+	t = forPeer(t)
 	if t.Code != "" && t.Code != hotline.CodeNeed && t.Code != hotline.CodeBusy && t.Code != hotline.CodeNotLeader && t.Code != hotline.CodeUnknown {
 		return n.turnAway(from, d.Statement, t.err())
 	}
-	a := &link.Answer{Code: t.Code, Text: forPeers(t), Receipt: t.Receipt, Time: n.now()}
+	a := &link.Answer{Code: t.Code, Text: t.Text, Receipt: t.Receipt, Time: n.now()}
 	a.Leader, _ = n.member.Leader()
 	if t.Code == hotline.CodeNeed {
 		a.Need = n.held(from, t)
@@ -53,16 +51,21 @@ func (n *Node) turnAway(from hotline.Party, raw []byte, err error) *link.Answer 
 	}
 	n.metrics.refused.WithLabelValues(string(from), string(t.Code)).Inc()
 	n.log.Log(n.ctx, level, "statement refused", "from", from, "code", t.Code, "why", t.Text)
-	return &link.Answer{Code: t.Code, Text: forPeers(t), Time: n.now()}
+	t = forPeer(t)
+	return &link.Answer{Code: t.Code, Text: t.Text, Time: n.now()}
 }
 
-// forPeers is what another party is told beside the code: nothing of a fault
-// of this node, which is for its own log.
-func forPeers(t *told) string {
-	if t.Code == hotline.CodeInternal {
-		return ""
+// forPeer is what another party hears of an answer: nothing of a log that was set
+// back (SPEC §7.5 rule 8), nor of a fault of this node. Both are for its own
+// people; the peer keeps what it has, and asks again.
+func forPeer(t *told) *told {
+	switch t.Code {
+	case hotline.CodeBehind:
+		return &told{Code: hotline.CodeBusy, Text: "nothing is written here at present: ask again"}
+	case hotline.CodeInternal:
+		return &told{Code: t.Code}
 	}
-	return t.Text
+	return t
 }
 
 // held names the newest documents here, so that the peer sends what follows.

@@ -3,6 +3,7 @@ package node
 import (
 	"testing"
 
+	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/ledger"
 )
 
@@ -70,5 +71,22 @@ func TestProposalsAreKnownByTheirBytes(t *testing.T) {
 	p.expect([]byte("given up"), c)()
 	if p.take([]byte("given up")) != nil {
 		t.Error("a proposal is known whose proposer has gone")
+	}
+}
+
+// Promise: of a command that made several entries only the one that holds its
+// statement counts as a statement: another would be opened, and complained of,
+// in its place.
+func TestOnlyTheEntryOfAStatementIsOne(t *testing.T) {
+	n := &Node{machine: &machine{}}
+	st := &hotline.Statement{Raw: []byte("words")}
+	c := &ledger.Command{Type: ledger.Receive, Statement: st.Raw}
+	c.TakeStatement(st)
+	n.machine.recents.add(&work{command: c, result: &ledger.Result{First: 5, Entries: [][]byte{{1}, {2}}, Placed: true, Index: 6}})
+	if _, err := n.acceptedAt(5); hotline.CodeOf(err) != hotline.CodeNotFound {
+		t.Errorf("the entry of a clock is taken for a statement: %v", err)
+	}
+	if got, err := n.acceptedAt(6); err != nil || got != st {
+		t.Errorf("the statement is not found at its entry: %v", err)
 	}
 }

@@ -51,11 +51,9 @@ func (n *Node) Checkpoint(ctx context.Context, from hotline.Party, raw []byte) *
 	if err != nil {
 		t = refusal(err)
 	}
-	if t.Code == hotline.CodeBehind {
-		t = &told{Code: hotline.CodeBusy, Text: "nothing is signed here at present: ask again"}
-	}
+	t = forPeer(t)
 	n.metrics.witnessed.WithLabelValues(string(from), orDone(t.Code)).Inc()
-	a := &link.Answer{Code: t.Code, Text: forPeers(t), Cosignature: lines, Time: n.now()}
+	a := &link.Answer{Code: t.Code, Text: t.Text, Cosignature: lines, Time: n.now()}
 	switch t.Code {
 	case hotline.CodeNeed:
 		a.Need = n.held(from, t)
