@@ -12,7 +12,7 @@ import (
 
 // Few keys sign nearly everything that a node or an auditor verifies. A key
 // that has verified often gets a table of its multiples, with which the next
-// signatures take a third of the time.
+// signatures take a quarter of the time.
 //
 // The equation is that of crypto/ed25519 to the bit, which is RFC 8032 section
 // 5.1.7 without the cofactor: s is reduced, and the encoding of [s]B - [k]A is
@@ -23,7 +23,8 @@ import (
 // Bounds of what is kept. A table takes 491,520 bytes.
 const (
 	maxMultiples  = 32   // tables; beyond, a new one takes the place of another
-	maxMaking     = 8    // tables that are being made; other keys wait
+	maxMaking     = 8    // tables that are being made; other keys wait for a place
+	restingUses   = 512  // uses of waiting keys, after which one that was not used meanwhile loses its place
 	maxCounted    = 1024 // keys whose uses are counted; beyond, the count begins anew
 	usesForATable = 32   // good signatures, before a table is begun that takes as long as some 26 verifications to make
 )
@@ -219,13 +220,15 @@ var frequent = struct {
 	sync.RWMutex
 	tables map[string]*multiples
 	uses   map[string]*uses
-	making int // of uses, those with a table
-}{tables: map[string]*multiples{}, uses: map[string]*uses{}}
+	making map[string]*uses // of uses, those with a table
+	waited int              // uses of keys that have no place for their table, so far
+}{tables: map[string]*multiples{}, uses: map[string]*uses{}, making: map[string]*uses{}}
 
 // uses are those of one key that has no table yet.
 type uses struct {
 	count int
 	table *making // from usesForATable on
+	last  int     // what others had waited when its table was last added to
 }
 
 // verifyEdwards decides an Ed25519 signature of 64 bytes. What a table refuses,
@@ -257,7 +260,7 @@ func countUse(raw string) {
 	if u == nil {
 		if len(frequent.uses) >= maxCounted {
 			clear(frequent.uses)
-			frequent.making = 0
+			clear(frequent.making)
 		}
 		u = new(uses)
 		frequent.uses[raw] = u
@@ -266,7 +269,7 @@ func countUse(raw string) {
 		return
 	}
 	if u.table == nil {
-		if frequent.making == maxMaking {
+		if frequent.waited++; len(frequent.making) == maxMaking && !dropResting() {
 			return
 		}
 		m, err := ofKey(raw)
@@ -274,13 +277,14 @@ func countUse(raw string) {
 			return // a key that verified is a point; without a table it goes on as before
 		}
 		u.table = m
-		frequent.making++
+		frequent.making[raw] = u
 	}
+	u.last = frequent.waited
 	if !u.table.row() {
 		return
 	}
 	delete(frequent.uses, raw)
-	frequent.making--
+	delete(frequent.making, raw)
 	for other := range frequent.tables {
 		if len(frequent.tables) < maxMultiples {
 			break
@@ -288,4 +292,17 @@ func countUse(raw string) {
 		delete(frequent.tables, other)
 	}
 	frequent.tables[raw] = u.table.table
+}
+
+// dropResting gives up one of the tables that are being made, if its key has not
+// been used for long: keys that came and went must not keep the places for ever.
+func dropResting() bool {
+	for raw, u := range frequent.making {
+		if frequent.waited-u.last > restingUses {
+			delete(frequent.making, raw)
+			delete(frequent.uses, raw)
+			return true
+		}
+	}
+	return false
 }

@@ -220,14 +220,24 @@ func TestMultiplesAreBounded(t *testing.T) {
 			begun++
 		}
 	}
-	if begun != maxMaking || frequent.making != begun {
-		t.Errorf("%d tables are being made, %d are counted, at most %d may be", begun, frequent.making, maxMaking)
+	if begun != maxMaking || len(frequent.making) != begun {
+		t.Errorf("%d tables are being made, %d are counted, at most %d may be", begun, len(frequent.making), maxMaking)
+	}
+	public, _, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range restingUses + 2*usesForATable + len(multiples{}) {
+		countUse(string(public))
+	}
+	if frequent.tables[string(public)] == nil {
+		t.Error("keys that have rested for long keep their places, and one that is in use gets none")
 	}
 	for i := range maxCounted + 2 {
 		countUse(string(rune(i)))
 	}
-	if frequent.making != 0 {
-		t.Errorf("%d tables of forgotten keys are being made", frequent.making)
+	if len(frequent.making) != 0 {
+		t.Errorf("%d tables of forgotten keys are being made", len(frequent.making))
 	}
 	if len(frequent.uses) > maxCounted {
 		t.Errorf("the uses of %d keys are counted", len(frequent.uses))

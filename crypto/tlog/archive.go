@@ -83,10 +83,16 @@ func (a *Archive) firstMissing(missing uint64) error {
 // countFiles counts the files below dir and refuses any that is not one of this
 // log. Directories nest no deeper than the paths of this log do.
 func (a *Archive) countFiles(dir string) (uint64, error) {
-	f, err := a.fsys.Open(dir)
-	if errors.Is(err, fs.ErrNotExist) {
+	info, err := fs.Lstat(a.fsys, dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return 0, corrupt(dir, "missing")
+	case err != nil:
+		return 0, err
+	case !info.IsDir(): // to open a pipe would wait for whoever writes to it
+		return 0, corrupt(dir, "is no directory")
 	}
+	f, err := a.fsys.Open(dir)
 	if err != nil {
 		return 0, err
 	}

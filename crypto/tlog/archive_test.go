@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	sumdb "golang.org/x/mod/sumdb/tlog"
 )
@@ -210,6 +213,33 @@ func TestArchiveRefusesOtherFiles(t *testing.T) {
 
 // Any part of an archive can be read alone, and a reader that stops early leaves
 // the root uncomputed until it is asked for.
+// Promise: an archive of a stranger that has a pipe where a directory belongs is
+// refused. Whoever opened it would wait for ever.
+func TestArchiveRefusesAPipe(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mkfifo(filepath.Join(dir, tileDir), 0o600); err != nil {
+		t.Skip("no pipes here:", err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	refused := make(chan error, 1)
+	go func() {
+		_, err := OpenArchive(root.FS(), 5)
+		refused <- err
+	}()
+	select {
+	case err := <-refused:
+		if !errors.Is(err, ErrCorrupt) {
+			t.Errorf("it is refused with %v", err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("it is waited for")
+	}
+}
+
 func TestArchiveParts(t *testing.T) {
 	s := openStore(t, storeOf(t, 600))
 	a, err := OpenArchive(mapFS(exportOf(t, s, 600)), 600)

@@ -335,3 +335,52 @@ func TestSyncBesideCompletionOfItsBundle(t *testing.T) {
 	}
 	checkPrefix(t, s, ref, int(s.Size()))
 }
+
+// Promise: Open leaves nothing to chance that a process did which ended before it
+// could sync: names in the log's own directories, a shorter edge file, edge files
+// that are gone. Whatever is appended then would else stand before what is gone.
+func TestOpenSyncsWhatACrashLeft(t *testing.T) {
+	for _, target := range []int{0, 300, 512, 590} {
+		for n, finished := 0, false; !finished; n++ {
+			dir := filepath.Join(t.TempDir(), "log")
+			finished = crashFirstOpen(t, dir, n)
+			s := openStore(t, dir)
+			appendRange(t, s, 0, 600)
+			if err := s.Sync(); err != nil {
+				t.Fatal(err)
+			}
+			closeStore(t, s)
+			finished = crashTruncate(t, dir, n, target) && finished
+			synced := map[string]bool{}
+			s, err := open(dir, func(op, p string) error {
+				if synced[p] = op == "sync"; op != "sync" {
+					delete(synced, p)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range []string{"..", ".", edgeDir, edgePath(tilesAt(s.Size(), 0))} {
+				if !synced[p] {
+					t.Errorf("truncate to %d, crash at change %d: Open leaves %s unsynced", target, n, p)
+				}
+			}
+			closeStore(t, s)
+		}
+	}
+}
+
+// crashFirstOpen ends the process before the n-th change of the first Open, and
+// says whether there was none.
+func crashFirstOpen(t *testing.T, dir string, n int) bool {
+	t.Helper()
+	s, err := open(dir, crashAt(n))
+	if err != nil && !errors.Is(err, errCrash) {
+		t.Fatal(err)
+	}
+	if err == nil {
+		closeStore(t, s)
+	}
+	return err == nil
+}

@@ -12,7 +12,8 @@ import (
 	sumdb "golang.org/x/mod/sumdb/tlog"
 )
 
-// Entry reads the entry at index from disk and checks it against the hash tile,
+// Entry reads the entry at index from disk and checks it: in the growing bundle
+// and the last maxBundles against its hash in memory, else against the hash tile,
 // and the tile up to the root in memory. A mismatch is ErrCorrupt and names file
 // and index. An index outside the log fails this request only.
 func (s *Store) Entry(index uint64) ([]byte, error) {

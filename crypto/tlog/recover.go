@@ -23,7 +23,6 @@ func Open(dir string) (*Store, error) { return open(dir, nil) }
 
 func open(dir string, hook func(op, path string) error) (_ *Store, err error) {
 	s := &Store{dir: dir, hook: hook}
-	_, statErr := os.Stat(dir)
 	for _, d := range []string{edgeDir, tileDir} {
 		if err := os.MkdirAll(s.path(d), 0o750); err != nil {
 			return nil, fmt.Errorf("open log: %w", err)
@@ -46,11 +45,6 @@ func open(dir string, hook func(op, path string) error) (_ *Store, err error) {
 	}
 	if err := s.checkMark(mark); err != nil {
 		return nil, err
-	}
-	if errors.Is(statErr, os.ErrNotExist) {
-		if err := s.syncPath(".."); err != nil {
-			return nil, err
-		}
 	}
 	s.mark, s.promised = mark.size, mark.size
 	if err := s.rollForward(mark); err != nil {
@@ -76,6 +70,14 @@ func (s *Store) settle() error {
 	s.publish()
 	if err := s.Sync(); err != nil {
 		return err
+	}
+	// What a process did that ended before it could sync stands here as if it had
+	// been done long ago: the log's own directories, a shorter edge file, edge files
+	// that are gone.
+	for _, p := range []string{edgePath(tilesAt(s.next.edge.size, 0)), edgeDir, ".", ".."} {
+		if err := s.syncPath(p); err != nil {
+			return err
+		}
 	}
 	return s.removeEdges(func(n uint64) bool { return n < tilesAt(s.mark, 0) })
 }
@@ -110,10 +112,7 @@ func (s *Store) firstMark() (*edge, error) {
 		}
 	}
 	e := &edge{}
-	if err := s.writeMark(e); err != nil {
-		return nil, err
-	}
-	return e, s.syncPath(".")
+	return e, s.writeMark(e)
 }
 
 func (s *Store) writeMark(e *edge) error {

@@ -24,7 +24,8 @@ const maxHeld = 2 << 20
 // tender or receipt is asked for soon after its entry was made.
 const maxBundles = 16
 
-// ErrClosed is returned by every method of a closed Store that needs its files.
+// ErrClosed is returned by Append, Sync and Truncate of a closed Store. Reads of
+// one may succeed or fail.
 var ErrClosed = errors.New("log store is closed")
 
 // Store is a log on disk. Full tiles and entry bundles lie where C2SP tlog-tiles
@@ -205,7 +206,7 @@ func (s *Store) startEdge(n uint64) error {
 }
 
 // writeTile writes a full tile; with one of level 0 first the entry bundle, from
-// the edge file.
+// what is held of it in memory, or from the edge file.
 func (s *Store) writeTile(level int, n uint64, hashes []Hash) error {
 	if level == 0 {
 		if err := s.writeBundle(n); err != nil {

@@ -123,8 +123,8 @@ func (s *Store) removeEdges(chosen func(n uint64) bool) error {
 	return s.syncPath(edgeDir)
 }
 
-// Truncate cuts the log back to size, durably; size must not be above Size. No
-// reader, Append or Sync may run beside it.
+// Truncate cuts the log back to size, durably; size must not be above Size.
+// Append and Sync wait for it; what reads beside it may fail.
 //
 // Order, so that a crash at any point leaves a log that Open accepts, of the old
 // size, the new size, or one between: first the mark is lowered, then the edge
