@@ -194,7 +194,7 @@ func (m *Member) askSelf(ctx context.Context, kind byte, request []byte) ([]byte
 	defer context.AfterFunc(m.ctx, cancel)()
 	response := m.cfg.Serve(ctx, m.cfg.ID, bytes.Clone(request))
 	if len(response) > MaxResponse {
-		return nil, fmt.Errorf("%w: answer of %d bytes, at most %d", ErrTooLarge, len(response), MaxResponse)
+		return nil, fmt.Errorf("%w: %w: answer of %d bytes, at most %d", ErrUnknown, ErrTooLarge, len(response), MaxResponse) // it was served
 	}
 	return response, nil
 }

@@ -18,8 +18,8 @@ import (
 
 // Bounds of what shares one entry; a larger command stands alone.
 const (
-	// maxBundle is the number of commands. SnapshotEvery counts entries, so this
-	// also bounds what a restart has to apply again.
+	// maxBundle is the number of commands. SnapshotEvery counts entries, so a restart
+	// may have to apply so many times as many commands again.
 	maxBundle = 32
 	// maxBundleBytes is their size. A follower that catches up is sent maxAppend
 	// entries at a time within rpcTimeout, over whatever line leads to its site.

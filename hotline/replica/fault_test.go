@@ -17,6 +17,7 @@ type faultyLog struct {
 	stalled chan struct{} // gets a value when StoreLogs waits
 	flip    uint64        // entry read with one bit wrong
 	stable  error         // of Set
+	store   error         // of StoreLogs
 }
 
 func newFaultyLog() *faultyLog { return &faultyLog{stalled: make(chan struct{}, 1)} }
@@ -37,8 +38,11 @@ func (f *faultyLog) set(change func()) {
 
 func (f *faultyLog) StoreLogs(logs []*raft.Log) error {
 	f.mu.Lock()
-	stall := f.stall
+	stall, err := f.stall, f.store
 	f.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	if stall != nil {
 		select {
 		case f.stalled <- struct{}{}:

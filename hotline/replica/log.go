@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -85,6 +86,8 @@ type sealedLog struct {
 	tail  *tailMark
 	brk   *breaker
 	bound time.Duration // of one write
+	votes atomic.Bool   // term and vote have a value each: one that is absent is damage
+	cut   atomic.Bool   // the end was cut off, and nothing was written since
 }
 
 func (s *sealedLog) FirstIndex() (uint64, error) { return s.disk.FirstIndex() }
@@ -164,13 +167,20 @@ func (s *sealedLog) StoreLogs(logs []*raft.Log) error {
 		if unsealed(l) {
 			l.Extensions = sealOf(l)
 		} else if err := checkSeal(l); err != nil {
-			return fmt.Errorf("refused entry from the leader: %w", err)
+			err = fmt.Errorf("refused entry from the leader: %w", err)
+			if s.cut.Load() {
+				// The process must stop: Raft has cut the log for this entry, and takes
+				// its old end for the end still. Read anew, the log is whole.
+				s.brk.trip(fmt.Errorf("%w; start this node again", err))
+			}
+			return err
 		}
 	}
 	return s.write("storing log entries", func() error {
 		if err := s.disk.StoreLogs(logs); err != nil || len(logs) == 0 {
 			return err
 		}
+		s.cut.Store(false)
 		return s.tail.set(logs[len(logs)-1].Index)
 	})
 }
@@ -195,6 +205,7 @@ func (s *sealedLog) DeleteRange(low, high uint64) error {
 			if err := s.tail.lower(rest); err != nil {
 				return err
 			}
+			s.cut.Store(true)
 		}
 		return s.disk.DeleteRange(low, high)
 	})
@@ -247,6 +258,46 @@ func (s *sealedLog) SetUint64(key []byte, val uint64) error {
 	return s.Set(key, binary.BigEndian.AppendUint64(nil, val))
 }
 
+// The keys under which Raft keeps term and vote, and one that says that all of
+// them have been set. A bit that flips in the name of a key makes its value absent,
+// which would else look like a member that has not voted in any term.
+var (
+	keyTerm     = []byte("CurrentTerm")
+	keyVoteTerm = []byte("LastVoteTerm")
+	keyVoteFor  = []byte("LastVoteCand")
+	keyVotes    = []byte("hotline/votes")
+)
+
+// settleVotes sets what was never set, once, before Raft starts. A vote for nobody
+// in term 0 is none.
+func (s *sealedLog) settleVotes() error {
+	said, err := s.Get(keyVotes)
+	if err != nil {
+		return err
+	}
+	s.votes.Store(said != nil)
+	for _, key := range [][]byte{keyTerm, keyVoteTerm, keyVoteFor} {
+		val, err := s.Get(key)
+		if err != nil {
+			return err
+		}
+		if val != nil {
+			continue
+		}
+		if !bytes.Equal(key, keyVoteFor) {
+			val = make([]byte, 8)
+		}
+		if err := s.Set(key, val); err != nil {
+			return err
+		}
+	}
+	if said == nil {
+		err = s.Set(keyVotes, []byte{1})
+	}
+	s.votes.Store(err == nil)
+	return err
+}
+
 // Get returns nothing for a key that was never set.
 func (s *sealedLog) Get(key []byte) ([]byte, error) {
 	var sealed []byte
@@ -259,6 +310,10 @@ func (s *sealedLog) Get(key []byte) ([]byte, error) {
 		return nil, err
 	case err != nil:
 		err = fmt.Errorf("reading term or vote failed, check the disk of this node: %w", err)
+		s.brk.trip(err)
+		return nil, err
+	case len(sealed) == 0 && s.votes.Load():
+		err := fmt.Errorf("%w: %s is not there any more; %s", errCorrupt, key, rebuildAdvice)
 		s.brk.trip(err)
 		return nil, err
 	case len(sealed) == 0:
@@ -280,6 +335,25 @@ func (s *sealedLog) GetUint64(key []byte) (uint64, error) {
 		return 0, err
 	}
 	return binary.BigEndian.Uint64(val), nil
+}
+
+// sealedCache holds what was written last in memory, above the log. An entry that
+// was damaged there every follower would refuse, and a leader that went on sending
+// it would stay in office and commit nothing: the process must stop.
+type sealedCache struct {
+	*raft.LogCache
+	brk *breaker
+}
+
+func (c *sealedCache) GetLog(index uint64, l *raft.Log) error {
+	err := c.LogCache.GetLog(index, l)
+	if err != nil {
+		return err
+	}
+	if err := checkSeal(l); err != nil {
+		c.brk.abort(fmt.Errorf("%w in memory, check the memory of this machine", err))
+	}
+	return nil
 }
 
 // verifyAll reads the whole log once, before this member may vote.

@@ -20,7 +20,6 @@ type machine struct {
 	m      Machine
 	brk    *breaker
 	broken atomic.Pointer[brokenMachine]
-	busy   atomic.Bool   // in the Machine's hands
 	done   atomic.Uint64 // last entry of the last batch that it finished
 }
 
@@ -43,8 +42,6 @@ func (a *machine) Apply(l *raft.Log) any { return a.ApplyBatch([]*raft.Log{l})[0
 // cache it came through.
 func (a *machine) ApplyBatch(logs []*raft.Log) []any {
 	answers := make([]any, len(logs))
-	a.busy.Store(true)
-	defer a.busy.Store(false)
 	results, counts, err := a.applyLogs(logs)
 	if err != nil {
 		a.fail(err)
@@ -139,8 +136,6 @@ func (a *machine) Restore(r io.ReadCloser) error {
 	if b := a.broken.Load(); b != nil {
 		return b
 	}
-	a.busy.Store(true)
-	defer a.busy.Store(false)
 	err := a.restoreFrom(r)
 	if err != nil {
 		a.fail(err)

@@ -44,6 +44,7 @@ type Member struct {
 	lock  *os.File
 	disk  diskLog
 	tail  *tailMark
+	log   *sealedLog
 	trans *raft.NetworkTransport
 	raft  *raft.Raft
 	state *machine
@@ -159,7 +160,11 @@ func (m *Member) start() error {
 	}
 	brk := &breaker{trip: m.fail}
 	log := &sealedLog{disk: m.disk, tail: m.tail, brk: brk, bound: m.cfg.Timing.Write}
+	m.log = log
 	if err := log.verifyAll(); err != nil {
+		return err
+	}
+	if err := log.settleVotes(); err != nil {
 		return err
 	}
 	logger := newRaftLogger(m.cfg.Logger.With("member", m.cfg.ID), "raft")
@@ -167,10 +172,14 @@ func (m *Member) start() error {
 	if err != nil {
 		return err
 	}
-	cache, err := raft.NewLogCache(cachedEntries, log)
+	if err := dropSuperseded(log, snapshots); err != nil {
+		return err
+	}
+	cached, err := raft.NewLogCache(cachedEntries, log)
 	if err != nil {
 		return err
 	}
+	cache := &sealedCache{cached, brk}
 	// The streams are live before Raft is: its first election needs them.
 	m.trans = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		ServerAddressProvider: m.layer,
@@ -213,6 +222,11 @@ func (m *Member) runRaft(fsm raft.FSM, logs raft.LogStore, stable raft.StableSto
 	if err != nil {
 		return err
 	}
+	if known && len(m.cfg.Bootstrap) > 0 {
+		if known, err = m.begun(logs, stable, snapshots); err != nil {
+			return err
+		}
+	}
 	if !known && len(m.cfg.Bootstrap) > 0 {
 		err := raft.BootstrapCluster(c, logs, stable, snapshots, trans, configurationOf(m.cfg.Bootstrap))
 		if err != nil {
@@ -233,6 +247,44 @@ func (m *Member) runRaft(fsm raft.FSM, logs raft.LogStore, stable raft.StableSto
 	m.wg.Go(func() { m.followLeadership(notify, moved) })
 	m.wg.Go(m.acceptLoop)
 	return nil
+}
+
+// begun tells a member that has a log from one whose first start ended between its
+// first term and its first configuration: that one begins again, since it would
+// have no members for ever.
+func (m *Member) begun(logs raft.LogStore, stable raft.StableStore, snapshots raft.SnapshotStore) (bool, error) {
+	last, err := logs.LastIndex()
+	if err != nil || last > 0 {
+		return true, err
+	}
+	list, err := snapshots.List()
+	if err != nil || len(list) > 0 {
+		return true, err
+	}
+	voted, err := stable.GetUint64(keyVoteTerm)
+	if err != nil || voted > 0 {
+		return true, err
+	}
+	return false, stable.SetUint64(keyTerm, 0)
+}
+
+// dropSuperseded removes a log that ends before the newest snapshot: a process ended
+// while it was taking up the leader's. What follows could not be stored behind the
+// gap.
+func dropSuperseded(log *sealedLog, snapshots *snapshotStore) error {
+	list, err := snapshots.List()
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	first, err := log.FirstIndex()
+	if err != nil {
+		return err
+	}
+	last, err := log.LastIndex()
+	if err != nil || last == 0 || last >= list[0].Index {
+		return err
+	}
+	return log.DeleteRange(first, last)
 }
 
 func configurationOf(servers []Server) raft.Configuration {
@@ -272,8 +324,9 @@ func (m *Member) fail(err error) {
 func (m *Member) stopped() bool { return m.closing.Load() || m.ctx.Err() != nil }
 
 // Close hands leadership over when it can, waits for undecided proposals, and
-// stops every goroutine of the member. Each wait is bounded; an error says what
-// did not stop. Later calls return the same.
+// stops every goroutine of the member, but for those whose requests Raft left
+// without an answer. Each wait is bounded; an error says what did not stop. Later
+// calls return the same.
 func (m *Member) Close() error {
 	m.closeOnce.Do(func() {
 		if m.IsLeader() {
@@ -295,7 +348,7 @@ func (m *Member) Close() error {
 // drain gives Raft time to answer what it has in hand.
 func (m *Member) drain() {
 	idle := make(chan struct{})
-	go func() { m.undecided.Wait(); close(idle) }() // ends with Raft at the latest
+	go func() { m.undecided.Wait(); close(idle) }() // may stay: Raft does not answer everything when it ends
 	select {
 	case <-idle:
 	case <-m.ctx.Done():

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -176,9 +178,11 @@ func (m *Member) change(ctx context.Context, prepare func(all []Server) (submiss
 	return err
 }
 
-// TransferLeadership hands leadership to the voter whose log is longest, and
-// returns when this member leads no more. While it lasts proposals are refused
-// with ErrNotLeader. It works on the leader only.
+// TransferLeadership hands leadership to a voter that answers and has caught up,
+// and returns when this member leads no more. While it lasts proposals are refused
+// with ErrNotLeader, and should that voter fall silent in the middle of it, for up
+// to rpcTimeout longer. It works on the leader only. If no voter is fit it does
+// nothing, and the error is ErrUnreachable or ErrLagging.
 func (m *Member) TransferLeadership(ctx context.Context) error {
 	if !m.IsLeader() {
 		return ErrNotLeader
@@ -187,17 +191,44 @@ func (m *Member) TransferLeadership(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	others := 0
-	for _, s := range all {
-		if s.Voter && s.ID != m.cfg.ID {
-			others++
-		}
-	}
-	if others == 0 {
+	others := slices.DeleteFunc(all, func(s Server) bool { return !s.Voter || s.ID == m.cfg.ID })
+	if len(others) == 0 {
 		return errNoSuccessor
 	}
-	_, err = m.decide(ctx, func() {}, func(time.Duration) raft.Future { return m.raft.LeadershipTransfer() })
+	to, err := m.successor(ctx, others)
+	if err != nil {
+		return err
+	}
+	_, err = m.decide(ctx, func() {}, func(time.Duration) raft.Future {
+		return m.raft.LeadershipTransferToServer(raft.ServerID(to.ID), raft.ServerAddress(to.Address))
+	})
 	return err
+}
+
+// successor is the first voter to say that it has caught up. Raft itself would
+// choose by what it last heard of each, be that from a voter that is gone.
+func (m *Member) successor(ctx context.Context, voters []Server) (Server, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	type answer struct {
+		of  Server
+		err error
+	}
+	answers := make(chan answer, len(voters))
+	for _, s := range voters {
+		wg.Go(func() { answers <- answer{s, m.caughtUp(ctx, s)} })
+	}
+	var err error
+	for range voters {
+		a := <-answers
+		if a.err == nil {
+			return a.of, nil
+		}
+		err = errors.Join(err, a.err)
+	}
+	return Server{}, err
 }
 
 // Snapshot takes a snapshot now, and verifies it. It does nothing when nothing
@@ -211,20 +242,25 @@ func (m *Member) Snapshot(ctx context.Context) error {
 	return err
 }
 
-// applied is the last entry that the Machine has finished. Raft's own count runs
-// ahead by what it has queued for the Machine, and the Machine's leaves out
-// entries that are not for it, so each serves where it is right.
+// applied is the last entry up to which the Machine has finished all that is for
+// it. Raft's own count runs ahead by what it has queued for the Machine, and the
+// Machine's leaves out entries that are Raft's own, so those in between are read.
 func (m *Member) applied() uint64 {
 	queued := m.raft.AppliedIndex()
-	if m.raft.Stats()["fsm_pending"] == "0" && !m.state.busy.Load() {
-		return queued
+	restored, _ := strconv.ParseUint(m.raft.Stats()["last_snapshot_index"], 10, 64) // Raft's own number
+	at := max(m.state.done.Load(), restored)
+	for ; at < queued; at++ {
+		var l raft.Log
+		if err := m.log.read(at+1, &l); err != nil || l.Type == raft.LogCommand {
+			break // the Machine has not finished it
+		}
 	}
-	return m.state.done.Load()
+	return at
 }
 
 // Current reports whether the Machine has finished every entry of this member's
-// log, under a leader. In a log to which nothing is added that is all that the
-// group has committed.
+// log, under a leader. That may be less than the group has committed: a member that
+// catches up comes through here again and again.
 func (m *Member) Current() bool {
 	_, known := m.Leader()
 	return known && m.applied() >= m.raft.LastIndex()

@@ -119,8 +119,11 @@ func (m *Member) Barrier(ctx context.Context) error {
 		return err
 	}
 	_, err = m.decide(ctx, release, m.raft.Barrier)
-	if errors.Is(err, ErrUnknown) && ctx.Err() == nil {
+	switch {
+	case errors.Is(err, ErrUnknown) && ctx.Err() == nil:
 		return fmt.Errorf("%w: %w", ErrNotLeader, err)
+	case err == nil && m.state.broken.Load() != nil: // Raft's barriers do not pass the Machine
+		return ErrStopped
 	}
 	return err
 }

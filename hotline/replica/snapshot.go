@@ -200,22 +200,13 @@ func openSnapshots(dir string, logger *raftLogger, brk *breaker) (*snapshotStore
 // snapshot. Raft would fall back to an older one without a word and then lack
 // the log entries between the two.
 func (s *snapshotStore) checkNewest() error {
-	entries, err := os.ReadDir(s.dir)
+	newest, left, err := s.onDisk()
 	if err != nil {
 		return err
 	}
-	var newest snapshotName
-	for _, e := range entries {
-		switch {
-		case !e.IsDir():
-		case strings.HasSuffix(e.Name(), unfinished):
-			if err := os.RemoveAll(filepath.Join(s.dir, e.Name())); err != nil {
-				return err
-			}
-		default:
-			if name := parseSnapshotName(e.Name()); newest.less(name) {
-				newest = name
-			}
+	for _, name := range left {
+		if err := os.RemoveAll(filepath.Join(s.dir, name)); err != nil {
+			return err
 		}
 	}
 	if newest.text == "" {
@@ -225,6 +216,21 @@ func (s *snapshotStore) checkNewest() error {
 		return fmt.Errorf("newest snapshot %s cannot be opened: %w; %s", filepath.Join(s.dir, newest.text), err, rebuildAdvice)
 	}
 	return nil
+}
+
+// onDisk is the newest finished snapshot by its name, and what is not finished.
+func (s *snapshotStore) onDisk() (newest snapshotName, left []string, err error) {
+	entries, err := os.ReadDir(s.dir)
+	for _, e := range entries {
+		switch name := parseSnapshotName(e.Name()); {
+		case !e.IsDir():
+		case strings.HasSuffix(e.Name(), unfinished):
+			left = append(left, e.Name())
+		case newest.less(name):
+			newest = name
+		}
+	}
+	return newest, left, err
 }
 
 // snapshotName is the name that FileSnapshotStore gives: term-index-milliseconds.
@@ -260,7 +266,7 @@ func (s *snapshotStore) verify(id string) ([]byte, error) {
 	raw := sha256.New()
 	tee := io.TeeReader(r, raw)
 	frames := newFrameReader(tee)
-	if err = aboutThis(meta, frames.link); err == nil {
+	if err = aboutThis(id, meta, frames.link); err == nil {
 		_, err = io.Copy(io.Discard, frames)
 	}
 	if rest, drainErr := io.Copy(io.Discard, tee); err == nil {
@@ -271,11 +277,31 @@ func (s *snapshotStore) verify(id string) ([]byte, error) {
 	return raw.Sum(nil), err
 }
 
-func (s *snapshotStore) List() ([]*raft.SnapshotMeta, error) { return s.files.List() }
+// List begins with the newest. Raft's own leaves out what it cannot read, and would
+// send a new member an older one for ever.
+func (s *snapshotStore) List() ([]*raft.SnapshotMeta, error) {
+	newest, _, err := s.onDisk()
+	if err != nil {
+		return nil, err
+	}
+	list, err := s.files.List() // later, so a newer one may have come
+	if err == nil && newest.text != "" && (len(list) == 0 || parseSnapshotName(list[0].ID).less(newest)) {
+		err = s.damaged(newest.text, fmt.Errorf("%w: its metadata cannot be read", errSnapshot))
+	}
+	return list, err
+}
 
-// aboutThis says whether metadata and state belong together.
-func aboutThis(meta *raft.SnapshotMeta, first chain) error {
-	if first != firstLink(meta.Index, meta.Term, meta.Configuration, meta.ConfigurationIndex) {
+// damaged stops the process for a finished snapshot.
+func (s *snapshotStore) damaged(id string, why error) error {
+	err := fmt.Errorf("snapshot %s cannot be opened: %w; %s", filepath.Join(s.dir, id), why, rebuildAdvice)
+	s.brk.trip(err)
+	return err
+}
+
+// aboutThis says whether metadata, name and state belong together.
+func aboutThis(id string, meta *raft.SnapshotMeta, first chain) error {
+	if meta.ID != id || meta.Version != raft.SnapshotVersionMax ||
+		first != firstLink(meta.Index, meta.Term, meta.Configuration, meta.ConfigurationIndex) {
 		return fmt.Errorf("%w: its metadata is not that of its state", errSnapshot)
 	}
 	return nil
@@ -285,24 +311,29 @@ func aboutThis(meta *raft.SnapshotMeta, first chain) error {
 // state has passed the checksum of the file and the metadata its hash.
 func (s *snapshotStore) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
 	meta, r, err := s.files.Open(id)
-	if errors.Is(err, fs.ErrNotExist) { // superseded between List and Open
+	if errors.Is(err, fs.ErrNotExist) && s.superseded(id) { // between List and Open
 		return nil, nil, err
 	}
 	var first chain
 	if err == nil {
 		if _, err = io.ReadFull(r, first[:]); err == nil {
-			err = aboutThis(meta, first)
+			err = aboutThis(id, meta, first)
 		}
 		if err != nil {
 			err = errors.Join(err, r.Close())
 		}
 	}
 	if err != nil {
-		err = fmt.Errorf("snapshot %s cannot be opened: %w; %s", filepath.Join(s.dir, id), err, rebuildAdvice)
-		s.brk.trip(err)
-		return nil, nil, err
+		return nil, nil, s.damaged(id, err)
 	}
 	return meta, rawSnapshot{io.MultiReader(bytes.NewReader(first[:]), r), r}, nil
+}
+
+// superseded reports whether a snapshot is gone because newer ones have come.
+func (s *snapshotStore) superseded(id string) bool {
+	newest, _, err := s.onDisk()
+	_, gone := os.Stat(filepath.Join(s.dir, id))
+	return err == nil && parseSnapshotName(id).less(newest) && errors.Is(gone, fs.ErrNotExist)
 }
 
 type rawSnapshot struct {
@@ -338,7 +369,7 @@ func (v *verifiedSink) Write(p []byte) (int, error) {
 
 // Close verifies. A disk that returns other bytes than were written stops the
 // process. A snapshot that came damaged from the leader fails this request
-// only, and is removed.
+// only, and is removed; so does one that newer ones have taken the place of.
 func (v *verifiedSink) Close() error {
 	if v.closed.Swap(true) {
 		return nil
@@ -347,6 +378,9 @@ func (v *verifiedSink) Close() error {
 		return err
 	}
 	raw, err := v.store.verify(v.ID())
+	if errors.Is(err, fs.ErrNotExist) && v.store.superseded(v.ID()) {
+		return err // the leader's snapshots came while this one was being written
+	}
 	if raw == nil || !bytes.Equal(raw, v.written.Sum(nil)) {
 		err = fmt.Errorf("%w: snapshot %s does not read back as written: %w; %s", errSnapshot, v.ID(), err, rebuildAdvice)
 		v.store.brk.trip(err)

@@ -104,20 +104,26 @@ func newSnapshots(t *testing.T) (*snapshotStore, *trips) {
 	return s, &tr
 }
 
-func newSink(t *testing.T, s *snapshotStore) *verifiedSink {
+func newSink(t *testing.T, s *snapshotStore, index uint64) *verifiedSink {
 	t.Helper()
 	_, trans := raft.NewInmemTransport("")
-	sink, err := s.Create(1, 10, 2, raft.Configuration{}, 1, trans)
+	sink, err := s.Create(raft.SnapshotVersionMax, index, 2, raft.Configuration{}, 1, trans)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return sink.(*verifiedSink)
 }
 
+// finish writes an empty state.
+func finish(sink raft.SnapshotSink) error {
+	empty := capture(func(io.Writer) error { return nil })
+	return errors.Join(empty.Persist(sink), sink.Close())
+}
+
 // A snapshot that came damaged from the leader is refused and removed; this member goes on.
 func TestDamagedSnapshotFromLeaderIsRemoved(t *testing.T) {
 	s, tr := newSnapshots(t)
-	sink := newSink(t, s)
+	sink := newSink(t, s, 10)
 	if _, err := sink.Write([]byte("not a chain of frames")); err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +159,7 @@ func (l lyingSink) Close() error {
 func TestSnapshotIsReadBack(t *testing.T) {
 	for _, lie := range []bool{false, true} {
 		s, tr := newSnapshots(t) // a name is made of the millisecond: two snapshots in one would collide
-		sink := newSink(t, s)
+		sink := newSink(t, s, 10)
 		if lie {
 			sink.SnapshotSink = lyingSink{sink.SnapshotSink, s.dir}
 		}

@@ -45,9 +45,10 @@ type links struct {
 	network Network
 	ctx     context.Context // ends when the member closes or fails
 
-	mu    sync.Mutex
-	peers map[string]*link
-	wg    sync.WaitGroup
+	mu     sync.Mutex
+	peers  map[string]*link
+	closed bool // no dial begins any more
+	wg     sync.WaitGroup
 }
 
 // link is a connection that is being dialled or is in use.
@@ -97,7 +98,7 @@ func (p *links) open(ctx context.Context, member, addr string, kind byte) (*quic
 // come while a dial is under way share it.
 func (p *links) get(ctx context.Context, member, addr string) (*link, error) {
 	p.mu.Lock()
-	if p.ctx.Err() != nil {
+	if p.closed || p.ctx.Err() != nil {
 		p.mu.Unlock()
 		return nil, ErrStopped
 	}
@@ -146,6 +147,9 @@ func (p *links) drop(member string, l *link) {
 
 // close waits for dials under way; ctx must have ended. It closes what they got.
 func (p *links) close() {
+	p.mu.Lock()
+	p.closed = true // whoever came before has begun a dial by now
+	p.mu.Unlock()
 	p.wg.Wait()
 	p.mu.Lock()
 	defer p.mu.Unlock()
