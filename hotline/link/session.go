@@ -150,8 +150,8 @@ func (o *Outbox) Configure(terms hotline.Terms, paths int) {
 }
 
 // Add takes an item in; one that is there already is not taken twice. It fails
-// with CodeBusy when full: the ledger still holds the statement, and the
-// caller adds it again when Outstanding has fallen.
+// with CodeBusy when full: the ledger still holds the statement, and the caller
+// adds it again later.
 func (o *Outbox) Add(it Item) error {
 	if it.Precedence < hotline.Flash || it.Precedence > hotline.Routine {
 		return hotline.Refuse(hotline.CodeHeader, "precedence %d", it.Precedence)

@@ -75,8 +75,8 @@ func (n *Node) captureBackup() (b *hotline.Backup, state []byte, err error) {
 	if b.Size == 0 {
 		return nil, nil, hotline.Refuse(hotline.CodeNotFound, "the log is empty")
 	}
-	if root, err := n.machine.store.RootAt(b.Size); err != nil || root != b.Root {
-		return nil, nil, hotline.Refuse(hotline.CodeInternal, "files and state disagree on the root of size %d: this node must not sign", b.Size)
+	if err := n.agree(b.Size, b.Root); err != nil {
+		return nil, nil, err
 	}
 	b.State = sha256.Sum256(state)
 	return b, state, nil

@@ -40,8 +40,8 @@ func (w *network) backUp(p *party) string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if b.Size < w.size(w.t) {
-		w.t.Fatalf("the backup holds %d entries, the log %d", b.Size, w.size(w.t))
+	if size := p.size(w.t); b.Size < size {
+		w.t.Fatalf("the backup holds %d entries, the log %d", b.Size, size)
 	}
 	return dir
 }
@@ -134,6 +134,24 @@ func TestRestoredNodeBehindItsPeersRefuses(t *testing.T) {
 	w.startAll(b)
 	a.untilAlarmed(t, "XB holds a signed head")
 	a.untilBehind(t, true)
+}
+
+// Promise: two parties that were both restored from backups do not wait for each
+// other: each says of its log what it has.
+func TestRestoredNodesOfTwoPartiesDoNotWaitForEachOther(t *testing.T) {
+	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
+	w.ready()
+	w.settled("XA", "XB")
+	a, b := w.parties["XA"], w.parties["XB"]
+	ofA, ofB := w.backUp(a), w.backUp(b)
+	a.lose(t)
+	b.lose(t)
+	a.restore(t, ofA)
+	b.restore(t, ofB)
+	w.startAll(a)
+	w.startAll(b)
+	a.untilBehind(t, false)
+	w.settled("XA", "XB")
 }
 
 // Promise: a person may let a restored node sign without its peers.

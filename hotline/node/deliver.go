@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"example.org/hotline/hotline"
@@ -20,6 +21,8 @@ type senders struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
+
+	full atomic.Bool // an outbox had no place for a statement: it is taken up with the asks
 
 	mu     sync.Mutex
 	closed bool
@@ -99,6 +102,7 @@ func (s *senders) add(e *ledger.Effect) {
 	err := x.outbox.Add(item)
 	x.mu.Unlock()
 	if err != nil {
+		s.full.Store(true)
 		s.n.log.Warn("outbox is full; the ledger keeps the statement", "peer", e.Peer, "id", e.ID.Short())
 	}
 	x.launch()

@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"time"
 
 	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/ledger"
+	"example.org/hotline/hotline/link"
 )
 
 // SnapshotNow makes the member snapshot at once, as it does by itself when its
@@ -92,4 +94,30 @@ func (n *Node) RefillAt(dir string) (from uint64, err error) {
 		}
 	}
 	return from, nil
+}
+
+// Crowd fills the outbox towards a peer with statements that are none, and returns
+// how they are taken out again, once another has found no place.
+func (n *Node) Crowd(peer hotline.Party) (clear func()) {
+	x := n.senders.Load().to(peer)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var list []hotline.ID
+	for {
+		it := link.Item{ID: hotline.ID(n.random(32)), Precedence: hotline.Routine, Index: math.MaxUint64, Committed: n.now()}
+		if x.outbox.Add(it) != nil {
+			break
+		}
+		list = append(list, it.ID)
+	}
+	return func() {
+		for !x.s.full.Load() && n.ctx.Err() == nil {
+			pause(n.ctx, time.Millisecond)
+		}
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		for _, id := range list {
+			x.outbox.Settle(id)
+		}
+	}
 }

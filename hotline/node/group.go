@@ -164,8 +164,6 @@ func (n *Node) answerGroup(ctx context.Context, a *ask) *told {
 		if err := n.maySign(); err != nil {
 			return refusal(err)
 		}
-	}
-	if a.Command != nil || a.Deliver != nil || a.Size {
 		if !n.office.await(ctx) {
 			return refusal(outcome(replica.ErrNoLeader)) // nothing was done
 		}
@@ -186,6 +184,9 @@ func (n *Node) answerGroup(ctx context.Context, a *ask) *told {
 	case a.Cosigned:
 		return &told{Cosigned: n.gathered.newest()}
 	case a.Size:
+		if !n.whole.await(ctx) {
+			return refusal(outcome(replica.ErrNoLeader))
+		}
 		return &told{Index: n.machine.store.Size()}
 	}
 	return &told{Code: hotline.CodeMalformed, Text: "an empty request"}

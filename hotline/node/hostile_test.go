@@ -208,9 +208,11 @@ func flip(b []byte) []byte {
 	return c
 }
 
-func (w *network) size(t *testing.T) uint64 {
+func (w *network) size(t *testing.T) uint64 { return w.parties["XA"].size(t) }
+
+func (p *party) size(t *testing.T) uint64 {
 	t.Helper()
-	re, err := w.parties["XA"].ask(t, 0, &desk.Request{Status: &desk.StatusRequest{}})
+	re, err := p.ask(t, 0, &desk.Request{Status: &desk.StatusRequest{}})
 	if err != nil {
 		t.Fatal(err)
 	}

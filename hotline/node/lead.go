@@ -63,6 +63,7 @@ func (n *Node) leadTerm(ctx context.Context) {
 	defer n.leading.Store(false)
 	n.clocks.unproven.Store(false)
 	n.clocks.alone.Store(false)
+	defer n.whole.leave()
 	if !n.settleIn(ctx) {
 		return
 	}
@@ -97,6 +98,9 @@ func (n *Node) leadTerm(ctx context.Context) {
 			errands.recheck()
 		case <-asks.C:
 			n.takeUpAsks(errands)
+			if senders.full.Swap(false) {
+				n.act(senders, errands, n.undelivered())
+			}
 			continue
 		}
 		select {
@@ -116,16 +120,26 @@ type office struct {
 
 func newOffice() *office { return &office{open: make(chan struct{})} }
 
+// enter opens the office, if it is not open.
 func (o *office) enter() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	close(o.open)
+	select {
+	case <-o.open:
+	default:
+		close(o.open)
+	}
 }
 
+// leave closes it, if it is open.
 func (o *office) leave() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.open = make(chan struct{})
+	select {
+	case <-o.open:
+		o.open = make(chan struct{})
+	default:
+	}
 }
 
 // officeWait bounds how long a request waits for a new leader to begin.
@@ -159,6 +173,7 @@ func (n *Node) settleIn(ctx context.Context) bool {
 	for told := false; ctx.Err() == nil; pause(ctx, retryPause) {
 		err := n.member.Barrier(ctx)
 		if err == nil {
+			n.whole.enter() // also in a group that may not sign: it knows what it knows
 			if err = n.found(ctx); err == nil {
 				n.log.Info("this node leads its group")
 				return true
@@ -351,18 +366,25 @@ func (n *Node) rederive(s *senders, x *errands) {
 					Time: c.Due, Case: d.Case, Duty: d.Class, Overdue: d.Overdue, Office: c.Office, Targets: c.Targets})
 			}
 		}
+	})
+	// Outside the view: who acts looks at the state again, and a lock held twice
+	// waits for ever when Apply comes in between.
+	n.act(s, x, append(open, n.undelivered()...))
+	n.takeUpAsks(x)
+	s.published()
+}
+
+// undelivered are the statements that no receipt has settled.
+func (n *Node) undelivered() (list []ledger.Effect) {
+	n.machine.view(func(st *ledger.State) {
 		for _, p := range st.Peers() {
 			for _, o := range st.Outbox(p) {
-				open = append(open, ledger.Effect{Type: ledger.Deliver, Peer: p, ID: o.ID, Kind: o.Kind, Index: o.Index,
+				list = append(list, ledger.Effect{Type: ledger.Deliver, Peer: p, ID: o.ID, Kind: o.Kind, Index: o.Index,
 					Sequence: o.Sequence, Precedence: o.Precedence, Status: o.Status, Time: o.Time})
 			}
 		}
 	})
-	// Outside the view: who acts looks at the state again, and a lock held twice
-	// waits for ever when Apply comes in between.
-	n.act(s, x, open)
-	n.takeUpAsks(x)
-	s.published()
+	return list
 }
 
 func (n *Node) takeUpAsks(x *errands) {

@@ -83,6 +83,7 @@ type Node struct {
 
 	senders atomic.Pointer[senders] // while this node leads
 	leading atomic.Bool             // effects are heard
+	whole   *office                 // while this node leads and has all that the group had written down before
 	office  *office                 // what others ask of the leader is answered
 
 	effects chan []ledger.Effect // what the leader acts on; overflow makes it derive everything again
@@ -113,7 +114,7 @@ func Open(cfg *config.Config, opt Options) (*Node, error) {
 		opt.Listen = listenUDP
 	}
 	n := &Node{cfg: cfg, opt: opt, log: opt.Logger.With("node", cfg.Node), watchers: newWatchers(), refusals: newRefusals(),
-		effects: make(chan []ledger.Effect, effectQueue), resync: make(chan struct{}, 1), ready: make(chan struct{}), office: newOffice(),
+		effects: make(chan []ledger.Effect, effectQueue), resync: make(chan struct{}, 1), ready: make(chan struct{}), office: newOffice(), whole: newOffice(),
 		clocks: clocks{reading: make(chan struct{}, 1)}}
 	n.lines = newLineBook(n.now)
 	n.metrics = newMetrics(n)

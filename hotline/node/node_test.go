@@ -65,3 +65,17 @@ func TestOfficerFindsWhatWasSubmitted(t *testing.T) {
 		}
 	}
 }
+
+// Promise: a statement for which the outbox had no place is offered as soon as
+// there is one.
+func TestStatementWaitsForAPlaceInTheOutbox(t *testing.T) {
+	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
+	w.ready()
+	a := w.parties["XA"]
+	seen := a.watch(t, 0)
+	clear := a.nodes[0].Crowd("XB")
+	st := a.Text(now(), "XB", "words") // of the lowest precedence: what is kept free for FLASH is not for it
+	a.submit(t, 0, st)
+	clear()
+	wait(t, seen, func(e desk.Event) bool { return e.Type == desk.EventSettled && e.ID == st.ID })
+}

@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"fmt"
 
 	"example.org/hotline/crypto/tlog"
 	"example.org/hotline/hotline"
@@ -131,9 +132,23 @@ func (n *Node) checkpoint() (c tlog.Checkpoint, note []byte, err error) {
 	n.machine.view(func(s *ledger.State) {
 		c = tlog.Checkpoint{Origin: tlog.Origin(string(s.Self()), s.Generation()), Size: s.Size(), Root: s.Root()}
 	})
-	if root, err := n.machine.store.RootAt(c.Size); err != nil || root != c.Root {
-		return c, nil, hotline.Refuse(hotline.CodeInternal, "files and state disagree on the root of size %d: this node must not sign", c.Size)
+	if err := n.agree(c.Size, c.Root); err != nil {
+		return c, nil, err
 	}
 	note, err = tlog.SignCheckpoint(c, n.keys.log)
 	return c, note, err
+}
+
+// agree compares the root that the state has with that of the files, which is then
+// signed.
+func (n *Node) agree(size uint64, root tlog.Hash) error {
+	files, err := n.machine.store.RootAt(size)
+	if err == nil && files != root {
+		err = fmt.Errorf("files and state disagree on the root of size %d; restore this node from its group", size)
+		n.fatal(err) // the process must stop: it could not prove what it signs
+	}
+	if err != nil {
+		return hotline.Refuse(hotline.CodeInternal, "the root of size %d is not signed: %v", size, err)
+	}
+	return nil
 }
