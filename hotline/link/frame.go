@@ -54,8 +54,8 @@ type Hello struct {
 	// Proof is what Head rests on; a head without it is worth nothing, since
 	// anybody could keep a party from signing with it.
 	Proof *HeadProof `cbor:"8,keyasint,omitempty"`
-	// Unsure says that the speaker's own log is not complete yet, so that no
-	// Head means nothing.
+	// Unsure says that the speaker may lack something that its group has written
+	// down, or has a Head that it cannot prove: an old Head, or none, means nothing.
 	Unsure bool `cbor:"9,keyasint,omitempty"`
 }
 
