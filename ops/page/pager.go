@@ -82,8 +82,8 @@ func (p *Pager) Last() []Attempt {
 }
 
 // Deliver tries the channels in the given order until one takes the notice, the next one at once where one fails, and all of
-// them again after a pause, maxRounds times. It calls tried after each attempt and returns the name of the channel that took
-// it; "" if none did or ctx ended before.
+// them again after a pause, maxRounds times; but once if none of them is here, since waiting brings none. It calls tried after
+// each attempt and returns the name of the channel that took it; "" if none did or ctx ended before.
 func (p *Pager) Deliver(ctx context.Context, n Notice, order []string, tried func(Attempt)) string {
 	wait := firstPause
 	for round := 1; ; round++ {
@@ -97,7 +97,7 @@ func (p *Pager) Deliver(ctx context.Context, n Notice, order []string, tried fun
 				return name
 			}
 		}
-		if round == maxRounds {
+		if round == maxRounds || !slices.ContainsFunc(order, func(name string) bool { return p.lane(name) != nil }) {
 			return ""
 		}
 		if !sleep(ctx, wait) {

@@ -95,6 +95,24 @@ func TestRoundsAreBounded(t *testing.T) {
 	})
 }
 
+// Promise: a page over channels that this node does not have, as a former leader intended it, comes to its end at once: the next
+// alarm then goes over what is here.
+func TestAbsentChannelsAreNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := fakes(&fake{send: takes})
+		defer p.Close()
+		var tried []string
+		begun := time.Now()
+		by := p.Deliver(t.Context(), alarm(), []string{"gone", "lost"}, note(&tried))
+		if got := strings.Join(tried, ", "); by != "" || got != "gone absent, lost absent" {
+			t.Errorf("taken by %q after %s", by, got)
+		}
+		if took := time.Since(begun); took != 0 {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
 // Promise: a channel that hangs costs the time of one attempt; other pages over other channels do not notice it; and it cannot
 // pile up: with all its places taken it is passed over.
 func TestHangingChannelHoldsUpNothing(t *testing.T) {
