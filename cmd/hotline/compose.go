@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -126,11 +127,15 @@ func (s *seat) submit(ctx context.Context, raw []byte, adopts string) (*desk.Sub
 	if err != nil {
 		return nil, err
 	}
-	path, err := s.keep(st.ID, &desk.SubmitRequest{Statement: raw, Adopts: adopts})
+	req := &desk.SubmitRequest{Statement: raw, Adopts: adopts}
+	path, err := s.keep(st.ID, req)
+	if errors.Is(err, fs.ErrExist) { // it was submitted before, without a known outcome
+		return s.again(ctx, path)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return s.settle(ctx, path, &desk.SubmitRequest{Statement: raw, Adopts: adopts})
+	return s.settle(ctx, path, req, false)
 }
 
 func (s *seat) keep(id hotline.ID, r *desk.SubmitRequest) (string, error) {
@@ -142,10 +147,17 @@ func (s *seat) keep(id hotline.ID, r *desk.SubmitRequest) (string, error) {
 	return path, keys.Write(path, hotline.MustMarshal(r))
 }
 
-// settle submits what stands at path, and forgets it once the outcome is known.
-func (s *seat) settle(ctx context.Context, path string, req *desk.SubmitRequest) (*desk.SubmitView, error) {
+// settle submits what stands at path, and forgets it once the outcome is known. before says that it was submitted before: it may
+// stand in the ledger already, and only what the ledger says settles it. That a node was busy, or none was reached, does not.
+func (s *seat) settle(ctx context.Context, path string, req *desk.SubmitRequest, before bool) (*desk.SubmitView, error) {
 	r, err := s.do(ctx, &desk.Request{Submit: req})
-	if err != nil && (hotline.CodeOf(err) == hotline.CodeUnknown || errors.Is(err, desk.ErrAnswer)) {
+	if err == nil && r.Submit == nil {
+		err = hotline.Refuse(hotline.CodeUnknown, "the node answers without the place of the statement")
+	}
+	if err != nil && before && !desk.Decided(err) {
+		err = hotline.Refuse(hotline.CodeUnknown, "%s", printable(err.Error()))
+	}
+	if hotline.CodeOf(err) == hotline.CodeUnknown {
 		return nil, err
 	}
 	if forget := os.Remove(path); forget != nil {
@@ -153,9 +165,6 @@ func (s *seat) settle(ctx context.Context, path string, req *desk.SubmitRequest)
 	}
 	if err != nil {
 		return nil, err
-	}
-	if r.Submit == nil {
-		return nil, fmt.Errorf("%w: no place of the statement", desk.ErrAnswer)
 	}
 	return r.Submit, nil
 }

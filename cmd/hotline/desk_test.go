@@ -5,12 +5,14 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +24,7 @@ import (
 	"example.org/hotline/hotline/desk"
 	"example.org/hotline/hotline/hotlinetest"
 	"example.org/hotline/ops/ceremony"
+	"example.org/hotline/ops/drill"
 	"example.org/hotline/testnet"
 )
 
@@ -275,6 +278,147 @@ func TestUnknownOutcomeIsAskedAgainWithTheSameID(t *testing.T) {
 	}
 	if out := s.out.(*strings.Builder).String(); !strings.Contains(out, "is entry 9") || !strings.Contains(out, "1 of 1 are settled") {
 		t.Errorf("told %q", out)
+	}
+}
+
+// unsettled returns the submissions that stand on this machine's disk.
+func (s *seat) unsettled(t *testing.T) []os.DirEntry {
+	t.Helper()
+	list, err := os.ReadDir(filepath.Join(s.home, unsettledDir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// TestOnlyTheLedgerSettlesWhatMayBeDone: while it is not known whether a statement stands in the ledger, it stays on this machine's
+// disk, whatever a node says of the moment, and the exit code is 4. The same verb again asks for the same statement.
+func TestOnlyTheLedgerSettlesWhatMayBeDone(t *testing.T) {
+	var say atomic.Value // what the node answers to a submission
+	ctx, giveUp := context.WithCancel(t.Context())
+	say.Store(hotline.CodeUnknown)
+	s := sitAt(t, hostFunc(func(_ context.Context, req *desk.Request, send func(*desk.Reply) error) error {
+		if req.Submit == nil {
+			return send(&desk.Reply{Status: &desk.StatusView{Party: "XA"}})
+		}
+		switch code := say.Load().(hotline.Code); code {
+		case "":
+			st, err := hotline.Parse(req.Submit.Statement)
+			if err != nil {
+				return err
+			}
+			return send(&desk.Reply{Submit: &desk.SubmitView{ID: st.ID, Index: 9}})
+		case "empty":
+			return send(&desk.Reply{})
+		default:
+			giveUp()
+			return hotline.Refuse(code, "not now")
+		}
+	}))
+	raw, err := s.detection(t.Context(), &opening{text: "seen", status: "ACTUAL", precedence: "FLASH"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := func(what string, err error) {
+		t.Helper()
+		if f := explain(atDeskFailure(err)); f.exit != exitUnknown {
+			t.Errorf("%s: exit %d, %s", what, f.exit, f.Error())
+		}
+		if left := s.unsettled(t); len(left) != 1 {
+			t.Fatalf("%s: %d submissions are kept", what, len(left))
+		}
+	}
+	told("unknown", s.file(ctx, raw, ""))
+	for _, code := range []hotline.Code{hotline.CodeBusy, hotline.CodeInternal, hotline.CodeBehind, hotline.CodeDenied, "empty"} {
+		say.Store(code)
+		told("retry, "+string(code), s.retry(t.Context()))
+	}
+	told("the same verb", s.file(t.Context(), raw, ""))
+	say.Store(hotline.Code(""))
+	if err := os.WriteFile(filepath.Join(s.home, unsettledDir, ".new-1"), nil, 0o600); err != nil { // of a process that ended while it wrote
+		t.Fatal(err)
+	}
+	if err := s.file(t.Context(), raw, ""); err != nil {
+		t.Error(err)
+	}
+	if err := s.retry(t.Context()); err != nil || len(s.unsettled(t)) != 1 {
+		t.Errorf("%v, left %v", err, s.unsettled(t))
+	}
+}
+
+// TestUnreachedRetryForgetsNothing: a retry that reaches no node leaves what may be done where it is.
+func TestUnreachedRetryForgetsNothing(t *testing.T) {
+	ctx, giveUp := context.WithCancel(t.Context())
+	s := sitAt(t, hostFunc(func(context.Context, *desk.Request, func(*desk.Reply) error) error {
+		giveUp()
+		return hotline.Refuse(hotline.CodeUnknown, "no majority answered")
+	}))
+	_ = s.detect(ctx, &opening{text: "seen", status: "ACTUAL", precedence: "FLASH"}, nil)
+	s.client.Close()
+	if f := explain(atDeskFailure(s.retry(t.Context()))); f.exit != exitUnknown || len(s.unsettled(t)) != 1 {
+		t.Errorf("exit %d, %s; %d kept", f.exit, f.Error(), len(s.unsettled(t)))
+	}
+}
+
+// TestUnknownGoesBeforeOtherFailures: of several failures the exit code says the one after which something may have been done.
+func TestUnknownGoesBeforeOtherFailures(t *testing.T) {
+	err := errors.Join(hotline.Refuse(hotline.CodeUnknown, "not known"), fmt.Errorf("%w: gone", desk.ErrUnreachable))
+	if f := explain(atDeskFailure(err)); f.exit != exitUnknown {
+		t.Errorf("exit %d, %s", f.exit, f.Error())
+	}
+}
+
+// TestEveryQuestionIsAnswered: answers that come through a pipe are taken one by one.
+func TestEveryQuestionIsAnswered(t *testing.T) {
+	s := &seat{app: &app{in: strings.NewReader("y\nyes\nn\n" + strings.Repeat("y", 2*maxAnswer)), err: io.Discard}}
+	for i, want := range []bool{true, true, false, false} {
+		if err := s.ask("sign? "); (err == nil) != want {
+			t.Errorf("answer %d: %v", i+1, err)
+		}
+	}
+}
+
+// TestDrillStepIsEnteredOnce: a step that was entered and that the node does not show yet is not signed again.
+func TestDrillStepIsEnteredOnce(t *testing.T) {
+	text, err := ceremony.ReadFile("../../ops/deploy/drill.example.toml", drill.MaxFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := drill.Read(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	ids := map[hotline.ID]bool{}
+	var clock atomic.Int64
+	s := sitAt(t, hostFunc(func(_ context.Context, req *desk.Request, send func(*desk.Reply) error) error {
+		switch {
+		case req.Submit != nil:
+			st, err := hotline.Parse(req.Submit.Statement)
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			ids[st.ID] = true
+			return send(&desk.Reply{Submit: &desk.SubmitView{ID: st.ID, Index: 9}})
+		case req.Inbox != nil:
+			return send(&desk.Reply{Inbox: &desk.InboxView{}})
+		}
+		return send(&desk.Reply{Status: &desk.StatusView{Party: "XA", Clock: hotline.Time(clock.Load())}})
+	}))
+	clock.Store(int64(s.time()))
+	p := newPlayer(s, x, &notice{until: s.time() + 1<<40}, true)
+	for range 3 {
+		if err := p.look(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, over, err := p.next(t.Context()); err != nil || over {
+			t.Fatalf("%v, over %t", err, over)
+		}
+	}
+	if len(ids) != 1 {
+		t.Errorf("one step was entered as %d statements", len(ids))
 	}
 }
 

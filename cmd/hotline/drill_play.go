@@ -22,11 +22,16 @@ type player struct {
 	notice *notice
 	yes    bool            // do not ask
 	told   map[string]bool // steps of which was told that they are somebody else's
+	played map[string]bool // steps that were entered; the record may show them somewhat later
+}
+
+func newPlayer(s *seat, x *drill.Script, n *notice, yes bool) *player {
+	return &player{observer: observer{seat: s, script: x, since: n.index}, notice: n, yes: yes, told: map[string]bool{}, played: map[string]bool{}}
 }
 
 // play runs until everything expected is decided and nothing is left to do, or the window is over. Then it evaluates.
 func (s *seat) play(ctx context.Context, x *drill.Script, n *notice, yes bool) error {
-	p := &player{observer: observer{seat: s, script: x, since: n.index}, notice: n, yes: yes, told: map[string]bool{}}
+	p := newPlayer(s, x, n, yes)
 	heard, stop := s.hear(ctx)
 	defer stop()
 	for {
@@ -91,6 +96,10 @@ func (p *player) next(ctx context.Context) (wait time.Duration, over bool, err e
 	for i := range p.script.Steps {
 		x := &p.script.Steps[i]
 		if x.Party != p.party() || p.record.Find(p.script, x) != nil || !p.mine(x) {
+			continue
+		}
+		if p.played[x.ID] {
+			left = true
 			continue
 		}
 		due, ready := p.due(x, now)
@@ -174,6 +183,7 @@ func (p *player) do(ctx context.Context, x *drill.Step) error {
 	if err != nil {
 		return err
 	}
+	p.played[x.ID] = true
 	p.say("%s: %s %s is entry %d of the log", x.ID, x.Do, v.ID.Short(), v.Index)
 	return nil
 }

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"encoding/json"
@@ -25,6 +26,7 @@ import (
 // app is what every verb needs from its surroundings. Tests replace its fields; verbs read no clock and no terminal otherwise.
 type app struct {
 	in         io.Reader
+	lines      *bufio.Reader // of in, from the first question on
 	out        io.Writer
 	err        io.Writer
 	now        func() time.Time

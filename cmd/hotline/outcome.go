@@ -54,6 +54,9 @@ func atDeskFailure(err error) error {
 	switch {
 	case err == nil || errors.As(err, &f):
 		return err
+	case errors.As(err, &r) && r.Code == hotline.CodeUnknown:
+		return &failure{exit: exitUnknown, Code: string(r.Code), Text: printable(r.Text),
+			Next: "look whether it was done; for a statement run hotline retry: it asks again with the same id"}
 	case errors.Is(err, desk.ErrUnreachable):
 		return &failure{exit: exitUnreachable, Code: string(codeUnreachable), Text: printable(err.Error()),
 			Next: "nothing was done: check the network and hotline status, then try again"}
@@ -61,9 +64,6 @@ func atDeskFailure(err error) error {
 		return &failure{exit: exitUnreachable, Code: string(codeAnswer), Text: printable(err.Error()), Next: "tell a technician"}
 	case errors.Is(err, context.Canceled):
 		return &failure{exit: exitRefused, Code: string(codeStopped), Text: "stopped", Next: "see hotline inbox for what was done"}
-	case errors.As(err, &r) && r.Code == hotline.CodeUnknown:
-		return &failure{exit: exitUnknown, Code: string(r.Code), Text: printable(r.Text),
-			Next: "look whether it was done; for a statement run hotline retry: it asks again with the same id"}
 	case errors.As(err, &r) && deskMoves[r.Code] != "":
 		text := strings.Replace(err.Error(), r.Error(), r.Text, 1)
 		return &failure{exit: exitRefused, Code: string(r.Code), Text: printable(text), Next: deskMoves[r.Code]}

@@ -167,14 +167,20 @@ func (s *seat) release(ctx context.Context, d *waiting, yes bool) error {
 	return s.file(ctx, raw, "")
 }
 
+// maxAnswer bounds what is read of an answer, in bytes.
+const maxAnswer = 256
+
 // ask wants a y on the standard input; anything else is no.
 func (s *seat) ask(question string) error {
 	fmt.Fprint(s.err, question)
-	line, err := bufio.NewReader(io.LimitReader(s.in, 256)).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
+	if s.lines == nil {
+		s.lines = bufio.NewReaderSize(s.in, maxAnswer) // one for all questions: it reads ahead
+	}
+	line, err := s.lines.ReadSlice('\n')
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
 		return err
 	}
-	if answer := strings.ToLower(strings.TrimSpace(line)); answer != "y" && answer != "yes" {
+	if answer := strings.ToLower(strings.TrimSpace(string(line))); answer != "y" && answer != "yes" {
 		return refused(codeStopped, "nothing was signed", "not confirmed")
 	}
 	return nil

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -34,15 +36,18 @@ func (s *seat) retry(ctx context.Context) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return strings.HasPrefix(e.Name(), ".") }) // of a process that ended while it wrote
 	var done []*desk.SubmitView
 	var failed error
 	for _, e := range entries {
-		v, err := s.again(ctx, filepath.Join(dir, e.Name()))
-		if err != nil {
+		switch v, err := s.again(ctx, filepath.Join(dir, e.Name())); {
+		case err == nil:
+			done = append(done, v)
+		case hotline.CodeOf(err) == hotline.CodeUnknown: // before the others: the exit code is that of the first
+			failed = errors.Join(fmt.Errorf("%s: %w", e.Name(), err), failed)
+		default:
 			failed = errors.Join(failed, fmt.Errorf("%s: %w", e.Name(), err))
-			continue
 		}
-		done = append(done, v)
 	}
 	err = s.show(plain(done), func(w io.Writer) {
 		for _, v := range done {
@@ -66,5 +71,5 @@ func (s *seat) again(ctx context.Context, path string) (*desk.SubmitView, error)
 	if err := hotline.Unmarshal(b, &req, hotline.MaxDeskMessage); err != nil {
 		return nil, err
 	}
-	return s.settle(ctx, path, &req)
+	return s.settle(ctx, path, &req, true)
 }

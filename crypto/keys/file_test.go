@@ -248,6 +248,37 @@ func TestWrite(t *testing.T) {
 
 // Promise: a key is loaded only for the purpose it was made for, and the error
 // names both.
+// Promise: a file that is there is whole, for whoever looks at whatever moment.
+func TestCreatedFilesAreWhole(t *testing.T) {
+	data := bytes.Repeat([]byte("line\n"), 8000)
+	for range 100 {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "document")
+		seen := make(chan []byte, 1)
+		go func() {
+			for {
+				if b, err := os.ReadFile(path); err == nil {
+					seen <- b
+					return
+				}
+			}
+		}()
+		if err := Create(path, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if b := <-seen; !bytes.Equal(b, data) {
+			t.Fatalf("%d of %d bytes are there", len(b), len(data))
+		}
+		if err := Create(path, []byte("other"), 0o644); !errors.Is(err, fs.ErrExist) {
+			t.Fatalf("what is there is written over: %v", err)
+		}
+		info, err := os.Stat(path)
+		if list, _ := os.ReadDir(dir); err != nil || info.Mode().Perm() != 0o644 || len(list) != 1 {
+			t.Fatalf("%v, %v, beside it %v", info.Mode(), err, list)
+		}
+	}
+}
+
 func TestLoadChecksPurpose(t *testing.T) {
 	dir := t.TempDir()
 	sign, seal := filepath.Join(dir, "sign"), filepath.Join(dir, "seal")

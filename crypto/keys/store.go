@@ -4,26 +4,55 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
 
-// Write creates path with mode 0600, writes data, and returns once file and
-// directory entry are on disk. It never replaces a file: an existing one is an
-// error that satisfies errors.Is(err, fs.ErrExist). When writing fails, what
-// was created is removed again.
-func Write(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return fmt.Errorf("create key file: %w", err)
+// Write is Create with mode 0600.
+func Write(path string, data []byte) error { return Create(path, data, 0o600) }
+
+// Create makes the file at path, and returns once file and directory entry are on
+// disk. The file is whole as soon as it is there, also if the process ends in
+// between. It never replaces a file: an existing one is an error that satisfies
+// errors.Is(err, fs.ErrExist).
+func Create(path string, data []byte, mode fs.FileMode) error {
+	if _, err := os.Lstat(path); err == nil {
+		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
 	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-")
+	if err != nil {
+		return fmt.Errorf("create %s: %w", path, err)
+	}
+	defer os.Remove(f.Name())
 	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
+	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
+	if err == nil {
+		err = name(f.Name(), path, data, mode)
+	}
 	if err == nil {
 		err = syncDir(filepath.Dir(path))
 	}
 	if err != nil {
-		return fmt.Errorf("write key file: %w", errors.Join(err, os.Remove(path)))
+		return fmt.Errorf("create %s: %w", path, err)
+	}
+	return nil
+}
+
+// name gives a whole file its name, which it takes from nobody. A medium without
+// links, as a stick that is carried to a ceremony may be, gets it written again.
+func name(whole, path string, data []byte, mode fs.FileMode) error {
+	err := os.Link(whole, path)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
 	}
 	return nil
 }

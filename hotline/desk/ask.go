@@ -33,7 +33,7 @@ func (c *Client) Do(ctx context.Context, req *Request) (*Reply, error) {
 	var sent bool
 	for {
 		reply, conn, err := c.once(ctx, req, failed)
-		sent = sent || errors.Is(err, errSent)
+		sent = sent || errors.Is(err, errSent) || errors.Is(err, ErrAnswer)
 		again := repeatable(req) || !errors.Is(err, errSent)
 		if err == nil {
 			code := reply.Code
@@ -72,18 +72,32 @@ func final(err error) bool {
 
 // outcome is what the caller is told after the last try.
 func outcome(req *Request, err error, sent bool) error {
-	var r *hotline.Refusal
-	refused := errors.As(err, &r)
-	if refused && (r.Code != hotline.CodeNotLeader || !sent) && r.Code != hotline.CodeDenied {
+	if Decided(err) {
 		return err
 	}
 	if sent && changes(req) {
 		return hotline.Refuse(hotline.CodeUnknown, "%s", oneLine(err))
 	}
-	if refused || errors.Is(err, ErrUnreachable) || errors.Is(err, ErrAnswer) {
+	var refused *hotline.Refusal
+	if errors.As(err, &refused) || errors.Is(err, ErrUnreachable) || errors.Is(err, ErrAnswer) {
 		return err
 	}
 	return fmt.Errorf("%w: %s", ErrUnreachable, oneLine(err))
+}
+
+// Decided reports whether an error is a refusal by what the ledger says: then what
+// is refused has not been done, and was not done by an earlier try either. Other
+// refusals are those of a node or of a moment.
+func Decided(err error) bool {
+	var r *hotline.Refusal
+	if !errors.As(err, &r) {
+		return false
+	}
+	switch r.Code {
+	case hotline.CodeUnknown, hotline.CodeNotLeader, hotline.CodeBusy, hotline.CodeBehind, hotline.CodeInternal, hotline.CodeDenied:
+		return false
+	}
+	return true
 }
 
 // changes reports whether the request changes anything.
@@ -121,9 +135,10 @@ func (c *Client) once(ctx context.Context, req *Request, failed *quic.Conn) (*Re
 
 // Stream asks for a sequence of replies and calls fn for each, in order and
 // never for a refusal, which is returned as a *hotline.Refusal. An error of fn
-// ends the stream and is returned. A node that fails before its first reply is
-// left for the next; after that its failure is returned, wrapping
-// ErrUnreachable, and the caller may begin anew.
+// ends the stream and is returned. A node that fails before its first reply, or
+// does not give it in the time of one attempt, is left for the next; after that its
+// failure is returned, wrapping ErrUnreachable, and the caller may begin anew. But
+// for a watch, which lasts, each further reply has as much time.
 func (c *Client) Stream(ctx context.Context, req *Request, fn func(*Reply) error) error {
 	var failed *quic.Conn
 	for range 1 + len(c.nodes) {
@@ -133,8 +148,14 @@ func (c *Client) Stream(ctx context.Context, req *Request, fn func(*Reply) error
 		}
 		var begun bool
 		var own, refusal error
-		err = ask(ctx, conn, req, func(r *Reply) error {
+		one, cancel := context.WithCancel(ctx)
+		patience := time.AfterFunc(attempt, cancel)
+		err = ask(one, conn, req, func(r *Reply) error {
 			begun = true
+			patience.Stop() // what fn does takes its own time
+			if req.Watch == nil {
+				defer patience.Reset(attempt)
+			}
 			if r.Code != "" {
 				refusal = &hotline.Refusal{Code: r.Code, Text: r.Text}
 				return refusal
@@ -142,6 +163,8 @@ func (c *Client) Stream(ctx context.Context, req *Request, fn func(*Reply) error
 			own = fn(r)
 			return own
 		})
+		patience.Stop()
+		cancel()
 		switch {
 		case err == nil || own != nil:
 			return own

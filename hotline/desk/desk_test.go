@@ -338,6 +338,44 @@ func TestSlowAnswerIsAwaited(t *testing.T) {
 	}
 }
 
+// Promise: a node that is alive on the network and answers nothing does not keep an
+// officer from the second, also where many replies are wanted.
+func TestStreamLeavesASilentNode(t *testing.T) {
+	p := hotlinetest.NewParty("XA", "desk")
+	silent := &fakeHost{handle: func(ctx context.Context, _ Officer, _ *Request, _ func(*Reply) error) error {
+		<-ctx.Done()
+		return ctx.Err()
+	}}
+	well := new(fakeHost)
+	c := dial(t, p.Officer("O1"), startNode(t, p, "XA-1", silent), startNode(t, p, "XA-2", well))
+	ctx, cancel := context.WithTimeout(t.Context(), 4*attempt)
+	defer cancel()
+	if err := c.Stream(ctx, &Request{Documents: &DocumentsRequest{}}, func(*Reply) error { return nil }); err != nil || len(well.calls()) == 0 {
+		t.Errorf("%v, and the second node was asked %d times", err, len(well.calls()))
+	}
+}
+
+// Promise: what a node says of a moment settles nothing that may have been done before.
+func TestBusyBehindAnUnknownOutcomeIsUnknown(t *testing.T) {
+	p := hotlinetest.NewParty("XA", "desk")
+	for _, code := range []hotline.Code{hotline.CodeBusy, hotline.CodeBehind, hotline.CodeInternal, hotline.CodeDenied, hotline.CodeStale} {
+		var asked atomic.Int32
+		c := dial(t, p.Officer("O1"), startNode(t, p, "XA-1", &fakeHost{handle: func(_ context.Context, _ Officer, _ *Request, _ func(*Reply) error) error {
+			if asked.Add(1) == 1 {
+				return hotline.Refuse(hotline.CodeUnknown, "no majority answered")
+			}
+			return hotline.Refuse(code, "not now")
+		}}))
+		want := hotline.CodeUnknown
+		if code == hotline.CodeStale { // which the ledger says of the statement itself
+			want = code
+		}
+		if _, err := c.Do(t.Context(), &Request{Submit: &SubmitRequest{Statement: []byte{1}}}); hotline.CodeOf(err) != want {
+			t.Errorf("unknown, then %s, is told as %v", code, err)
+		}
+	}
+}
+
 // Promise: a first node that is dead does not keep an officer from the second.
 func TestDialPassesADeadNode(t *testing.T) {
 	p := hotlinetest.NewParty("XA", "desk")

@@ -434,6 +434,9 @@ func (n *Node) keepTestingChannels(ctx context.Context) {
 				n.log.Error("a page channel fails its test", "channel", a.Channel, "result", a.Result, "why", a.Err)
 			}
 			n.metrics.pageFailing.WithLabelValues(a.Channel).Set(failing)
+			if failing > 0 {
+				return // a restart tests it again at once, and does not forget that it fails
+			}
 			if err := last(a.Channel).save(uint64(a.At.UnixMilli())); err != nil {
 				n.fatal(err) // a second-class error: the disk fails
 			}

@@ -290,6 +290,11 @@ func TestFailingChannelIsAnAlarm(t *testing.T) {
 	if failing["broken"] != 1 || failing["good"] != 0 || len(failing) != 2 {
 		t.Errorf("figures: %v", failing)
 	}
+	b.stop(t, 0)
+	b.nodes[0] = w.start(b.cfgs[0])
+	if x := good.next(t, "channel-fault"); x.Channel != "broken" {
+		t.Errorf("after a restart the fault is %+v", x)
+	}
 }
 
 // Promise: when the thing is done while nobody could be reached, the attempts end, that is recorded, a system that may have the

@@ -357,24 +357,7 @@ func WriteDocument(path string, raw []byte) error {
 	if old, err := ReadFile(path, hotline.MaxDocument); err == nil && bytes.Equal(old, raw) {
 		return nil
 	}
-	return writeNew(path, raw, 0o644)
-}
-
-// writeNew creates a file and syncs it and its entry. It never replaces one, and removes what it could not write whole.
-func writeNew(path string, data []byte, mode os.FileMode) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = syncDirectory(filepath.Dir(path))
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, errors.Join(err, os.Remove(path)))
-	}
-	return nil
+	return keys.Create(path, raw, 0o644)
 }
 
 func syncDirectory(dir string) error {

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"example.org/hotline/crypto/keys"
 )
 
 // IsDraft tells the text of a draft from a signed document, which is CBOR and begins with the tag of COSE_Sign.
@@ -23,7 +25,7 @@ func Values(text []byte) (map[string]any, error) {
 }
 
 // WriteDraft writes the text of a new draft, mode 0644. It never replaces a file.
-func WriteDraft(path string, text []byte) error { return writeNew(path, text, 0o644) }
+func WriteDraft(path string, text []byte) error { return keys.Create(path, text, 0o644) }
 
 // ReplaceDraft puts a draft with one more signature in the place of the draft: readers see the one or the other, and a crash leaves
 // one of them.

@@ -229,5 +229,5 @@ func Relock(path, to string, old, passphrase []byte, cost keys.Cost) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", to, err)
 	}
-	return writeNew(to, locked, 0o600)
+	return keys.Create(to, locked, 0o600)
 }

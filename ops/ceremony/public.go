@@ -231,7 +231,7 @@ func writeSet(files []newFile) error {
 		}
 	}
 	for i, f := range files {
-		if err := writeNew(f.path, f.data, f.mode); err != nil {
+		if err := keys.Create(f.path, f.data, f.mode); err != nil {
 			for _, done := range files[:i] {
 				err = errors.Join(err, os.Remove(done.path))
 			}

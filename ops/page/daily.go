@@ -20,7 +20,7 @@ const (
 type Tests struct {
 	// Notice makes the notice of a test, or of a fault of the named channel.
 	Notice func(event Event, channel string) Notice
-	// Last returns when the channel was last tested, zero if never; it outlives a restart.
+	// Last returns when the channel last passed its test, zero if never; it outlives a restart.
 	Last func(channel string) time.Time
 	// Tested is told what came of each test.
 	Tested func(a Attempt)
