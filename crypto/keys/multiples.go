@@ -221,7 +221,7 @@ var frequent = struct {
 	tables map[string]*multiples
 	uses   map[string]*uses
 	making map[string]*uses // of uses, those with a table
-	waited int              // uses of keys that have no place for their table, so far
+	waited int              // uses of keys that asked for a place for their table, so far
 }{tables: map[string]*multiples{}, uses: map[string]*uses{}, making: map[string]*uses{}}
 
 // uses are those of one key that has no table yet.

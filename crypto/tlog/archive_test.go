@@ -211,8 +211,6 @@ func TestArchiveRefusesOtherFiles(t *testing.T) {
 	}
 }
 
-// Any part of an archive can be read alone, and a reader that stops early leaves
-// the root uncomputed until it is asked for.
 // Promise: an archive of a stranger that has a pipe where a directory belongs is
 // refused. Whoever opened it would wait for ever.
 func TestArchiveRefusesAPipe(t *testing.T) {
@@ -240,6 +238,8 @@ func TestArchiveRefusesAPipe(t *testing.T) {
 	}
 }
 
+// Any part of an archive can be read alone, and a reader that stops early leaves
+// the root uncomputed until it is asked for.
 func TestArchiveParts(t *testing.T) {
 	s := openStore(t, storeOf(t, 600))
 	a, err := OpenArchive(mapFS(exportOf(t, s, 600)), 600)

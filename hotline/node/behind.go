@@ -104,7 +104,9 @@ func (n *Node) checkRecent(ctx context.Context, w *work) error {
 			// on a document that came after the last.
 			judge := n.machine.judgement()
 			if err := judge.Verify(w.command, n.machine.own); err != nil {
-				return fmt.Errorf("entry %d: %w", w.result.First, err)
+				// The entry itself decides: a document on which it rests may be
+				// forgotten by now, if many came quickly.
+				return n.checkFiles(ctx, w.result.First)
 			}
 		}
 		n.behind.next.Store(w.end())

@@ -145,14 +145,26 @@ func TestCheckFollowsTheDocuments(t *testing.T) {
 		}
 	}
 	receive()
-	if err := a.nodes[0].CheckNewest(func() {
+	renew := func() {
+		t.Helper()
 		page := b.Page(b.Number + 1)
 		page.Nodes, page.Issued = b.page.Nodes, now()
 		a.publish(t, b.SignDirectory(page))
 		b.Number++
+	}
+	if err := a.nodes[0].CheckNewest(func() {
+		renew()
 		receive()
 	}); err != nil {
 		t.Errorf("a node would stop over an honest log: %v", err)
+	}
+	receive()
+	if err := a.nodes[0].CheckNewest(func() {
+		for range hotline.DirectoryMemory + 1 { // the first of them is forgotten
+			renew()
+		}
+	}); err != nil {
+		t.Errorf("a node would stop over a forgotten directory: %v", err)
 	}
 }
 

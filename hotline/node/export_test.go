@@ -6,6 +6,8 @@ import (
 	"errors"
 	"log/slog"
 	"math"
+	"os"
+	"path/filepath"
 	"time"
 
 	"example.org/hotline/hotline"
@@ -57,43 +59,57 @@ func (n *Node) CheckNewest(between func()) error {
 	return n.checkRecent(&interrupted{context.Background(), between}, n.machine.recents.at(n.machine.store.Size()-1))
 }
 
-// RefillAt makes a machine in dir that has the state of this node and no files,
-// fills in the first entry of a wrong history, and opens it again, as a start
-// does, to fill in the right one. It returns where that begins.
-func (n *Node) RefillAt(dir string) (from uint64, err error) {
+// Rebuilt is a machine in a directory of its own that has the state of a node, and
+// its files as far as they were filled in.
+type Rebuilt struct {
+	dir      string
+	snapshot []byte
+	list     [][]byte
+}
+
+// Rebuild takes state and entries of this node.
+func (n *Node) Rebuild(dir string) (r *Rebuilt, err error) {
+	r = &Rebuilt{dir: dir}
 	write, err := n.machine.Snapshot()
 	if err != nil {
-		return 0, err
+		return r, err
 	}
-	var snapshot bytes.Buffer
-	if err := write(&snapshot); err != nil {
-		return 0, err
+	var b bytes.Buffer
+	if err := write(&b); err != nil {
+		return r, err
 	}
-	var list [][]byte
+	r.snapshot = b.Bytes()
 	for raw, err := range n.machine.store.Entries(0, n.machine.state.Size()) {
 		if err != nil {
-			return 0, err
+			return r, err
 		}
-		list = append(list, raw)
+		r.list = append(r.list, raw)
 	}
-	for _, wrong := range []bool{true, false} {
-		m, err := openMachine(dir, slog.New(slog.DiscardHandler), func([]ledger.Effect) {}, func() {})
-		if err != nil {
-			return 0, err
-		}
-		if err := m.Restore(bytes.NewReader(snapshot.Bytes())); err != nil {
-			return 0, err
-		}
-		if from = m.store.Size(); wrong {
-			err = m.fill(from, [][]byte{[]byte("wrong")})
-		} else {
-			err = m.fill(from, list[from:])
-		}
-		if err := errors.Join(err, m.close()); err != nil {
-			return from, err
-		}
+	return r, nil
+}
+
+// Start opens the machine as a start of the process does, lets f fill in what it is
+// given, and closes it. It returns where history was to be gone on with, and whether
+// the files were whole in the end.
+func (r *Rebuilt) Start(f func(missing [][]byte) [][]byte) (from uint64, whole bool, err error) {
+	m, err := openMachine(r.dir, slog.New(slog.DiscardHandler), func([]ledger.Effect) {}, func() {})
+	if err != nil {
+		return 0, false, err
 	}
-	return from, nil
+	defer func() { err = errors.Join(err, m.close()) }()
+	if err := m.Restore(bytes.NewReader(r.snapshot)); err != nil {
+		return 0, false, err
+	}
+	from = m.store.Size()
+	if m.behind {
+		err = m.fill(from, f(r.list[from:]))
+	}
+	return from, m.complete() == nil, err
+}
+
+// Mark puts back the mark of fetched history, as a loss of power may.
+func (r *Rebuilt) Mark(text string) error {
+	return os.WriteFile(filepath.Join(r.dir, "fetching"), []byte(text), 0o600)
 }
 
 // Crowd fills the outbox towards a peer with statements that are none, and returns

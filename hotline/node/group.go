@@ -21,7 +21,7 @@ type ask struct {
 	History *span           `cbor:"5,keyasint,omitempty"`
 
 	Cosigned bool `cbor:"6,keyasint,omitempty"` // the newest cosigned checkpoint of the own log
-	Size     bool `cbor:"7,keyasint,omitempty"` // how many entries the leader holds: all that the group has written down
+	Size     bool `cbor:"7,keyasint,omitempty"` // how many entries the group has written down, by the leader's state
 
 	parsed *ledger.Command // of Deliver, with what is parsed of it; on this node alone
 }
@@ -187,7 +187,9 @@ func (n *Node) answerGroup(ctx context.Context, a *ask) *told {
 		if !n.whole.await(ctx) {
 			return refusal(outcome(replica.ErrNoLeader))
 		}
-		return &told{Index: n.machine.store.Size()}
+		t := &told{}
+		n.machine.view(func(s *ledger.State) { t.Index = s.Size() })
+		return t
 	}
 	return &told{Code: hotline.CodeMalformed, Text: "an empty request"}
 }

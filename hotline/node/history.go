@@ -25,35 +25,27 @@ func (m *machine) missing() (from, to uint64, ok bool) {
 // only when all of it is there; a mark says how much was checked before, so that
 // the rest does not stay if this process ends in between. m.mu is held.
 func (m *machine) fallBehind() error {
-	if size := m.store.Size(); !m.behind || size < m.checked {
-		m.checked = size
+	size := m.store.Size()
+	if m.behind && m.marked && size >= m.checked {
+		return nil
 	}
-	m.behind = true
-	return m.fetching.saveSynced(m.checked)
+	if err := m.fetching.saveSynced(size); err != nil {
+		return err
+	}
+	m.behind, m.marked, m.checked = true, true, size
+	return nil
 }
 
 // catchUp notes that the files are whole and checked. m.mu is held.
 func (m *machine) catchUp() error {
-	if !m.behind {
+	if !m.behind && !m.marked {
 		return nil
 	}
-	m.behind, m.backlog, m.size = false, nil, 0
-	return m.fetching.remove()
-}
-
-// dropUnchecked cuts off what a process that has ended had fetched and not
-// checked.
-func (m *machine) dropUnchecked() error {
-	checked, there := m.fetching.find()
-	if !there {
-		return nil
+	if err := m.fetching.remove(); err != nil {
+		return err
 	}
-	if m.store.Size() > checked {
-		if err := m.store.Truncate(checked); err != nil {
-			return err
-		}
-	}
-	return m.fetching.remove()
+	m.behind, m.marked, m.backlog, m.size = false, false, nil, 0
+	return nil
 }
 
 // fill appends fetched history. When it is whole it is synced and checked

@@ -81,12 +81,29 @@ func TestNewNodeFetchesHistoryAndGetsItsVote(t *testing.T) {
 }
 
 // Promise: history that turns out not to be the group's does not stay: what a
-// process had fetched and could not check before it ended is fetched again.
+// process had fetched and could not check before it ended is fetched again. What was
+// checked stays, also if the mark of the fetching comes back.
 func TestUncheckedHistoryIsFetchedAgain(t *testing.T) {
 	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	w.ready()
 	w.warn("XA", "XB")
-	if from, err := w.parties["XA"].nodes[0].RefillAt(t.TempDir()); err != nil || from != 0 {
-		t.Errorf("a wrong entry was filled in before a restart: history goes on at %d: %v", from, err)
+	r, err := w.parties["XA"].nodes[0].Rebuild(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := func(missing [][]byte) [][]byte { return missing }
+	if _, whole, err := r.Start(func([][]byte) [][]byte { return [][]byte{[]byte("wrong")} }); whole || err != nil {
+		t.Fatalf("one entry of many: whole %t, %v", whole, err)
+	}
+	if from, whole, err := r.Start(all); from != 0 || !whole || err != nil {
+		t.Fatalf("behind a wrong entry history goes on at %d: whole %t, %v", from, whole, err)
+	}
+	for _, mark := range []string{"0\n", "3\n", "no number"} {
+		if err := r.Mark(mark); err != nil {
+			t.Fatal(err)
+		}
+		if from, whole, err := r.Start(all); from == 0 || !whole || err != nil {
+			t.Errorf("the mark %q came back: history goes on at %d: whole %t, %v", mark, from, whole, err)
+		}
 	}
 }

@@ -68,11 +68,12 @@ func (n *Node) leadTerm(ctx context.Context) {
 		return
 	}
 	n.office.enter()
-	defer n.office.leave()
 	senders, errands := newSenders(n), newErrands(ctx, n)
 	tick := make(chan struct{}, 1)
 	var wg sync.WaitGroup
 	defer func() { // ctx has ended by now
+		n.whole.leave() // first: the next term may have begun for Raft
+		n.office.leave()
 		senders.stop()
 		errands.stop()
 		wg.Wait()

@@ -31,13 +31,14 @@ type machine struct {
 	grown   chan struct{} // closed and replaced with every Apply
 	state   *ledger.State
 	behind  bool     // the state is ahead of the files: history must be fetched
-	checked uint64   // size of the files when they fell behind; what was filled in since is not checked yet
+	marked  bool     // the mark fetching is there
+	checked uint64   // what it says: what the files hold beyond is not checked yet
 	backlog [][]byte // entries made meanwhile
 	size    int      // of backlog, in bytes
 	before  uint64   // size of the files when they were opened: what made these entries was acted on then
 
 	store    *tlog.Store
-	fetching marker // there while the files are behind: checked
+	fetching marker // there from falling behind until the files are checked; it may come back after a loss of power
 	// index is opened beside the start, which a long log must not hold up: reading its digest takes as long as the file is. Whoever
 	// needs it waits until that is done; the node stops if it cannot be.
 	index func() (*index, error)
@@ -59,8 +60,8 @@ func openMachine(dir string, log *slog.Logger, emit func([]ledger.Effect), resto
 	}
 	m := &machine{log: log, emit: emit, restored: restored, grown: make(chan struct{}), state: ledger.New(), store: store,
 		fetching: marker{filepath.Join(dir, "fetching")}}
-	if err := m.dropUnchecked(); err != nil {
-		return nil, errors.Join(err, store.Close())
+	if m.checked, m.marked, err = m.fetching.find(); err != nil {
+		return nil, errors.Join(fmt.Errorf("mark of fetched history: %w", err), store.Close())
 	}
 	m.before = store.Size()
 	m.index = sync.OnceValues(func() (*index, error) {
@@ -197,6 +198,9 @@ func (m *machine) write(first uint64, entries [][]byte, placed []place) error {
 	if m.store.Root() != m.state.Root() {
 		return fmt.Errorf("files and state of size %d disagree on the root", m.store.Size())
 	}
+	if err := m.catchUp(); err != nil {
+		return err
+	}
 	x, err := m.index()
 	if err != nil {
 		return err
@@ -260,13 +264,19 @@ func (m *machine) replace(s *ledger.State) error {
 			return err
 		}
 	}
-	if m.store.Size() < s.Size() {
-		return m.fallBehind()
-	}
-	if s.Size() > 0 && m.store.Root() != s.Root() {
+	whole := m.store.Size() == s.Size() && (s.Size() == 0 || m.store.Root() == s.Root())
+	switch {
+	case whole:
+		return m.catchUp()
+	case m.marked && m.store.Size() > m.checked && (!m.behind || m.store.Size() == s.Size()):
+		// What was fetched was not checked before its process ended, or is wrong.
+		if err := m.store.Truncate(m.checked); err != nil {
+			return err
+		}
+	case m.store.Size() == s.Size():
 		return fmt.Errorf("ledger files of size %d do not have the root of the snapshot: restore this node from its group", s.Size())
 	}
-	return m.catchUp()
+	return m.fallBehind()
 }
 
 // view runs f with the state, which must not be kept or changed.

@@ -10,27 +10,31 @@ import (
 	"strings"
 )
 
-// marker is a number in a small file of the data directory: how far a check in
-// the background has come. One that is lost only makes the check begin again;
-// where that is not so, saveSynced makes it durable.
+// marker is a number in a small file of the data directory: how far a check has
+// come. One that is lost only makes the check begin again; where that is not so,
+// saveSynced makes it durable.
 type marker struct{ path string }
 
 // load returns the number, or 0 if there is none that can be read.
 func (m marker) load() uint64 {
-	v, _ := m.find()
+	v, _, _ := m.find()
 	return v
 }
 
-// find also says whether the file is there. One that cannot be read counts as 0.
-func (m marker) find() (v uint64, there bool) {
+// find also says whether the file is there, and why it cannot be read. What is no
+// number counts as 0.
+func (m marker) find() (v uint64, there bool, err error) {
 	b, err := os.ReadFile(m.path)
 	if err != nil {
-		return 0, !errors.Is(err, fs.ErrNotExist)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		return 0, false, err
 	}
 	if v, err = strconv.ParseUint(strings.TrimSuffix(string(b), "\n"), 10, 64); err != nil {
 		v = 0
 	}
-	return v, true
+	return v, true, nil
 }
 
 // save replaces the number as a whole. An error means that the disk fails: the
@@ -63,7 +67,7 @@ func (m marker) replace(v uint64, sync func(*os.File) error) error {
 	return nil
 }
 
-// remove takes the file away. After a power cut it may be there again.
+// remove takes the file away. After a loss of power it may be there again.
 func (m marker) remove() error {
 	if err := os.Remove(m.path); !errors.Is(err, fs.ErrNotExist) {
 		return err

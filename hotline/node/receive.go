@@ -28,10 +28,10 @@ func (n *Node) Deliver(ctx context.Context, from hotline.Party, _ string, d *lin
 	if t == nil {
 		t = n.askLeader(ctx, &ask{Deliver: d, From: from, parsed: c})
 	}
-	t = forPeer(t)
-	if t.Code != "" && t.Code != hotline.CodeNeed && t.Code != hotline.CodeBusy && t.Code != hotline.CodeNotLeader && t.Code != hotline.CodeUnknown {
+	if t.Code != "" && t.Code != hotline.CodeNeed && !transient(t.err()) {
 		return n.turnAway(from, d.Statement, t.err())
 	}
+	t = forPeer(t)
 	a := &link.Answer{Code: t.Code, Text: t.Text, Receipt: t.Receipt, Time: n.now()}
 	a.Leader, _ = n.member.Leader()
 	if t.Code == hotline.CodeNeed {

@@ -87,7 +87,7 @@ type sealedLog struct {
 	brk   *breaker
 	bound time.Duration // of one write
 	votes atomic.Bool   // term and vote have a value each: one that is absent is damage
-	cut   atomic.Bool   // the end was cut off, and nothing was written since
+	cut   atomic.Bool   // the end was cut off some of the log, and nothing was written since
 }
 
 func (s *sealedLog) FirstIndex() (uint64, error) { return s.disk.FirstIndex() }
@@ -205,7 +205,7 @@ func (s *sealedLog) DeleteRange(low, high uint64) error {
 			if err := s.tail.lower(rest); err != nil {
 				return err
 			}
-			s.cut.Store(true)
+			s.cut.Store(low > first) // behind a log that goes as a whole stands a snapshot
 		}
 		return s.disk.DeleteRange(low, high)
 	})

@@ -178,11 +178,11 @@ func (m *Member) change(ctx context.Context, prepare func(all []Server) (submiss
 	return err
 }
 
-// TransferLeadership hands leadership to a voter that answers and has caught up,
-// and returns when this member leads no more. While it lasts proposals are refused
+// TransferLeadership hands leadership to a voter that answers, if possible one that
+// has caught up, and returns when this member leads no more. While it lasts proposals are refused
 // with ErrNotLeader, and should that voter fall silent in the middle of it, for up
-// to rpcTimeout longer. It works on the leader only. If no voter is fit it does
-// nothing, and the error is ErrUnreachable or ErrLagging.
+// to rpcTimeout longer. It works on the leader only. If no voter answers it does
+// nothing, and the error says why each did not.
 func (m *Member) TransferLeadership(ctx context.Context) error {
 	if !m.IsLeader() {
 		return ErrNotLeader
@@ -205,8 +205,9 @@ func (m *Member) TransferLeadership(ctx context.Context) error {
 	return err
 }
 
-// successor is the first voter to say that it has caught up. Raft itself would
-// choose by what it last heard of each, be that from a voter that is gone.
+// successor is the first voter to say that it has caught up, or one that at least
+// answers: Raft brings it the rest first. Raft itself would choose by what it last
+// heard of each, be that from a voter that is gone.
 func (m *Member) successor(ctx context.Context, voters []Server) (Server, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -220,13 +221,20 @@ func (m *Member) successor(ctx context.Context, voters []Server) (Server, error)
 	for _, s := range voters {
 		wg.Go(func() { answers <- answer{s, m.caughtUp(ctx, s)} })
 	}
+	var late *Server
 	var err error
 	for range voters {
 		a := <-answers
 		if a.err == nil {
 			return a.of, nil
 		}
+		if errors.Is(a.err, ErrLagging) {
+			late = &a.of
+		}
 		err = errors.Join(err, a.err)
+	}
+	if late != nil {
+		return *late, nil
 	}
 	return Server{}, err
 }
