@@ -232,8 +232,8 @@ func (c *Convention) Validate() error {
 		return Refuse(CodeDocument, "version %d does not name the version before it", c.Version)
 	case c.Suite != Suite1:
 		return Refuse(CodeDocument, "suite %d is not known here; known is %d", c.Suite, Suite1)
-	case c.ValidFrom <= 0 || c.Overlap < 0 || c.Overlap > 90*day:
-		return Refuse(CodeDocument, "valid-from must be positive and overlap 0 to 90 days")
+	case c.ValidFrom <= 0 || c.ValidFrom > LastTime || c.Overlap < 0 || c.Overlap > 90*day:
+		return Refuse(CodeDocument, "valid-from must be positive and at most %d, and overlap 0 to 90 days", LastTime)
 	case len(c.Parties) < 2 || len(c.Parties) > MaxParties:
 		return Refuse(CodeDocument, "%d parties, 2 to %d are allowed", len(c.Parties), MaxParties)
 	case len(c.Speakers()) < 2:

@@ -84,8 +84,8 @@ func (d *Directory) Validate() error {
 	switch {
 	case !d.Party.Valid():
 		return Refuse(CodeDocument, "%q is no party code", d.Party)
-	case d.Number == 0 || d.Generation == 0 || d.Issued <= 0:
-		return Refuse(CodeDocument, "number, generation and issued time begin at 1")
+	case d.Number == 0 || d.Generation == 0 || d.Issued <= 0 || d.Issued > LastTime:
+		return Refuse(CodeDocument, "number, generation and issued time begin at 1, and the time ends at %d", LastTime)
 	case d.Confirmed < 0 || d.Confirmed > d.Issued:
 		return Refuse(CodeDocument, "contact data are confirmed at %d, before 1970 or after the directory was issued", d.Confirmed)
 	case len(d.Nodes) == 0 || len(d.Nodes) > MaxNodes:

@@ -43,6 +43,7 @@ const (
 
 // Rules of time (SPEC §6.1).
 const (
+	LastTime        = 253_402_300_799_999  // Unix milliseconds: the end of the year 9999; no clock is right beyond, and sums could overflow
 	MaxClockStep    = 30 * time.Second     // committed time may pass majority-backed time by this
 	MaxClockSkew    = 2 * time.Second      // readings of a majority agree within this
 	SkewMark        = 5 * time.Minute      // issued time further from entry time than this marks the statement
@@ -67,6 +68,7 @@ const (
 	FlashReserve    = 1024
 	MaxOpenCases    = 65536
 	MaxCasesOfOne   = 2048                // of them, opened by one peer
+	MaxInCase       = 4096                // statements of one case, beyond which no more of others is taken into it
 	MaxUnanswered   = 4096                // statements of one peer that nobody here has acknowledged; FlashReserve of them for FLASH alone
 	MaxLate         = 4096                // overdue duties of one case or line that may still be explained
 	SettledMemory   = 30 * 24 * time.Hour // a case with nothing open is remembered this long

@@ -49,7 +49,7 @@ func (r *run) apply() {
 		r.refuseIf(hotline.Refuse(hotline.CodeInternal, "the log has no genesis yet"))
 		return
 	}
-	if r.c.Time > latest {
+	if r.c.Time > hotline.LastTime {
 		r.refuseIf(hotline.Refuse(hotline.CodeMalformed, "time %d lies beyond the year 9999", r.c.Time))
 		return
 	}
@@ -59,10 +59,6 @@ func (r *run) apply() {
 	r.refuseIf(r.do())
 	r.fire() // rungs that stand at the moment a duty opens
 }
-
-// latest is the last millisecond of the year 9999. Beyond it no clock is right,
-// and sums of times could overflow.
-const latest hotline.Time = 253_402_300_799_999
 
 func (r *run) do() error {
 	switch r.c.Type {
@@ -220,7 +216,7 @@ func (r *run) genesis() error {
 		return hotline.Refuse(hotline.CodeMalformed, "genesis names a party, a generation and a convention")
 	case g.Rules != RulesVersion:
 		return hotline.Refuse(hotline.CodeVersion, "rules version %d, known is %d", g.Rules, RulesVersion)
-	case r.c.Time <= 0 || r.c.Time > latest:
+	case r.c.Time <= 0 || r.c.Time > hotline.LastTime:
 		return hotline.Refuse(hotline.CodeMalformed, "genesis carries the first time")
 	}
 	s.self, s.generation, s.convention, s.rules = g.Party, g.Generation, g.Convention, g.Rules

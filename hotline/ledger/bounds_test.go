@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"fmt"
+	"math"
 	"testing"
 
 	"example.org/hotline/crypto/keys"
@@ -263,4 +264,78 @@ func signersOf(m *member, posts ...string) []keys.Signer {
 		list = append(list, m.Officer(p))
 	}
 	return list
+}
+
+// Promise: whoever fills a case with statements keeps this party neither from
+// acknowledging nor from answering, nor from alerting others in it.
+func TestAFullCaseIsStillAnsweredIn(t *testing.T) {
+	w, a, b := pairWorld(t, nil)
+	inquiry := w.made(b, "inquiry", args{pairs: map[string]string{"to": "XA", "as": "q"}})
+	wantCode(t, "inquiry", w.submit(b, inquiry).Code, "")
+	wantCode(t, "inquiry", w.deliver(inquiry, a).Reject, "")
+	more := b.Text(w.now, "XA", "words", hotlinetest.In(hotlinetest.CaseOf(inquiry)))
+	wantCode(t, "one more", w.submit(b, more).Code, "")
+	a.state.FillKnown(hotlinetest.CaseOf(inquiry))
+	if r := w.deliver(more, a); r.Code != hotline.CodeBusy && r.Reject != hotline.CodeBusy {
+		t.Errorf("a full case takes one more: code %q, reject %q", r.Code, r.Reject)
+	}
+	wantCode(t, "reply", w.submit(a, w.made(a, "reply", args{words: []string{"q", "final"}, pairs: map[string]string{}})).Code, "")
+	wantCode(t, "acknowledgement", w.submit(a, a.Acknowledgement(w.now, inquiry)).Code, "")
+}
+
+// Promise: no time that a document or a statement names makes a sum overflow: Apply
+// would never come back, or forget an id at once.
+func TestTimesEnd(t *testing.T) {
+	w, a, _ := pairWorld(t, nil)
+	wantCode(t, "a statement", w.submit(a, a.Text(math.MaxInt64, "XB", "words")).Code, hotline.CodeStale)
+	c := w.convention.Convention
+	c.Version, c.Previous, c.ValidFrom = 2, w.convention.Hash, math.MaxInt64
+	if err := c.Validate(); hotline.CodeOf(err) != hotline.CodeDocument {
+		t.Errorf("a version of the convention: %v", err)
+	}
+	d := a.Page(2)
+	d.Issued, d.Confirmed = math.MaxInt64, math.MaxInt64
+	if err := d.Validate(); hotline.CodeOf(err) != hotline.CodeDocument {
+		t.Errorf("a directory: %v", err)
+	}
+}
+
+// Promise: nobody is woken for a case that is forgotten, on a node that has been up all
+// the time no more than on one that was restored from a snapshot.
+func TestPagesGoWithTheirCase(t *testing.T) {
+	w, a, b := pairWorld(t, func(c *hotline.Convention) {
+		c.Terms.LineTest, c.Terms.WatchTest, c.Terms.LineAlarm, c.Terms.Contacts = 0, 0, 0, 0
+	})
+	l := a.Rungs(1)
+	l.Receiving = l.Receiving[:len(l.Receiving)-2]
+	l.Receiving[len(l.Receiving)-1].Repeat = 100
+	wantCode(t, "ladder", w.submit(a, a.By(a.Header(hotline.KindLadder, w.now), l, "A1")).Code, "")
+	d := b.Detection(w.now)
+	as := b.Assessment(w.now, d, []hotline.Party{"XA"})
+	alert := b.Alert(w.now, as, []hotline.Party{"XA"})
+	for _, st := range []*hotline.Statement{d, as, alert} {
+		wantCode(t, "of XB", w.submit(b, st).Code, "")
+	}
+	wantCode(t, "alert", w.deliver(alert, a).Reject, "")
+	ack := a.Acknowledgement(w.now, alert)
+	wantCode(t, "acknowledgement", w.submit(a, ack).Code, "")
+	wantCode(t, "at XB", w.deliver(ack, b).Reject, "")
+	w.must(a, &ledger.Command{Type: ledger.Receipt, Receipt: b.receipts[ack.ID], Tender: a.tenders[ack.ID].tender})
+	for range 2 { // the last rung fires; then the case is forgotten, though the reports never came
+		w.now += hotline.Time(hotline.SettledMemory.Milliseconds()) + 1
+		w.must(a, &ledger.Command{Type: ledger.Tick})
+		if n := len(a.state.Pagings(w.now)); n > 0 && a.state.Case(hotlinetest.CaseOf(d)) == nil {
+			t.Errorf("%d pages are open for a case that is forgotten", n)
+		}
+	}
+	w.submit(a, a.Text(w.now, "XC", "words"))
+	w.now += 100
+	w.must(a, &ledger.Command{Type: ledger.Tick})
+	if a.state.Case(hotlinetest.CaseOf(d)) != nil {
+		t.Fatal("the case is still remembered")
+	}
+	if n := a.state.Pages(); n > 0 {
+		t.Errorf("%d pages of it are", n)
+	}
+	restored(t, a.state)
 }

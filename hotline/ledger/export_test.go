@@ -22,7 +22,7 @@ func (s *State) FillUnanswered(p hotline.Party, n int) {
 // FillKnown notes statements in a case until it holds as many as it may.
 func (s *State) FillKnown(id hotline.CaseID) {
 	k := s.cases[id.Key()]
-	for i := 0; len(k.Known) < maxKnown; i++ {
+	for i := 0; len(k.Known) < hotline.MaxInCase; i++ {
 		k.Known = append(k.Known, Known{ID: hotline.ID{2, byte(i), byte(i >> 8)}, Kind: hotline.KindText, From: "XZ"})
 	}
 }
@@ -38,3 +38,6 @@ func (s *State) FillOutbox(p hotline.Party, n int) {
 
 // Keys returns how many keys are remembered as in use.
 func (s *State) Keys() int { return len(s.keyof) }
+
+// Pages returns how many pages are remembered, under way or to be repeated.
+func (s *State) Pages() int { return len(s.pagings) }

@@ -226,7 +226,9 @@ func (s *State) mayWait(h *hotline.Header) error {
 	return nil
 }
 
-// keepCase and dropCase are the only ways into and out of what is remembered of cases.
+// keepCase and dropCase are the only ways into and out of what is remembered of
+// cases. What a case still owes in vain goes with it, and the pages for it: nobody is
+// woken for what is forgotten.
 func (s *State) keepCase(k *Case) {
 	key := k.ID.Key()
 	if s.cases[key] == nil {
@@ -238,6 +240,10 @@ func (s *State) keepCase(k *Case) {
 func (s *State) dropCase(key string) {
 	if k := s.cases[key]; k != nil {
 		s.opened[k.ID.Party]--
+		for _, d := range k.Duties {
+			d.done = true
+			s.endPages(d)
+		}
 		delete(s.cases, key)
 	}
 }

@@ -56,6 +56,8 @@ func (r *run) maySubmit(st *hotline.Statement) error {
 		return hotline.Refuse(hotline.CodeMissingAuthor, "%d of %d authors have signed", st.Signed, len(h.Authors))
 	case h.Issued < r.t-window:
 		return hotline.Refuse(hotline.CodeStale, "issued more than %s before; sign it anew", hotline.SubmitWindow)
+	case h.Issued > hotline.LastTime: // its id could not be remembered
+		return hotline.Refuse(hotline.CodeStale, "issued beyond the year 9999; set the clock of that machine and sign it anew")
 	}
 	d, c := s.Directory(s.self), s.Convention(r.t)
 	if d == nil || c == nil || len(s.voters) == 0 {
@@ -273,11 +275,8 @@ func (s *State) inCase(id *hotline.CaseID, h *hotline.Header) (*Case, error) {
 		return nil, hotline.Refuse(hotline.CodeCase, "%s was no addressee in case %s", h.From, id)
 	case k.Status != h.Status:
 		return nil, hotline.Refuse(hotline.CodeStatus, "%s in a case that is %s", h.Status, k.Status)
-	case len(k.Known) >= maxKnown:
+	case len(k.Known) >= hotline.MaxInCase && h.From != s.self: // who fills a case must not keep this party from answering in it
 		return nil, hotline.Refuse(hotline.CodeBusy, "case %s has %d statements; open another case", id, len(k.Known))
 	}
 	return k, nil
 }
-
-// maxKnown bounds the statements of one case.
-const maxKnown = 4096
