@@ -19,7 +19,7 @@ const (
 	// digestSpan is how many bytes at the beginning of a file, and how many before a position in it, are hashed to know the file
 	// again.
 	digestSpan = 4096
-	// maxSiblings bounds the files that are looked at when the one that was followed has been rotated away.
+	// maxSiblings bounds the files that are looked into when the one that was followed has been rotated away.
 	maxSiblings = 1000
 )
 
@@ -45,7 +45,9 @@ type follower struct {
 	file   *os.File
 	info   fs.FileInfo
 	at     int64
-	digest string
+	head   []byte // up to digestSpan bytes at the beginning of the file, as they were read
+	tail   []byte // and up to as many before at
+	digest string // of both
 	long   bool
 	buf    []byte
 	since  time.Time // as in Position
@@ -55,15 +57,22 @@ type follower struct {
 
 func newFollower(path string) *follower { return &follower{path: path, buf: make([]byte, MaxLine)} }
 
-// digestOf hashes what a position rests on. An error means that the file is shorter, or cannot be read.
-func digestOf(f io.ReaderAt, at int64) (string, error) {
-	h, span := sha256.New(), min(at, digestSpan)
-	for _, from := range []int64{0, at - span} {
-		if n, err := io.Copy(h, io.NewSectionReader(f, from, span)); err != nil || n < span {
-			return "", errors.Join(err, io.ErrUnexpectedEOF)
-		}
+// digestOf hashes what a position rests on.
+func digestOf(head, tail []byte) string {
+	h := sha256.New()
+	h.Write(head)
+	h.Write(tail)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// ends reads what a position rests on. An error means that the file is shorter, or cannot be read.
+func ends(f *os.File, at int64) (head, tail []byte, err error) {
+	span := min(at, digestSpan)
+	head, tail = make([]byte, span), make([]byte, span)
+	if _, err = f.ReadAt(head, 0); err == nil {
+		_, err = f.ReadAt(tail, at-span)
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return head, tail, err
 }
 
 // resume finds the file of a position again: under its name, or under the one that rotation gave it. A file that is the same by
@@ -75,7 +84,7 @@ func (t *follower) resume(p *Position) error {
 		_, err := t.overtaken()
 		return err
 	}
-	names, err := t.siblings(time.Time{})
+	names, err := t.newest()
 	if err != nil {
 		return err
 	}
@@ -98,18 +107,17 @@ func (t *follower) resume(p *Position) error {
 
 // matches reports whether the file holds what stands before a position, and whether it is the same file by identity.
 func matches(name string, p *Position) (same, ok bool) {
-	f, err := os.Open(name)
+	f, info, err := openRegular(name)
 	if err != nil {
 		return false, false
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() || info.Size() < p.Offset {
+	if info.Size() < p.Offset {
 		return false, false
 	}
 	device, inode := identity(info)
-	digest, err := digestOf(f, p.Offset)
-	return device == p.Device && inode == p.Inode, err == nil && digest == p.Digest
+	head, tail, err := ends(f, p.Offset)
+	return device == p.Device && inode == p.Inode, err == nil && digestOf(head, tail) == p.Digest
 }
 
 // isRotated reports whether a name is one that rotation gives to the file called base: base with a number or a date behind it, or
@@ -142,7 +150,7 @@ func (t *follower) siblings(after time.Time) ([]string, error) {
 			continue
 		}
 		info, err := entry.Info()
-		if err == nil && info.Mode().IsRegular() && info.ModTime().After(after) && len(found) < maxSiblings {
+		if err == nil && info.Mode().IsRegular() && info.ModTime().After(after) {
 			found = append(found, sibling{filepath.Join(filepath.Dir(t.path), name), info.ModTime()})
 		}
 	}
@@ -152,6 +160,12 @@ func (t *follower) siblings(after time.Time) ([]string, error) {
 		names[i] = found[i].name
 	}
 	return names, nil
+}
+
+// newest are the siblings among which a file is looked for that was rotated away, oldest first.
+func (t *follower) newest() ([]string, error) {
+	names, err := t.siblings(time.Time{})
+	return names[max(0, len(names)-maxSiblings):], err
 }
 
 // begin opens the file for the first time. What is rotated away from now on is known by its time: this file first, or, if there is none
@@ -170,21 +184,34 @@ func (t *follower) begin(now time.Time) error {
 	return nil
 }
 
+// openRegular opens a file of lines. Its type is looked at first: opening a pipe waits for whoever writes to it.
+func openRegular(name string) (*os.File, fs.FileInfo, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, nil, fmt.Errorf("%s is not a regular file", name)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if info, err = f.Stat(); err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	return f, info, nil
+}
+
 // open begins with a file at a position, or at its beginning.
 func (t *follower) open(name string, p *Position) error {
-	f, err := os.Open(name)
+	f, info, err := openRegular(name)
 	if err != nil {
 		return fmt.Errorf("sensor feed: %w", err)
 	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is not a regular file", name)
-	}
-	if err != nil {
-		return fmt.Errorf("sensor feed: %w", errors.Join(err, f.Close()))
-	}
 	t.close()
 	t.file, t.info, t.at, t.digest, t.long, t.left = f, info, 0, "", false, false
+	t.head, t.tail = nil, nil
 	if p != nil {
 		t.at, t.digest, t.long = p.Offset, p.Digest, p.Long
 	}
@@ -224,9 +251,11 @@ func (t *follower) read(most int64, take func(line []byte, long bool)) (more boo
 		}
 	}
 	if t.at > 0 {
-		if digest, err := digestOf(t.file, t.at); err != nil || digest != t.digest {
+		head, tail, err := ends(t.file, t.at)
+		if err != nil || digestOf(head, tail) != t.digest {
 			return true, t.truncated()
 		}
+		t.head, t.tail = head, tail
 	}
 	began := t.at
 	for t.at-began < most {
@@ -239,10 +268,6 @@ func (t *follower) read(most int64, take func(line []byte, long bool)) (more boo
 		}
 	}
 	if t.at > began {
-		if t.digest, err = digestOf(t.file, t.at); err != nil {
-			return true, nil // truncated meanwhile: the next reading finds that
-		}
-		t.left = false
 		return t.at-began >= most, nil
 	}
 	return t.leave(take)
@@ -256,10 +281,10 @@ func (t *follower) lines(b []byte, take func([]byte, bool)) bool {
 			return false
 		}
 		t.long = true
-		t.at += int64(len(b))
+		t.move(b)
 		return true
 	}
-	t.at += int64(last + 1)
+	t.move(b[:last+1])
 	for rest := b[:last+1]; len(rest) > 0; {
 		line, after, _ := bytes.Cut(rest, []byte{'\n'})
 		take(bytes.TrimSpace(line), t.long)
@@ -268,16 +293,34 @@ func (t *follower) lines(b []byte, take func([]byte, bool)) bool {
 	return true
 }
 
+// move goes over bytes that were read. What the position rests on is kept from them, and not read again: the file may have been cut
+// off meanwhile, and then no copy of it would be known again.
+func (t *follower) move(b []byte) {
+	t.at += int64(len(b))
+	t.head = append(t.head, b[:min(len(b), digestSpan-len(t.head))]...)
+	t.tail = append(t.tail, b[max(0, len(b)-digestSpan):]...)
+	t.tail = t.tail[max(0, len(t.tail)-digestSpan):]
+	t.digest, t.left = digestOf(t.head, t.tail), false
+}
+
 // leave goes over to the next file if this one is at its end and whoever writes has another one. That is certain when the other one
-// has content; and because several threads may write, this one is read once more after that.
+// has content; and because several threads may write, this one is read once more after that. Its time is taken after that
+// reading, and counts only if all that stands in it was read: with an older time it would be opened again as a newer file.
 func (t *follower) leave(take func([]byte, bool)) (more bool, err error) {
 	live, err := os.Stat(t.path)
 	if err == nil && os.SameFile(live, t.info) {
 		return false, nil
 	}
+	n, readErr := t.file.ReadAt(t.buf, t.at)
+	if readErr != nil && !errors.Is(readErr, io.EOF) {
+		return false, fmt.Errorf("sensor feed: %w", readErr)
+	}
 	info, statErr := t.file.Stat()
 	if statErr != nil {
 		return false, fmt.Errorf("sensor feed: %w", statErr)
+	}
+	if info.Size() != t.at+int64(n) || bytes.IndexByte(t.buf[:n], '\n') >= 0 {
+		return true, nil // more has come: the next reading takes it
 	}
 	if err != nil || live.Size() == 0 {
 		if name, err := t.oldest(info.ModTime()); err != nil || name == "" {
@@ -287,10 +330,6 @@ func (t *follower) leave(take func([]byte, bool)) (more bool, err error) {
 	if !t.left {
 		t.left = true
 		return false, nil
-	}
-	n, err := t.file.ReadAt(t.buf, t.at)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return false, fmt.Errorf("sensor feed: %w", err)
 	}
 	if n > 0 {
 		take(bytes.TrimSpace(t.buf[:n]), t.long) // a last line without its end
@@ -335,7 +374,7 @@ func (t *follower) overtaken() (bool, error) {
 // made stands in the copy.
 func (t *follower) truncated() error {
 	p := t.position()
-	names, err := t.siblings(time.Time{})
+	names, err := t.newest()
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -340,6 +341,140 @@ func TestFollowTellsWhatItLost(t *testing.T) {
 		if after := s.gaps + s.feed.Stats().Gaps; before != 0 || after != 1 || total != 12 {
 			t.Errorf("%s: %d gaps before, %d after, %d alerts counted", name, before, after, total)
 		}
+	}
+}
+
+// TestFollowReadsAllBeforeItLeaves defends against losing what a thread of the sensor adds to the renamed file at the last moment, between
+// a reading that found nothing and the one that leaves: whole lines are read as such, also behind a long one, and a last one without its
+// end is taken as it is.
+func TestFollowReadsAllBeforeItLeaves(t *testing.T) {
+	for name, late := range map[string]func(*rotation) string{
+		"two lines":   func(s *rotation) string { return s.alerts(2) },
+		"a long line": func(s *rotation) string { return strings.Repeat("A", MaxLine) + "\n" + s.alerts(2) },
+		"half a line": func(s *rotation) string { return strings.TrimSuffix(s.alerts(1), "\n") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newRotation(t)
+			s.write(3)
+			s.poll(true)
+			s.rename()
+			s.write(1)
+			s.poll(true)
+			if !s.feed.tail.left {
+				t.Fatal("the renamed file is not about to be left")
+			}
+			s.append(s.path+".1", late(s))
+			if _, err := s.feed.tail.leave(func(line []byte, long bool) { s.feed.report.take(line, long, s.feed.d, s.feed.g) }); err != nil {
+				t.Fatal(err)
+			}
+			s.settle()
+			s.check()
+		})
+	}
+}
+
+// TestFollowStoppedInAReading defends the position against a file that is copied and truncated, or cannot be read on, in the middle of a
+// reading: it fits what was read until then, so that nothing is read twice and no gap is told where there is none.
+func TestFollowStoppedInAReading(t *testing.T) {
+	for _, n := range []int{2, 100} { // less than a position rests on, and more
+		for _, fails := range []bool{false, true} {
+			s := newRotation(t)
+			s.write(n)
+			f, lines := newFollower(s.path), 0
+			read := func(during func()) error {
+				_, err := f.read(readAtOnce, func([]byte, bool) {
+					lines++
+					during()
+					during = func() {}
+				})
+				return err
+			}
+			if err := read(func() {}); err != nil {
+				t.Fatal(err)
+			}
+			s.write(n)
+			if fails {
+				if err := read(func() { _ = f.file.Close() }); err == nil {
+					t.Fatal("a closed file was read on")
+				}
+				p := f.position()
+				f = newFollower(s.path)
+				if err := f.resume(&p); err != nil {
+					t.Fatal(err)
+				}
+			} else if err := read(func() { s.write(2); s.copyTruncate() }); err != nil {
+				t.Fatal(err)
+			}
+			s.write(1)
+			for range 6 {
+				if err := read(func() {}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if lines != s.written || f.gaps != 0 {
+				t.Errorf("%d lines at once, failing: %t: %d of %d lines, %d gaps", n, fails, lines, s.written, f.gaps)
+			}
+			f.close()
+		}
+	}
+}
+
+// TestFollowRefusesAPipe defends the daemon against a pipe where the sensor's file belongs, at the first start and at a later one: whoever
+// opened it would wait for ever.
+func TestFollowRefusesAPipe(t *testing.T) {
+	for _, known := range []bool{false, true} {
+		s := newRotation(t)
+		if known {
+			s.write(3)
+			s.settle()
+		}
+		s.stop(known)
+		if err := os.RemoveAll(s.path); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Mkfifo(s.path, 0o600); err != nil {
+			t.Skip("no pipes here:", err)
+		}
+		refused := make(chan error, 1)
+		go func() {
+			f, err := OpenFeed(FeedConfig{Source: SourceSuricata, Path: s.path, State: s.state, Territory: territoryXA(t)})
+			if err == nil {
+				_, _, err = f.Poll(s.now)
+			}
+			refused <- err
+		}()
+		select {
+		case err := <-refused:
+			if err == nil || !strings.Contains(err.Error(), "not a regular file") {
+				t.Errorf("it is refused with %v", err)
+			}
+		case <-time.After(time.Minute):
+			t.Fatal("it is waited for")
+		}
+	}
+}
+
+// TestFollowAmongManyFiles defends against a gap where nothing is lost: of more rotated files than are looked into, those that were left out
+// are the oldest, whatever their names. What was never begun is read from the oldest on, however many there are.
+func TestFollowAmongManyFiles(t *testing.T) {
+	s := newRotation(t)
+	dated := func(i int) string { return fmt.Sprintf("%s.%010d", s.path, i) }
+	for i := range maxSiblings {
+		s.append(dated(i), "of long ago\n")
+	}
+	s.write(3)
+	s.settle()
+	s.stop(true)
+	s.write(2)
+	if err := os.Rename(s.path, dated(maxSiblings)); err != nil {
+		t.Fatal(err)
+	}
+	s.write(2)
+	s.start()
+	s.settle()
+	s.check()
+	if name, err := s.feed.tail.oldest(time.Time{}); err != nil || name != dated(0) {
+		t.Errorf("the oldest is %s, %v", name, err)
 	}
 }
 
