@@ -23,8 +23,9 @@ const (
 )
 
 const (
-	// maxRaftStreams bounds Raft's streams of one connection; Raft pools
-	// raftPool per peer and opens a few more during elections and snapshots.
+	// maxRaftStreams is the place of one connection for Raft's streams, beside those
+	// for requests; Raft pools raftPool per peer and opens a few more during elections
+	// and snapshots.
 	maxRaftStreams = 64
 	raftPool       = 3
 	// maxInbound is how many connections of one member are kept: a member that
