@@ -144,9 +144,9 @@ func (r *Report) judge(ctx context.Context, open []*export, opt Options) error {
 			opt.Progress(done, total)
 		}
 	}
-	others := func(p hotline.Party, generation uint64, with hotline.Party, inCase string) bool {
+	others := func(p hotline.Party, generation, index uint64, with hotline.Party, inCase string) bool {
 		return slices.ContainsFunc(open, func(x *export) bool {
-			return x.head.Party == p && x.head.Generation == generation && x.head.mustShow(with, inCase)
+			return x.head.Party == p && x.head.Generation == generation && index < x.head.Size && x.head.mustShow(with, inCase)
 		})
 	}
 	cross := &crossing{report: r, missed: map[missed]uint64{}, forks: map[forkKey]*forkFound{}, unseen: unseen{dir: r.dir}, proofs: opt.Proofs}

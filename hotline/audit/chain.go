@@ -64,6 +64,11 @@ func (c *chain) add(raw []byte) error {
 	return nil
 }
 
+// member reports whether a convention in the log names p.
+func (c *chain) member(p hotline.Party) bool {
+	return slices.ContainsFunc(c.conventions, func(v *hotline.SignedConvention) bool { return v.Member(p) != nil })
+}
+
 // newest returns the newest directory of p, or nil.
 func (c *chain) newest(p hotline.Party) *hotline.SignedDirectory {
 	if list := c.directories[p]; len(list) > 0 {

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"fmt"
+	"slices"
 
 	"example.org/hotline/crypto/tlog"
 	"example.org/hotline/hotline"
@@ -31,7 +32,7 @@ type proof struct {
 type proofKind uint8
 
 const (
-	tenderProof  proofKind = 1 // a received statement, with its tender
+	tenderProof  proofKind = 1 // a received statement, with its tender; or an own tender of another tree than the own
 	receiptProof proofKind = 2 // a receipt of an own statement
 	headProof    proofKind = 3 // a checkpoint that the author of a statement knew
 	witnessProof proofKind = 4 // a checkpoint that this party cosigned, with the signature of its log
@@ -76,11 +77,14 @@ func (j *judged) keepProofs(it *item) error {
 	case *hotline.Receipted:
 		// The entry of a receipt bears no mark: its time is unproven if it is the last permitted one.
 		p.Kind, p.Unproven = receiptProof, unproven(f.proof.Of.Marks)
-		p.OwnUnproven = !j.stopped && j.replay.State().AtLimit(it.entry.Time)
+		p.OwnUnproven = j.unproven(it)
 		p.Stated, p.Tendered, p.What = f.proof.Of.Index, f.tendered, f.own.Header.Kind
 		if !p.Unproven && !p.OwnUnproven && tooEarly(f.proof.Time, f.sentTime) {
 			j.contradicts(it.index, f.proof.Time, f.sentTime, fmt.Sprintf("%s signed that it received statement %s", f.proof.Party, p.Statement.Short()),
 				"it was tendered here")
+		}
+		if err := j.keepOwnTender(it); err != nil {
+			return err
 		}
 	}
 	if !p.Unproven && !p.OwnUnproven && tooEarly(it.entry.Time, p.Time) {
@@ -89,6 +93,26 @@ func (j *judged) keepProofs(it *item) error {
 			fmt.Sprintf("%s signed that it logged its part", p.Party))
 	}
 	return j.proofs.add(&p)
+}
+
+// keepOwnTender notes that the tender beside a receipt puts the own statement into
+// another tree than this log's, and that a log key of the own party signed it. It may
+// be any: the key may have changed since. What no own key signed says nothing.
+func (j *judged) keepOwnTender(it *item) error {
+	f, t, self := &it.facts, it.entry.Parts.Tender, j.x.head.Party
+	if t.Party != self || t.Generation != j.x.head.Generation || t.Index != f.proof.Of.Index || f.tendered == (tlog.Hash{}) {
+		return nil
+	}
+	k, err := j.marks.at(t.Index)
+	if err != nil || k.root == f.tendered {
+		return err
+	}
+	signed := func(d *hotline.SignedDirectory) bool { return t.VerifyRoot(f.tendered, j.x.convention, d.Log) == nil }
+	if !slices.ContainsFunc(j.chain.directories[self], signed) {
+		return nil
+	}
+	return j.proofs.add(&proof{Kind: tenderProof, Own: it.index, OwnTime: it.entry.Time, Statement: t.Statement, Party: self,
+		Generation: t.Generation, Index: t.Index, Time: t.Time, Leaf: k.leaf, Root: f.tendered, Case: caseKey(it.entry.Scope.Case)})
 }
 
 // unproven reports whether no majority of clocks backed the time of what bears these marks.

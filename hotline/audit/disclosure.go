@@ -72,11 +72,11 @@ func readDisclosure(name string) (*Disclosure, *hotline.Statement, hotline.Body,
 		b, err = os.ReadFile(name)
 	}
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("%w: %s: %w", ErrUnusable, name, err)
+		return nil, nil, nil, unusable(name, "", "%v", err)
 	}
 	d, st, says, err := ParseDisclosure(b)
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("%w: %s: %w", ErrUnusable, name, err)
+		return nil, nil, nil, unusable(name, "", "%v", err)
 	}
 	return d, st, says, nil
 }

@@ -224,7 +224,7 @@ func (d *dossier) disclose(files []string) error {
 		}
 		i := slices.IndexFunc(d.statements, func(x *hotline.Statement) bool { return x.ID == st.ID })
 		if i < 0 {
-			return fmt.Errorf("%w: %s: statement %s is none of case %s by these exports", ErrUnusable, name, st.ID.Short(), d.id)
+			return unusable(name, "", "statement %s is none of case %s by these exports", st.ID.Short(), d.id)
 		}
 		given.Statement = d.statements[i].Raw // as it was logged: the id leaves the signatures out
 		d.disclosed[st.ID] = given
@@ -334,7 +334,7 @@ const maxManifest = 64 << 20
 func CheckDossier(ctx context.Context, dir string, opt Options) (sum *Dossier, err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnusable, err)
+		return nil, unusable(dir, "", "%v", err)
 	}
 	defer root.Close()
 	x := &export{dir: dir, root: root} // its way of reading a file that may be hostile

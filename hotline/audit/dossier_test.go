@@ -124,6 +124,28 @@ func TestDossierProvesEachEntry(t *testing.T) {
 	}
 }
 
+// Promise: a dossier that was made under a plain name in the current directory is that which is made anywhere else, also where
+// its texts name the exports.
+func TestDossierUnderAPlainName(t *testing.T) {
+	w := late(t)
+	a := w.at("XA")
+	id := *sentOf(t, a, hotline.KindProgress).InCase()
+	last := len(a.entries) - 1
+	rewritten := append(slices.Clone(a.entries[:last]), reenter(t, a.entries[last], func(e *hotline.Entry, _ any) { e.Salt[0] ^= 1 }))
+	dirs := []string{a.export(), a.exportOf(rewritten), w.at("XB").export()}
+	elsewhere, _ := dossierOf(t, id, dirs)
+	t.Chdir(t.TempDir())
+	if _, err := WriteDossier(context.Background(), "plain", id, dirs, nil, Options{TempDir: t.TempDir()}); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(mustRead(t, "plain", "observations.txt"), mustRead(t, elsewhere, "observations.txt")) {
+		t.Errorf("it differs:\n%s", mustRead(t, "plain", "observations.txt"))
+	}
+	if _, err := CheckDossier(context.Background(), "plain", Options{TempDir: t.TempDir()}); err != nil {
+		t.Error(err)
+	}
+}
+
 // Promise: a dossier of what a pair export shows hides what that hides, and one of
 // three exports of one log and of a third party keeps them apart.
 func TestDossierOfPartialExports(t *testing.T) {

@@ -39,8 +39,11 @@ const (
 // text names the file.
 var ErrUnusable = errors.New("unusable export")
 
+// unusable makes such an error. What it names may be a stranger's, and it is read on
+// a terminal: it stays on one line, and nothing in it is a control.
 func unusable(dir, file, format string, args ...any) error {
-	return fmt.Errorf("%w: %s: %s", ErrUnusable, filepath.Join(dir, file), fmt.Sprintf(format, args...))
+	text := visible([]byte(filepath.Join(dir, file) + ": " + fmt.Sprintf(format, args...)))
+	return fmt.Errorf("%w: %s", ErrUnusable, bytes.ReplaceAll(text, []byte("\n"), []byte("⟨U+000A⟩")))
 }
 
 // Kind is what an export shows.
@@ -249,6 +252,7 @@ func whole(what, dir string, fill func(tmp string) error) (err error) {
 			os.RemoveAll(tmp)
 		}
 	}()
+	tmp = filepath.Clean(tmp) // as filepath.Join spells what lies in it
 	if err := fill(tmp); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
@@ -296,7 +300,7 @@ type export struct {
 func openExport(dir string) (*export, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnusable, err)
+		return nil, unusable(dir, "", "%v", err)
 	}
 	x := &export{dir: dir, root: root}
 	if err := x.open(); err != nil {

@@ -116,6 +116,9 @@ func (j *judged) signedHead(p *proof) (h hotline.SignedHead, err error) {
 	case *hotline.Received:
 		return hotline.SignedHead{Receipt: c.Tender, Leaf: p.Leaf}, nil
 	case *hotline.Receipted:
+		if p.Kind == tenderProof {
+			return hotline.SignedHead{Receipt: c.Tender, Leaf: p.Leaf}, nil
+		}
 		return hotline.SignedHead{Receipt: c.Receipt, Leaf: p.Leaf}, nil
 	case *hotline.Witnessed:
 		for i := range c.Heads {

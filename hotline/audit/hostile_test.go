@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -104,6 +106,85 @@ func unusableWith(t *testing.T, text string, opt Options, dirs ...string) {
 	}
 	if left, _ := os.ReadDir(opt.TempDir); len(left) != 0 {
 		t.Errorf("temporary files are left: %v", left)
+	}
+}
+
+// Promise: the name that a stranger gave a file cannot write over what the program says: no control character and no second line
+// of it reaches the terminal.
+func TestHostileFileNamesAreShownHarmless(t *testing.T) {
+	const name = "x\x1b[2J\nnothing to observe"
+	w := late(t)
+	a := w.at("XA")
+	full := a.export()
+	if err := os.WriteFile(filepath.Join(full, name), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, extra := Replay(context.Background(), []string{full}, Options{TempDir: t.TempDir()})
+	_, missing := Replay(context.Background(), []string{filepath.Join(full, name, name)}, Options{TempDir: t.TempDir()})
+	out, _ := dossierOf(t, *sentOf(t, a, hotline.KindProgress).InCase(), []string{a.export()})
+	check := func(change func(name string) error) error {
+		dir := copyDir(t, out)
+		if err := change(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := CheckDossier(context.Background(), dir, Options{TempDir: t.TempDir()})
+		return err
+	}
+	added := check(func(name string) error { return os.WriteFile(name, nil, 0o600) })
+	link := check(func(name string) error { return os.Symlink("README.txt", name) })
+	body := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(body, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, _, _, disclosed := readDisclosure(body)
+	for what, err := range map[string]error{"added": extra, "missing": missing, "in a dossier": added, "link in a dossier": link, "disclosed": disclosed} {
+		if !errors.Is(err, ErrUnusable) || strings.ContainsAny(err.Error(), "\x1b\n") || !strings.Contains(err.Error(), "x⟨U+001B⟩[2J") {
+			t.Errorf("%s: %q", what, err)
+		}
+	}
+}
+
+// Promise: a log that sends to whom it likes, and to as many, does not make the auditor open a file for each.
+func TestManyAddresseesOpenFewFiles(t *testing.T) {
+	w := newWorld(t, terms(), "XA", "XB")
+	a, alert := w.at("XA"), w.alertTo("XA", []hotline.Party{"XB"}, []hotline.Party{"XB"})
+	for name, sign := range map[string]func([]byte) []byte{
+		"signed":   func(raw []byte) []byte { return raw },
+		"unsigned": func(raw []byte) []byte { flipLast(raw); return raw },
+	} {
+		entries := slices.Clone(a.entries)
+		for n := range 20 {
+			h := alert.Header
+			h.To = nil
+			for k := range 20 {
+				h.To = append(h.To, hotline.Party(fmt.Sprintf("Y%06d", 20*n+k)))
+			}
+			raw, err := hotline.Sign(h, alert.Payload, a.Officer("O1"), a.Officer("R1"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var sequences []hotline.Sequence
+			for _, p := range h.To {
+				sequences = append(sequences, hotline.Sequence{To: p, N: 1})
+			}
+			entries = a.forge(entries, sign(raw), sequences...)
+		}
+		temporary, most := t.TempDir(), 0
+		r, err := Replay(context.Background(), []string{a.exportOf(entries)}, Options{TempDir: temporary, Progress: func(_, _ uint64) {
+			list, err := filepath.Glob(filepath.Join(temporary, "*", "sequences-*"))
+			if most = max(most, len(list)); err != nil {
+				t.Error(err)
+			}
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if most > 1 || !slices.Contains(found(r), "decision-differs@XA") && !slices.Contains(found(r), "signature-invalid@XA") {
+			t.Errorf("%s: %d files of sequences, observed %v", name, most, found(r))
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
@@ -238,7 +319,7 @@ func sameWithNothingAhead(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	defer rows.close()
-	j, err := newJudged(x, t.TempDir(), 0, rows, func(hotline.Party, uint64, hotline.Party, string) bool { return false })
+	j, err := newJudged(x, t.TempDir(), 0, rows, func(hotline.Party, uint64, uint64, hotline.Party, string) bool { return false })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -259,6 +259,47 @@ func TestUnprovenTimeBoundsNothing(t *testing.T) {
 	wantInterval(t, r, "XB", newestOf(t, b, hotline.EntryReceived), Interval{After: w.now, AfterBy: "XA", Before: w.now, BeforeBy: "XA"})
 }
 
+// Promise: that is so after a difference too: from there on nobody can tell which times were backed, so none of an entry without a
+// mark counts.
+func TestUnprovenTimeBoundsNothingAfterADifference(t *testing.T) {
+	w := newWorld(t, terms(), "XA", "XB")
+	a, b := w.at("XA"), w.at("XB")
+	st := a.submit(a.Text(w.now, "XB", "Please call."))
+	w.pass(2 * second)
+	a.submit(a.Detection(w.now))
+	a.mute = true
+	w.pass(8 * minute)
+	a.send(st, "XB")
+	wantFound(t, audited(t, a.export(), b.export()))
+	entries := slices.Clone(a.entries)
+	i := last(t, entries, hotline.EntrySent)
+	entries[i] = reenter(t, entries[i], func(_ *hotline.Entry, c any) { c.(*hotline.Sent).Voters = 2 })
+	r := audited(t, a.exportOf(entries), b.export())
+	if slices.Contains(found(r), "time-contradiction@XA") {
+		t.Errorf("an unproven time accuses: %v", found(r))
+	}
+	received, err := r.Interval("XB", 1, newestOf(t, b, hotline.EntryReceived))
+	if err != nil || received.Before != 0 && received.Before < w.now {
+		t.Errorf("an unproven time bounds: %+v, %v", received, err)
+	}
+}
+
+// Promise: a witness that recorded a checkpoint while no clock could be read is not accused, and bounds nothing.
+func TestUnprovenTimeOfAWitnessBoundsNothing(t *testing.T) {
+	w := newWorld(t, terms(), "XA", "XB", "XC")
+	a, c := w.at("XA"), w.at("XC")
+	w.pass(24 * 60 * minute)
+	w.alertTo("XA", []hotline.Party{"XB"}, []hotline.Party{"XB"})
+	c.mute = true
+	c.witness("XA", a.checkpoint(a.entries))
+	r := audited(t, a.export(), c.export())
+	wantFound(t, r)
+	last := uint64(len(a.entries) - 1)
+	if i, err := r.Interval("XA", 1, last); err != nil || i.Before != 0 && i.BeforeBy == "XC" {
+		t.Errorf("%+v, %v", i, err)
+	}
+}
+
 // Promise: a log whose last entry bears a later time than a cosignature over it is an observation, within the allowed skew none.
 func TestCosignatureBeforeTheEntry(t *testing.T) {
 	w := newWorld(t, terms(), "XA", "XB", "XC")

@@ -24,8 +24,8 @@ var lapseCodes = map[hotline.Duty]Code{
 }
 
 // lapsed turns deadlines that passed into observations, and notes when the
-// thing was done after all.
-func (j *judged) lapsed(it *item) {
+// thing was done after all, and what signed reason was given.
+func (j *judged) lapsed(it *item, verified bool) {
 	if due, ok := it.content.(*hotline.Due); ok && due.Overdue {
 		j.overdues.note(due, it.index, caseKey(it.entry.Scope.Case))
 	}
@@ -40,7 +40,7 @@ func (j *judged) lapsed(it *item) {
 			j.lapses[lapse{due.Duty, due.Subject, due.Peer}] = n
 		}
 	}
-	if st := it.facts.st; st != nil && st.Header.From == j.x.head.Party && st.Header.Kind == hotline.KindLateReason {
+	if st := it.facts.st; verified && st != nil && st.Header.From == j.x.head.Party && st.Header.Kind == hotline.KindLateReason {
 		j.explained(st.Header.Cause-1, st.Header.Reason, it.index)
 	}
 	if j.stopped {

@@ -84,3 +84,29 @@ func TestReportsAndAnswersThatAreLate(t *testing.T) {
 	wantFound(t, audited(t, a.pair("XB")), "supplement-overdue@XA", "progress-overdue@XA", "final-overdue@XA", "reply-overdue@XA",
 		"response-overdue@XA", "consult-overdue@XA")
 }
+
+// Promise: a reason that nobody signed is not told as the reason of a lapse.
+func TestUnsignedReasonExplainsNothing(t *testing.T) {
+	w := late(t)
+	a := w.at("XA")
+	at := audited(t, a.export()).Observations[0].Entry
+	e, content, err := hotline.DecodeEntry(a.entries[at])
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := []hotlinetest.Option{hotlinetest.In(*e.Scope.Case), hotlinetest.Re(content.(*hotline.Due).Subject),
+		hotlinetest.Cause(at + 1), hotlinetest.Reason("staff")}
+	reason := a.By(a.Header(hotline.KindLateReason, w.now, options...), &hotline.Words{Text: "words"}, "O1").Raw
+	for _, signed := range []bool{true, false} {
+		if !signed {
+			flipLast(reason)
+		}
+		told := false
+		for _, o := range audited(t, a.exportOf(a.forge(a.entries[:at+1], reason))).Observations {
+			told = told || o.Entry == at && strings.Contains(o.Text, `is "staff"`)
+		}
+		if told != signed {
+			t.Errorf("signed %v, told %v", signed, told)
+		}
+	}
+}

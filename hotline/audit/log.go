@@ -32,6 +32,7 @@ type judged struct {
 	cosignatures []cosignature // of the cosigned checkpoint
 
 	observations []Observation
+	listed       map[Class]int
 	more         map[Class]uint64
 	lapses       map[lapse]int // index of the observation of a duty that is overdue and open
 	overdues     overdues
@@ -62,7 +63,7 @@ type lapse struct {
 func newJudged(x *export, tmp string, number int, rows *buckets[docketRow], others shown) (*judged, error) {
 	h := x.head
 	j := &judged{x: x, replay: ledger.NewReplay(h.part()), chain: newChain(h.Party), sequences: map[hotline.Party]*sequences{},
-		more: map[Class]uint64{}, lapses: map[lapse]int{}, overdues: overdues{owed: map[lapse]bool{}}, known: map[author]bool{}, concerned: map[hotline.Party]bool{}, tmp: tmp, name: number,
+		listed: map[Class]int{}, more: map[Class]uint64{}, lapses: map[lapse]int{}, overdues: overdues{owed: map[lapse]bool{}}, known: map[author]bool{}, concerned: map[hotline.Party]bool{}, tmp: tmp, name: number,
 		log: Log{Dir: x.dir, Kind: h.Kind, Party: h.Party, With: h.With, Case: h.Case, Generation: h.Generation, Size: h.Size}}
 	j.docket = newDocket(&x.head, rows)
 	j.exam = &examiner{self: h.Party, generation: h.Generation, convention: x.convention, ring: newRing(),
@@ -138,7 +139,7 @@ func (j *judged) checkHead() error {
 		return unusable(x.dir, FileCheckpoint, "the entries do not lead to its root: one of the files was changed")
 	}
 	j.log.Root = hex.EncodeToString(c.Root[:])
-	return j.checkWitnesses(d.Log)
+	return j.checkWitnesses()
 }
 
 // take judges one leaf. An error stops the audit; what is wrong with the log
@@ -174,8 +175,10 @@ func (j *judged) take(it *item) error {
 	}
 	j.opens(it)
 	verified := j.decide(it)
-	if err := j.number(it); err != nil {
-		return err
+	if verified {
+		if err := j.number(it); err != nil {
+			return err
+		}
 	}
 	if d, ok := it.content.(*hotline.Document); ok {
 		clear(j.known)
@@ -188,7 +191,7 @@ func (j *judged) take(it *item) error {
 			return err
 		}
 	}
-	j.lapsed(it)
+	j.lapsed(it, verified)
 	if err := j.follow(it, verified); err != nil {
 		return err
 	}
@@ -202,7 +205,7 @@ func (j *judged) take(it *item) error {
 
 // unproven reports whether no majority of clocks backed the time of an entry: its
 // mark says so, or where there is none, that the time is the last permitted one
-// (SPEC §6.1).
+// (SPEC §6.1). After a difference that is not known, and no such time counts.
 func (j *judged) unproven(it *item) bool {
 	switch c := it.content.(type) {
 	case *hotline.Sent:
@@ -210,7 +213,7 @@ func (j *judged) unproven(it *item) bool {
 	case *hotline.Received:
 		return unproven(c.Marks)
 	}
-	return !j.stopped && it.index > 0 && j.replay.State().AtLimit(it.entry.Time)
+	return j.stopped || it.index > 0 && j.replay.State().AtLimit(it.entry.Time)
 }
 
 // statusOf is the status of what an entry concerns; 0: nothing that has one, or it is not known.
@@ -353,13 +356,17 @@ func (j *judged) jumps(it *item) bool {
 	return true
 }
 
-// number notes which statement has which sequence.
+// number notes which statement has which sequence. Each party takes a file: one that no
+// convention names gets none.
 func (j *judged) number(it *item) error {
 	sent, ok := it.content.(*hotline.Sent)
 	if !ok || it.facts.st == nil {
 		return nil
 	}
 	for _, q := range sent.Sequences {
+		if !j.chain.member(q.To) {
+			continue
+		}
 		s := j.sequences[q.To]
 		if s == nil {
 			var err error
@@ -396,11 +403,13 @@ func (j *judged) stop(index uint64) {
 	}
 }
 
+// observe lists an observation. Each class has a bound of its own: many lapses hide no fork.
 func (j *judged) observe(o Observation) {
-	if len(j.observations) >= MaxObservations {
+	if j.listed[o.Class] >= MaxObservations {
 		j.more[o.Class]++
 		return
 	}
+	j.listed[o.Class]++
 	j.observations = append(j.observations, o)
 }
 

@@ -11,13 +11,20 @@ import (
 )
 
 // checkWitnesses verifies the cosigned checkpoint of the export, and says who has
-// witnessed the log (SPEC §7.8). log is the log key that was proven.
-func (j *judged) checkWitnesses(log keys.Public) error {
+// witnessed the log (SPEC §7.8). Its log key is that of the time when it was made: the
+// log may have renewed it since.
+func (j *judged) checkWitnesses() error {
 	x := j.x
 	if x.cosigned == nil {
 		return j.tellWitnesses()
 	}
-	c, err := tlog.ParseCheckpoint(x.cosigned, x.claimed.Origin, log)
+	var c tlog.Checkpoint
+	var err error
+	for _, d := range slices.Backward(j.chain.directories[x.head.Party]) {
+		if c, err = tlog.ParseCheckpoint(x.cosigned, x.claimed.Origin, d.Log); err == nil {
+			break
+		}
+	}
 	if err != nil {
 		return unusable(x.dir, FileCosigned, "%v", err)
 	}
@@ -31,7 +38,12 @@ func (j *judged) checkWitnesses(log keys.Public) error {
 	if k.root != c.Root {
 		return unusable(x.dir, FileCosigned, "the first %d entries do not lead to its root: its log key has signed two histories", c.Size)
 	}
-	found, others, err := tlog.VerifyCosignatures(x.cosigned, c, j.cosigners())
+	pages := j.pages()
+	both, others, err := hotline.CosignedBy(x.cosigned, c, pages)
+	if err != nil {
+		return unusable(x.dir, FileCosigned, "%v", err)
+	}
+	found, _, err := tlog.VerifyCosignatures(x.cosigned, c, cosigners(pages)) // a single key bounds a time, too
 	if err != nil {
 		return unusable(x.dir, FileCosigned, "%v", err)
 	}
@@ -39,39 +51,43 @@ func (j *judged) checkWitnesses(log keys.Public) error {
 		j.note("%d further signatures on the cosigned checkpoint of %s were not judged: no directory in the log holds their keys", others, x.head.Party)
 	}
 	j.log.Cosigned = c.Size
-	j.countWitnesses(found)
+	j.countWitnesses(both)
 	j.cosignatures = j.chain.cosignatures(found)
 	return j.tellWitnesses()
 }
 
-// cosigners are the witness keys of the other parties, by the newest directories
-// in the log.
-func (j *judged) cosigners() (list []tlog.Cosigner) {
-	for p := range j.chain.directories {
-		if d := j.chain.newest(p); p != j.x.head.Party && d != nil {
-			name := tlog.WitnessName(string(p))
-			list = append(list, tlog.Cosigner{Name: name, Key: d.Witness}, tlog.Cosigner{Name: name, Key: d.WitnessPQ})
+// pages are the directories of the other parties in the log, the newest of each first: a
+// witness may have renewed its keys since it cosigned.
+func (j *judged) pages() (list []*hotline.SignedDirectory) {
+	for p, pages := range j.chain.directories {
+		if p != j.x.head.Party {
+			pages = slices.Clone(pages)
+			slices.Reverse(pages)
+			list = append(list, pages...)
 		}
 	}
 	return list
 }
 
-// countWitnesses counts a party once, and only if both its keys have signed: the
-// later of the two times holds.
-func (j *judged) countWitnesses(found []tlog.Cosignature) {
-	both := map[string][]tlog.Cosignature{}
-	for _, c := range found {
-		both[c.Name] = append(both[c.Name], c)
+// countWitnesses counts a party once, and only if both keys of one of its directories
+// have signed: the later of the two times holds.
+func (j *judged) countWitnesses(list []hotline.Cosigned) {
+	for _, c := range list {
+		j.log.Witnesses = append(j.log.Witnesses, Witness{Party: c.Party, Seconds: c.Seconds,
+			Independent: len(j.parties()) > 2 && c.Party != j.x.head.With && !j.concerned[c.Party], Observer: j.observes(c.Party)})
 	}
-	for p := range j.chain.directories {
-		list := both[tlog.WitnessName(string(p))]
-		if len(list) != 2 {
-			continue
+}
+
+// cosigners are the witness keys in directories, each once.
+func cosigners(pages []*hotline.SignedDirectory) (list []tlog.Cosigner) {
+	for _, d := range pages {
+		for _, k := range []keys.Public{d.Witness, d.WitnessPQ} {
+			if w := (tlog.Cosigner{Name: tlog.WitnessName(string(d.Party)), Key: k}); !slices.Contains(list, w) {
+				list = append(list, w)
+			}
 		}
-		j.log.Witnesses = append(j.log.Witnesses, Witness{Party: p, Seconds: max(list[0].Seconds, list[1].Seconds),
-			Independent: len(j.parties()) > 2 && p != j.x.head.With && !j.concerned[p], Observer: j.observes(p)})
 	}
-	slices.SortFunc(j.log.Witnesses, func(a, b Witness) int { return strings.Compare(string(a.Party), string(b.Party)) })
+	return list
 }
 
 // parties are those of the newest convention in the log.
@@ -109,7 +125,8 @@ func (j *judged) keepWitnessed(it *item, w *hotline.Witnessed) error {
 		if err != nil {
 			return err
 		}
-		p := proof{Kind: witnessProof, Own: it.index, OwnTime: it.entry.Time, Party: w.Heads[i].Party, Generation: generation, Index: c.Size - 1, Root: c.Root}
+		p := proof{Kind: witnessProof, Own: it.index, OwnTime: it.entry.Time, OwnUnproven: j.unproven(it),
+			Party: w.Heads[i].Party, Generation: generation, Index: c.Size - 1, Root: c.Root}
 		if err := j.proofs.add(&p); err != nil {
 			return err
 		}

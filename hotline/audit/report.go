@@ -19,8 +19,8 @@ type Report struct {
 	Pinned       bool          `json:"pinned"`       // the id was given by the auditor; else it is what the logs say
 	Logs         []Log         `json:"logs"`         // sorted by party and generation
 	Observations []Observation `json:"observations"` // sorted by party, entry and code
-	// More counts observations beyond MaxObservations of one log, which are not
-	// listed.
+	// More counts observations beyond MaxObservations of one class in one log,
+	// which are not listed.
 	MoreProtocol uint64     `json:"more_protocol,omitempty"`
 	MoreTerms    uint64     `json:"more_terms,omitempty"`
 	Views        []View     `json:"views,omitempty"`     // where the two sides of a duty see it differently
@@ -38,7 +38,7 @@ type Report struct {
 	dir        string
 }
 
-// MaxObservations bounds the observations that are listed for one log.
+// MaxObservations bounds the observations of one class that are listed for one log.
 const MaxObservations = 1000
 
 // Log is one export as it was read.

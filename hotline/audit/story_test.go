@@ -142,6 +142,29 @@ func TestReceiverShowsWhatTheSenderDoesNotKnow(t *testing.T) {
 	}
 }
 
+// Promise: more material never tells less: a statement that lies beyond the end of its sender's export is told by the log of its
+// receiver, as without that export; one that both show is told once.
+func TestEarlierExportOfTheSenderHidesNothing(t *testing.T) {
+	w := newWorld(t, terms(), "XA", "XB")
+	a, b := w.at("XA"), w.at("XB")
+	early := a.export()
+	st := a.submit(a.Text(w.now, "XB", "Please call."))
+	atTender := a.export()
+	w.pass(minute)
+	a.send(st, "XB")
+	for _, dirs := range [][]string{{b.export()}, {early, b.export()}, {atTender, b.export()}, {a.export(), b.export()}} {
+		told := 0
+		for s, err := range audited(t, dirs...).Statements() {
+			if told++; err != nil || s.ID != st.ID.String() || s.Received != w.now {
+				t.Errorf("%+v, %v", s, err)
+			}
+		}
+		if told != 1 {
+			t.Errorf("of %d exports: told %d times", len(dirs), told)
+		}
+	}
+}
+
 // A statement that was verified but rejected is told so, and its reject too;
 // nothing of it breaks a rule.
 func TestRejectIsTold(t *testing.T) {

@@ -62,6 +62,72 @@ func TestRewrittenStatementIsProvenByTheTender(t *testing.T) {
 	wantCodes(t, audited(t, dir, honest.at("XB").export()), "tender-not-in-log@XA", "sequence-reused@XA", "fork@XA")
 }
 
+// Promise: a sender that rewrote an entry before its statement is proven wrong by its own log alone: the tender that stands
+// beside the receipt is its signature over another tree.
+func TestRewrittenEntryIsProvenByTheOwnTender(t *testing.T) {
+	w, st := short(t, "one")
+	a := w.at("XA")
+	entries := slices.Clone(a.entries)
+	entries[1] = reenter(t, entries[1], func(e *hotline.Entry, _ any) { e.Salt[0] ^= 1 })
+	full := a.exportOf(entries)
+	wantCodes(t, audited(t, full), "fork@XA")
+	wantCodes(t, audited(t, pairOf(t, full, "XB")), "fork@XA")
+	if p := proven(t, w, "XA", full); p.Older.Form != "tender" || p.Older.Statement != st.ID.String() {
+		t.Errorf("%+v", p)
+	}
+	honest := audited(t, a.export())
+	wantFound(t, honest)
+	if got, err := honest.Interval("XA", 1, a.results[st.ID].Index); err != nil || got.BeforeBy != "XB" {
+		t.Errorf("the receipt bounds nothing: %+v, %v", got, err)
+	}
+}
+
+// Promise: no number of lapses hides that a log was forked.
+func TestForkIsToldBesideManyLapses(t *testing.T) {
+	w := newWorld(t, terms(), "XA", "XB")
+	a := w.at("XA")
+	for range 21 { // in parts: an entry of the ledger lets few clocks fire
+		for range MaxObservations / 20 {
+			w.pass(1)
+			a.submit(a.Detection(w.now))
+		}
+		w.pass(7 * 24 * 60 * minute)
+		a.tick()
+	}
+	st := a.submit(a.Text(w.now, "XB", "words"))
+	a.send(st, "XB")
+	at := a.results[st.ID].Index
+	entries := slices.Clone(a.entries[:at+1])
+	entries[at] = reenter(t, entries[at], func(e *hotline.Entry, _ any) { e.Salt[0] ^= 1 })
+	r := audited(t, a.exportOf(entries), w.at("XB").export())
+	lapses := slices.DeleteFunc(found(r), func(code string) bool { return code != "assess-overdue@XA" })
+	if len(lapses) != MaxObservations || r.MoreTerms != MaxObservations/20 || r.MoreProtocol != 0 {
+		t.Errorf("%d lapses, %d more, %d more of class protocol", len(lapses), r.MoreTerms, r.MoreProtocol)
+	}
+	if !slices.Contains(found(r), "fork@XA") || r.ExitCode() != ExitProtocol {
+		t.Errorf("no fork among %d observations, exit code %d", len(r.Observations), r.ExitCode())
+	}
+}
+
+// Promise: who renewed its log key within a generation is not accused by tenders and receipts under the one before.
+func TestRenewedLogKeyIsNoFork(t *testing.T) {
+	w := newWorld(t, terms(), "XA", "XB")
+	a, b := w.at("XA"), w.at("XB")
+	out, in := a.submit(a.Text(w.now, "XB", "one")), b.submit(b.Text(w.now, "XA", "two"))
+	outReceipt, outTender := a.deliver(out, "XB")
+	inReceipt, inTender := b.deliver(in, "XA")
+	page := a.Page(2)
+	page.Log = a.Key(page.Log.Algorithm(), "second log").Public()
+	for _, p := range []*peer{a, b} {
+		p.do(&ledger.Command{Type: ledger.Document, Document: a.SignDirectory(page)})
+	}
+	a.Log = a.Key(page.Log.Algorithm(), "second log")
+	a.do(&ledger.Command{Type: ledger.Receipt, Receipt: outReceipt, Tender: outTender})
+	b.do(&ledger.Command{Type: ledger.Receipt, Receipt: inReceipt, Tender: inTender})
+	a.send(a.submit(a.Text(w.now, "XB", "three", func(h *hotline.Header) { h.Directory = 2 })), "XB")
+	wantFound(t, audited(t, a.export(), b.export(), a.pair("XB")))
+}
+
 // A receiver that shows a log without what it receipted is proven wrong by the
 // sender's log.
 func TestRemovedReceptionIsProvenByTheReceipt(t *testing.T) {

@@ -30,9 +30,9 @@ type teller struct {
 	lines      lines
 }
 
-// shown says whether an export is given that must show what the log of a party,
-// of a generation, says to another one in a case.
-type shown func(p hotline.Party, generation uint64, with hotline.Party, inCase string) bool
+// shown says whether an export is given that reaches an entry in the log of a party,
+// of a generation, and must show what it says there to another one in a case.
+type shown func(p hotline.Party, generation, index uint64, with hotline.Party, inCase string) bool
 
 // rowKey is a statement and its addressee.
 type rowKey struct {

@@ -48,7 +48,7 @@ func (t *teller) trackReceived(it *item, c *hotline.Received) error {
 		return nil
 	}
 	h := &f.st.Header
-	if !t.others(h.From, f.proof.Generation, t.self, caseKey(f.st.InCase())) {
+	if !t.others(h.From, f.proof.Generation, f.proof.Index, t.self, caseKey(f.st.InCase())) {
 		w := newRow(f.st, t.self, f.sender.Sent.SequenceFor(t.self), f.proof.Generation, f.proof.Index)
 		w.Tendered, w.Received, w.Rejected = f.sender.Time, it.entry.Time, c.Code
 		if err := t.begin(w); err != nil {

@@ -152,3 +152,61 @@ func TestWitnessedEntryProvesAFork(t *testing.T) {
 	r := audited(t, a.exportOf(rewritten), c.export())
 	wantFound(t, r, "fork@XA")
 }
+
+// renewed is the second directory of a party, with other keys.
+func renewed(p *peer, change func(*hotline.Directory)) *ledger.Command {
+	page := p.Page(2)
+	change(page)
+	return &ledger.Command{Type: ledger.Document, Document: p.SignDirectory(page)}
+}
+
+// Promise: a log that renewed its key after witnesses had cosigned it is as good as before: the checkpoint that they saw bears the
+// key of that time.
+func TestCosignedUnderTheKeyBefore(t *testing.T) {
+	w := newWorld(t, terms(), "XA", "XB", "XC")
+	a := w.at("XA")
+	note := a.cosignedBy(len(a.entries), "XC")
+	next := a.Key(keys.Ed25519, "second log")
+	a.do(renewed(a, func(d *hotline.Directory) { d.Log = next.Public() }))
+	a.Log = next
+	for _, note := range [][]byte{note, a.cosignedBy(len(a.entries), "XC")} {
+		r := audited(t, with(t, a.export(), note))
+		wantFound(t, r)
+		if l := r.Logs[0]; len(l.Witnesses) != 1 || l.Witnesses[0].Party != "XC" {
+			t.Errorf("%+v", l.Witnesses)
+		}
+	}
+	a.Log = a.Key(keys.Ed25519, "of no directory")
+	foreign := a.cosignedBy(len(a.entries), "XC")
+	a.Log = next
+	unusableWith(t, FileCosigned, Options{}, with(t, a.export(), foreign))
+}
+
+// Promise: a witness that renewed its keys after it had cosigned still counts, by both keys of one directory; one key of each of
+// two directories is none.
+func TestCosignedWithTheWitnessKeysBefore(t *testing.T) {
+	w := newWorld(t, terms(), "XA", "XB", "XC")
+	a, c := w.at("XA"), w.at("XC")
+	size := len(a.entries)
+	old := a.cosignedBy(size, "XC")
+	first, second := c.Key(keys.Ed25519, "second witness"), c.Key(keys.MLDSA44, "second witness")
+	a.do(renewed(c, func(d *hotline.Directory) { d.Witness, d.WitnessPQ = first.Public(), second.Public() }))
+	c.Witness = first
+	mixed := a.cosignedBy(size, "XC")
+	c.WitnessPQ = second
+	for _, is := range []struct {
+		what string
+		note []byte
+		want int
+	}{{"old", old, 1}, {"new", a.cosignedBy(size, "XC"), 1}, {"mixed", mixed, 0}} {
+		r := audited(t, with(t, a.export(), is.note))
+		wantFound(t, r)
+		l := r.Logs[0]
+		if len(l.Witnesses) != is.want || strings.Contains(text(t, r), "were not judged") {
+			t.Errorf("%s: %+v, %q", is.what, l.Witnesses, r.NotJudged)
+		}
+		if i, err := r.Interval("XA", 1, uint64(size-1)); err != nil || i.BeforeBy != "XC" {
+			t.Errorf("%s bounds nothing: %+v, %v", is.what, i, err)
+		}
+	}
+}
