@@ -3,7 +3,9 @@ package ledger_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
+	"time"
 
 	"example.org/hotline/crypto/keys"
 	"example.org/hotline/hotline"
@@ -338,4 +340,29 @@ func TestPagesGoWithTheirCase(t *testing.T) {
 		t.Errorf("%d pages of it are", n)
 	}
 	restored(t, a.state)
+}
+
+// Promise: an addressee who gives no receipts keeps the automatic alert from nobody.
+func TestAFullOutboxHoldsUpNoAutomaticAlert(t *testing.T) {
+	w, a, _ := pairWorld(t, nil)
+	d := a.Detection(w.now)
+	for _, st := range []*hotline.Statement{d, a.Assessment(w.now, d, []hotline.Party{"XB", "XC"})} {
+		wantCode(t, "own", w.submit(a, st).Code, "")
+	}
+	a.state.FillOutbox("XB", hotline.MaxOutbox)
+	w.now += hotline.Time((25 * time.Hour).Milliseconds())
+	w.must(a, &ledger.Command{Type: ledger.Tick})
+	asked := 0
+	for _, x := range a.state.Asks() {
+		if x.Kind == hotline.KindAutomaticAlert {
+			asked++
+			wantCode(t, "automatic alert", w.submit(a, w.answer(a, x)).Code, "")
+		}
+	}
+	if asked != 1 {
+		t.Errorf("%d automatic alerts are asked for", asked)
+	}
+	if list := a.state.Outbox("XC"); !slices.ContainsFunc(list, func(o *ledger.Sent) bool { return o.Kind == hotline.KindAutomaticAlert }) {
+		t.Errorf("XC is told nothing: %v", list)
+	}
 }

@@ -100,9 +100,14 @@ func (s *State) observes(h *hotline.Header) error {
 }
 
 // hasRoom holds the bound of each addressee's outbox; the last places are for
-// FLASH alone.
+// FLASH alone. An automatic alert, of which there is one for each lapse, always has
+// room: it goes to all who are still to be told, and one of them who gives no
+// receipts must not keep it from the others.
 func (r *run) hasRoom(h *hotline.Header) error {
 	for _, p := range h.To {
+		if h.Kind == hotline.KindAutomaticAlert {
+			break
+		}
 		limit := hotline.MaxOutbox
 		if h.Precedence != hotline.Flash {
 			limit -= hotline.FlashReserve
