@@ -391,7 +391,7 @@ func (b *bench) measureBare(ctx context.Context) (err error) {
 			}
 			passed, took, err := passAll(ctx, part.count, part.outstanding, func(ctx context.Context, _ int) (passage, error) { return g.pass(ctx) })
 			if err != nil {
-				return fmt.Errorf("Raft and QUIC alone: %w", err)
+				return fmt.Errorf("load, Raft and QUIC alone: %w", err)
 			}
 			after, err := g.processor()
 			if err != nil {
