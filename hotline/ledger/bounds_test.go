@@ -366,3 +366,54 @@ func TestAFullOutboxHoldsUpNoAutomaticAlert(t *testing.T) {
 		t.Errorf("XC is told nothing: %v", list)
 	}
 }
+
+// Promise: what the group was asked for and has said is forgotten when its time is over,
+// first what was said first, by a restored state as by one that was there; and no
+// command looks at all of it.
+func TestAnsweredAsksAreForgotten(t *testing.T) {
+	w, a, b := pairWorld(t, func(c *hotline.Convention) {
+		c.Terms.LineTest, c.Terms.WatchTest, c.Terms.LineAlarm, c.Terms.Contacts = 0, 0, 0, 0
+	})
+	inquiry := w.made(b, "inquiry", args{pairs: map[string]string{"to": "XA", "as": "q"}})
+	wantCode(t, "inquiry", w.submit(b, inquiry).Code, "")
+	wantCode(t, "inquiry", w.deliver(inquiry, a).Reject, "")
+	a.state.FillKnown(hotlinetest.CaseOf(inquiry))
+	hour := hotline.Time(time.Hour.Milliseconds())
+	for range 3 { // each is rejected, and the reject said
+		w.now += hour
+		st := b.Text(w.now, "XA", "words", hotlinetest.In(hotlinetest.CaseOf(inquiry)))
+		wantCode(t, "one too many", w.submit(b, st).Code, "")
+		wantCode(t, "one too many", w.deliver(st, a).Reject, hotline.CodeBusy)
+		for _, x := range a.state.Asks() {
+			wantCode(t, "its reject", w.submit(a, w.answer(a, x)).Code, "")
+		}
+	}
+	left := func() int {
+		t.Helper()
+		n, waiting := a.state.Answered()
+		twin, twins := restored(t, a.state).Answered()
+		if waiting != n || twin != n || twins != n {
+			t.Errorf("%d are remembered, %d wait to be forgotten; restored %d and %d", n, waiting, twin, twins)
+		}
+		return n
+	}
+	before := left()
+	if before < 3 {
+		t.Fatalf("%d of 3 rejects are remembered", before)
+	}
+	w.now += hotline.Time(hotline.SubmitWindow.Milliseconds()) - 3*hour + 1
+	for n := range 3 {
+		w.now += hour
+		for i := range 2 { // what is over is forgotten by the command behind the entry that says so
+			wantCode(t, "own", w.submit(a, a.Text(w.now, "XC", fmt.Sprint("words ", n, i))).Code, "")
+		}
+		now := left()
+		if now >= before {
+			t.Errorf("%d were remembered, and %d are an hour later", before, now)
+		}
+		before = now
+	}
+	if before != 0 {
+		t.Errorf("%d are remembered for ever", before)
+	}
+}

@@ -41,3 +41,14 @@ func (s *State) Keys() int { return len(s.keyof) }
 
 // Pages returns how many pages are remembered, under way or to be repeated.
 func (s *State) Pages() int { return len(s.pagings) }
+
+// Answered returns how many answered asks are remembered, and how many wait to be
+// forgotten.
+func (s *State) Answered() (remembered, waiting int) {
+	for _, a := range s.asks {
+		if a.Answered != 0 {
+			remembered++
+		}
+	}
+	return remembered, len(s.answered)
+}

@@ -109,6 +109,7 @@ func (r *run) ownGroup(st *hotline.Statement) (func(uint64), error) {
 func (r *run) answered(a *Ask, st *hotline.Statement, index uint64) {
 	s := r.s
 	a.Answered, a.Until = index+1, r.t+window
+	s.answered = append(s.answered, askKey{a.Cause, a.Kind})
 	switch a.Kind {
 	case hotline.KindAutomaticAlert:
 		if k := s.caseOf(a.Case); k != nil {
@@ -150,5 +151,6 @@ func (r *run) ownUnreadable(st *hotline.Statement) (func(uint64), error) {
 	}
 	return func(at uint64) {
 		s.asks[key] = &Ask{Kind: h.Kind, Cause: h.Cause - 1, To: h.To, Answered: at + 1, Until: r.t + window}
+		s.answered = append(s.answered, key)
 	}, nil
 }

@@ -72,12 +72,17 @@ func (s *State) forget(t hotline.Time) {
 		p.Done.forget(t)
 		p.forgetLate(t)
 	}
-	for k, a := range s.asks {
-		if a.Answered != 0 && a.Until < t {
-			delete(s.asks, k)
+	n := 0
+	for ; n < len(s.answered); n++ { // in a queue: a peer can have thousands asked for, and every command comes through here
+		if a := s.asks[s.answered[n]]; a != nil && a.Answered != 0 {
+			if a.Until >= t {
+				break
+			}
+			delete(s.asks, s.answered[n])
 		}
 	}
-	n := 0
+	s.answered = s.answered[n:] // as in recents
+	n = 0
 	for n < len(s.settling) && s.settling[n].Until < t {
 		c := s.cases[s.settling[n].Key]
 		if c != nil && s.part == nil && !c.holds() && c.Touched+hotline.Time(hotline.SettledMemory.Milliseconds()) < t && !s.waits(c) {

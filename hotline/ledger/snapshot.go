@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -174,8 +175,13 @@ func RestoreState(b []byte) (*State, error) {
 	for _, d := range s.house.Duties {
 		s.watch(d, s.house.owner().key)
 	}
+	slices.SortStableFunc(im.Asks, func(a, b *Ask) int { return cmp.Compare(a.Until, b.Until) })
 	for _, a := range im.Asks {
-		s.asks[askKey{a.Cause, a.Kind}] = a
+		key := askKey{a.Cause, a.Kind}
+		s.asks[key] = a
+		if a.Answered != 0 {
+			s.answered = append(s.answered, key)
+		}
 	}
 	return s, nil
 }

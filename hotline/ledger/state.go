@@ -45,6 +45,7 @@ type State struct {
 	house       house
 	recent      recents
 	asks        map[askKey]*Ask
+	answered    []askKey // of asks, in the order in which they are forgotten
 	settling    []settling
 	pagings     map[uint64]*paging // by due entry
 	posts       []Post
