@@ -443,3 +443,31 @@ func TestMemberWithoutGroupWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// A process that was stopped in the middle of a write does not take its disk for a
+// stalled one when it goes on; a disk that then still does not answer is one.
+func TestStoppedProcessIsNoStalledDisk(t *testing.T) {
+	over := 0
+	p := &watchdog{left: watchParts, part: time.Hour, over: func() { over++ }}
+	p.begin()
+	p.passed() // however late
+	if over != 0 {
+		t.Error("one part of the time is taken for all of it")
+	}
+	for range watchParts {
+		p.passed()
+	}
+	if over != 1 {
+		t.Errorf("when all of it is over, that is told %d times", over)
+	}
+	p.end()
+	q := &watchdog{left: watchParts, part: time.Hour, over: func() { over++ }}
+	q.begin()
+	q.end()
+	for range watchParts { // a timer that had fired already
+		q.passed()
+	}
+	if over != 1 {
+		t.Error("a write that was over in time is taken for a stalled one")
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync"
 	"time"
 )
 
@@ -30,9 +31,51 @@ func (b *breaker) abort(err error) {
 // bound, although the write itself cannot be interrupted. Raft alone keeps a
 // leader with a stalled disk in office for ever, since heartbeats go on.
 func (b *breaker) watch(what string, bound time.Duration, write func() error) error {
-	timer := time.AfterFunc(bound, func() {
+	p := &watchdog{left: watchParts, part: bound / watchParts, over: func() {
 		b.trip(fmt.Errorf("%w: %s took longer than %v, check the disk of this node", errStalled, what, bound))
-	})
-	defer timer.Stop()
+	}}
+	p.begin()
+	defer p.end()
 	return write()
+}
+
+// watchParts is into how many parts the time of a write is divided.
+const watchParts = 8
+
+// watchdog calls over when so many parts have passed one after the other. A process
+// that was stopped for a while, or whose machine was, finds one part over when it goes
+// on, and not all: the disk has then had no time to answer.
+type watchdog struct {
+	part time.Duration
+	over func()
+
+	mu    sync.Mutex
+	left  int // parts; 0: it is over, or was ended
+	timer *time.Timer
+}
+
+func (p *watchdog) begin() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.timer = time.AfterFunc(p.part, p.passed)
+}
+
+func (p *watchdog) passed() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.left == 0 {
+		return
+	}
+	if p.left--; p.left == 0 {
+		p.over()
+		return
+	}
+	p.timer.Reset(p.part)
+}
+
+func (p *watchdog) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.left = 0
+	p.timer.Stop()
 }
