@@ -390,20 +390,19 @@ func TestRepeatedPageRingsAgain(t *testing.T) {
 	}
 }
 
-// Promise: a leader without channels ends what a former one intended: the record does not leave a page open for ever.
+// Promise: a leader without channels ends at once what a former one intended, as failed: the record does not leave a page open.
 func TestLeaderWithoutChannelsEndsPages(t *testing.T) {
 	ring := newBell(t, func(waked) int { return http.StatusServiceUnavailable })
 	w := paged(t, 1, ring.channel(t, "ring"))
 	b := w.parties["XB"]
-	alert := w.warn("XA", "XB")
+	w.warn("XA", "XB")
 	ring.next(t, "page")
 	b.stop(t, 0)
 	b.cfgs[0].Pages = nil
 	b.nodes[0] = w.start(b.cfgs[0])
 	w.ready()
-	b.submit(t, 0, b.Acknowledgement(now(), alert))
 	pages := untilPages(t, b, 0, 2)
-	if pages[1].End != hotline.PageStopped {
-		t.Errorf("came of it: %+v", pages[1])
+	if x := pages[1]; x.End != hotline.PageFailed || len(x.Attempts) != 1 || x.Attempts[0].Result != hotline.PageAbsent {
+		t.Errorf("came of it: %+v", x)
 	}
 }
