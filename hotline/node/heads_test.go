@@ -202,6 +202,9 @@ func pause(t *testing.T) {
 // for the head that it has come to so far: the node that was restored from a
 // backup would go on from there, and write a second history.
 func TestReplayingPeerDoesNotEndTheWaiting(t *testing.T) {
+	if testing.Short() {
+		t.Skip("thousands of statements are replayed")
+	}
 	w := prepare(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	a, b := w.parties["XA"], w.parties["XB"]
 	b.cfgs[0].Group.SnapshotEvery = 1_000_000 // all of it is replayed
