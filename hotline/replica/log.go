@@ -31,7 +31,11 @@ func openDiskLog(dir string, cfg *Config) (diskLog, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	return wal.Open(dir, wal.WithLogger(newRaftLogger(cfg.Logger, "raft-wal")))
+	w, err := wal.Open(dir, wal.WithLogger(newRaftLogger(cfg.Logger, "raft-wal")))
+	if err != nil {
+		return nil, err // and not a nil log that looks like one
+	}
+	return w, nil
 }
 
 // Each form of entry has a domain of its own, which separates this hash from

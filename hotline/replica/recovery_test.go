@@ -409,3 +409,16 @@ func TestNoDialBesideClose(t *testing.T) {
 		t.Errorf("a closed member dials: %v", err)
 	}
 }
+
+// Promise: a log that cannot be opened ends Open with the reason.
+func TestUnreadableLogIsAnErrorOfOpen(t *testing.T) {
+	g := newGroup(t)
+	n := g.prepare("XA-N1")
+	if err := os.MkdirAll(filepath.Join(n.cfg.Dir, logFolder, "wal-meta.db"), 0o700); err != nil { // where a file belongs
+		t.Fatal(err)
+	}
+	if m, err := Open(n.cfg); err == nil {
+		_ = m.Close()
+		t.Error("it opens")
+	}
+}
