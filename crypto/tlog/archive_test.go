@@ -216,7 +216,7 @@ func TestArchiveRefusesOtherFiles(t *testing.T) {
 func TestArchiveRefusesAPipe(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mkfifo(filepath.Join(dir, tileDir), 0o600); err != nil {
-		t.Skip("no pipes here:", err)
+		t.Fatal(err)
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {

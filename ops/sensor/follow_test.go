@@ -433,7 +433,7 @@ func TestFollowRefusesAPipe(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := syscall.Mkfifo(s.path, 0o600); err != nil {
-			t.Skip("no pipes here:", err)
+			t.Fatal(err)
 		}
 		refused := make(chan error, 1)
 		go func() {
