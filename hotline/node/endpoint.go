@@ -37,6 +37,7 @@ type endpoint struct {
 	roster    *rosterBox
 	log       *slog.Logger
 	count     func(event string)
+	fail      func(error) // an error of the second class
 
 	group chan inbound // accepted connections of the own group
 	serve func(alpn string, conn *quic.Conn, who caller)
@@ -64,7 +65,7 @@ type inbound struct {
 func listenUDP(addr *net.UDPAddr) (net.PacketConn, error) { return net.ListenUDP("udp", addr) }
 
 func listen(addr string, open func(*net.UDPAddr) (net.PacketConn, error), tlsKey *keys.Private, r *rosterBox, log *slog.Logger,
-	count func(string),
+	count func(string), fail func(error),
 ) (*endpoint, error) {
 	cert, err := tlsKey.Certificate()
 	if err != nil {
@@ -85,7 +86,7 @@ func listen(addr string, open func(*net.UDPAddr) (net.PacketConn, error), tlsKey
 	// Derived from the long-term key: after a restart on the same address peers
 	// learn at once that their old connection is dead.
 	reset := quic.StatelessResetKey(sha256.Sum256(seed))
-	e := &endpoint{socket: socket, cert: cert, roster: r, log: log, count: count, group: make(chan inbound, acceptQueue),
+	e := &endpoint{socket: socket, cert: cert, roster: r, log: log, count: count, fail: fail, group: make(chan inbound, acceptQueue),
 		open: map[*quic.Conn]peerKey{}}
 	e.transport = &quic.Transport{Conn: socket, StatelessResetKey: &reset}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
@@ -128,8 +129,14 @@ func (e *endpoint) accept() {
 	defer e.wg.Done()
 	for {
 		conn, err := e.listener.Accept(e.ctx)
+		if e.ctx.Err() != nil {
+			return // close is the only way out
+		}
 		if err != nil {
-			return // closed: Close is the only way out
+			// Second class. QUIC gives a socket up for good at the first error of
+			// reading from it: this node would hear nobody and count its clocks on.
+			e.fail(fmt.Errorf("the udp socket on %s has failed: %w", e.socket.LocalAddr(), err))
+			return
 		}
 		cs := conn.ConnectionState().TLS
 		key, err := keys.PeerKey(cs)

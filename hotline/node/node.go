@@ -188,7 +188,7 @@ func (n *Node) prepare(before bool) (founds bool, err error) {
 // join takes up the conversations and joins the group, or founds it.
 func (n *Node) join(founds bool) (err error) {
 	party := hotline.Party(n.cfg.Party)
-	if n.end, err = listen(n.cfg.Listen, n.opt.Listen, n.keys.tls, &n.roster, n.log, n.countEvent); err != nil {
+	if n.end, err = listen(n.cfg.Listen, n.opt.Listen, n.keys.tls, &n.roster, n.log, n.countEvent, n.fatal); err != nil {
 		return err
 	}
 	n.line = link.New(link.Config{Party: party, Node: n.cfg.Node, Host: n, Witness: n, Dialer: n.end, Logger: n.log,
