@@ -42,15 +42,34 @@ type Node struct {
 // when that ends, tries the nodes anew, beginning with the one that answered
 // last. It is safe for concurrent use.
 type Client struct {
-	nodes     []Node
-	cert      tls.Certificate
-	udp       *net.UDPConn
-	transport *quic.Transport
+	nodes []Node
+	cert  tls.Certificate
 
 	dialing sync.Mutex // one dial at a time; held while waiting for it
 	mu      sync.Mutex
+	socket  *socket // that of conn, or of the next dial
 	conn    *quic.Conn
 	at      int // index of the node that answered last
+	closed  bool
+}
+
+// socket is a UDP socket of this machine with QUIC on it.
+type socket struct {
+	udp *net.UDPConn
+	*quic.Transport
+}
+
+func openSocket() (*socket, error) {
+	udp, err := net.ListenUDP("udp", nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	return &socket{udp, &quic.Transport{Conn: udp}}, nil
+}
+
+func (s *socket) close() {
+	_ = s.Transport.Close() // what is left is the socket's end
+	_ = s.udp.Close()
 }
 
 // Dial connects to the first of nodes that answers and lets this key in. The
@@ -64,11 +83,11 @@ func Dial(ctx context.Context, key *keys.Private, nodes []Node) (*Client, error)
 	if err != nil {
 		return nil, err
 	}
-	udp, err := net.ListenUDP("udp", nil)
+	so, err := openSocket()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+		return nil, err
 	}
-	c := &Client{nodes: nodes, cert: cert, udp: udp, transport: &quic.Transport{Conn: udp}}
+	c := &Client{nodes: nodes, cert: cert, socket: so}
 	if _, _, err := c.connect(ctx, nil); err != nil {
 		c.Close()
 		return nil, err
@@ -86,12 +105,13 @@ func (c *Client) Node() string {
 // Close ends the connection and all that runs on it.
 func (c *Client) Close() {
 	c.mu.Lock()
-	if c.conn != nil {
-		_ = c.conn.CloseWithError(CloseEnd, "")
-	}
+	c.closed = true
+	conn, so := c.conn, c.socket
 	c.mu.Unlock()
-	_ = c.transport.Close() // what is left is the socket's end
-	_ = c.udp.Close()
+	if conn != nil {
+		_ = conn.CloseWithError(CloseEnd, "")
+	}
+	so.close()
 }
 
 // connect returns the live connection, or dials the nodes. failed is a
@@ -100,7 +120,7 @@ func (c *Client) connect(ctx context.Context, failed *quic.Conn) (*quic.Conn, st
 	c.dialing.Lock()
 	defer c.dialing.Unlock()
 	c.mu.Lock()
-	conn, first := c.conn, c.at
+	conn, first, so := c.conn, c.at, c.socket
 	c.mu.Unlock()
 	if conn != nil && conn != failed && conn.Context().Err() == nil {
 		return conn, c.nodes[first].Name, nil
@@ -108,8 +128,12 @@ func (c *Client) connect(ctx context.Context, failed *quic.Conn) (*quic.Conn, st
 	if conn != nil {
 		_ = conn.CloseWithError(CloseEnd, "")
 		first++ // the one that failed comes last
+		var err error
+		if so, err = c.reopen(); err != nil {
+			return nil, "", err
+		}
 	}
-	conn, at, err := c.race(ctx, first%len(c.nodes))
+	conn, at, err := c.race(ctx, so, first%len(c.nodes))
 	if err != nil {
 		return nil, "", err
 	}
@@ -117,6 +141,26 @@ func (c *Client) connect(ctx context.Context, failed *quic.Conn) (*quic.Conn, st
 	c.conn, c.at = conn, at
 	c.mu.Unlock()
 	return conn, c.nodes[at].Name, nil
+}
+
+// reopen takes another socket, since the old one may be what failed: an officer's
+// machine sleeps, and goes from one network to another.
+func (c *Client) reopen() (*socket, error) {
+	so, err := openSocket()
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		so.close()
+		return nil, fmt.Errorf("%w: this client was closed", ErrUnreachable)
+	}
+	old := c.socket
+	c.socket = so
+	c.mu.Unlock()
+	old.close()
+	return so, nil
 }
 
 // dialled is the outcome of one dial.
@@ -128,7 +172,7 @@ type dialled struct {
 
 // race dials the nodes one after the other, each a little after the one before
 // or when that one failed, and takes the first that answers.
-func (c *Client) race(ctx context.Context, first int) (*quic.Conn, int, error) {
+func (c *Client) race(ctx context.Context, so *socket, first int) (*quic.Conn, int, error) {
 	ctx, cancel := context.WithTimeout(ctx, hotline.DeskHandshake)
 	results := make(chan dialled, len(c.nodes))
 	var wg sync.WaitGroup
@@ -137,7 +181,7 @@ func (c *Client) race(ctx context.Context, first int) (*quic.Conn, int, error) {
 		at := (first + started) % len(c.nodes)
 		started++
 		wg.Go(func() {
-			conn, err := c.dial(ctx, c.nodes[at])
+			conn, err := c.dial(ctx, so, c.nodes[at])
 			results <- dialled{conn, at, err}
 		})
 	}
@@ -171,7 +215,7 @@ func (c *Client) race(ctx context.Context, first int) (*quic.Conn, int, error) {
 	return nil, 0, unreachable(errs)
 }
 
-func (c *Client) dial(ctx context.Context, n Node) (*quic.Conn, error) {
+func (c *Client) dial(ctx context.Context, so *socket, n Node) (*quic.Conn, error) {
 	addr, err := net.ResolveUDPAddr("udp", n.Addr)
 	if err != nil {
 		return nil, err
@@ -182,7 +226,7 @@ func (c *Client) dial(ctx context.Context, n Node) (*quic.Conn, error) {
 		}
 		return nil
 	})
-	return c.transport.Dial(ctx, addr, cfg, QUICConfig())
+	return so.Dial(ctx, addr, cfg, QUICConfig())
 }
 
 // unreachable joins what each node said; that a node refuses the key is said

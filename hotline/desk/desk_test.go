@@ -320,6 +320,24 @@ func TestClientLeavesADeafNode(t *testing.T) {
 	}
 }
 
+// Promise: an officer's client whose socket failed, as when the machine slept and
+// woke in another network, takes a new one and goes on.
+func TestClientTakesAnotherSocket(t *testing.T) {
+	p := hotlinetest.NewParty("XA", "desk")
+	c := dial(t, p.Officer("O1"), startNode(t, p, "XA-1", new(fakeHost)))
+	for range 2 {
+		if _, err := c.Do(t.Context(), &Request{Status: &StatusRequest{}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.socket.udp.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := c.Do(t.Context(), &Request{Status: &StatusRequest{}}); err != nil {
+		t.Error(err)
+	}
+}
+
 // Promise: a node that takes its time to answer is waited for.
 func TestSlowAnswerIsAwaited(t *testing.T) {
 	p := hotlinetest.NewParty("XA", "desk")
