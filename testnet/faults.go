@@ -40,7 +40,9 @@ var Faults = []Fault{
 
 // FaultRun is one trial of a promise.
 type FaultRun struct {
-	Dir    string // everything of the network; must be empty or not exist
+	// Dir holds everything of the network; must be empty or not exist. Where a promise broke, the log of each node ends with what its
+	// goroutines were doing.
+	Dir    string
 	Rounds int
 	Seed   uint64               // chooses what is left to chance
 	Tell   func(string, ...any) // a line of progress or result; must not be nil
@@ -64,6 +66,7 @@ func (f *Fault) Try(ctx context.Context, r FaultRun) (err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("%s\n%s, seed %d: %w", w.Tails(), f.Name, r.Seed, err) // what a long output is cut to is its end
+			err = errors.Join(err, w.quit())
 		}
 		err = errors.Join(err, w.Close(), x.leave())
 	}()
@@ -123,6 +126,8 @@ func (x *field) begin(ctx context.Context) error {
 // rounds is a trial that does one thing again and again on a network that runs, and the reckoning at the end.
 func rounds(round func(context.Context, *field, int) error) func(context.Context, *field) error {
 	return func(ctx context.Context, x *field) error {
+		ctx, end := x.w.whole(ctx)
+		defer end()
 		if err := x.begin(ctx); err != nil {
 			return err
 		}
@@ -131,10 +136,8 @@ func rounds(round func(context.Context, *field, int) error) func(context.Context
 				return fmt.Errorf("round %d: %w", i+1, err)
 			}
 		}
-		select {
-		case err := <-x.w.Failed():
-			return err
-		default:
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 		return x.reckon(ctx)
 	}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,6 +31,18 @@ func TestFaults(t *testing.T) {
 				t.Fatalf("%s: %v", f.Promise, err)
 			}
 		})
+	}
+}
+
+// Promise: a node that ends although nobody asked it to breaks a run off with its own last words, and is not waited for as one that does
+// not answer.
+func TestNodeThatEndsUnaskedBreaksTheRunOff(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts six processes and waits for elections")
+	}
+	err := testnet.Wearing.Try(t.Context(), testnet.FaultRun{Dir: filepath.Join(t.TempDir(), "net"), Rounds: 1, Tell: t.Logf})
+	if err == nil || !strings.Contains(err.Error(), "node XB-1 ended (signal: killed)") || strings.Contains(err.Error(), "the time is over") {
+		t.Errorf("got %v; want the end of node XB-1, at once", err)
 	}
 }
 

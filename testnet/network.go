@@ -432,6 +432,21 @@ func (w *Network) fail(err error) {
 	}
 }
 
+// whole returns a context that ends when a process of the network ends unasked, with that as its cause: whoever waits for the node would
+// wait in vain, and be told only that it does not answer. end must be called.
+func (w *Network) whole(ctx context.Context) (_ context.Context, end func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		select {
+		case err := <-w.failed:
+			cancel(err)
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() { cancel(nil); wg.Wait() }
+}
+
 // Close ends every connection of the officers and every process, and waits for them. It leaves the directory as it is.
 func (w *Network) Close() error {
 	var errs []error

@@ -156,6 +156,17 @@ func (n *Node) ended(p *process) error {
 	return fmt.Errorf("node %s ended (%s); its log ends:\n%s", n.Name, why, n.Tail())
 }
 
+// quit ends every node as Node.quit does.
+func (w *Network) quit() error {
+	var errs []error
+	for _, p := range w.Parties {
+		for _, n := range p.Nodes {
+			errs = append(errs, n.quit())
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // Tails returns the last lines of the log of every node that runs.
 func (w *Network) Tails() string {
 	var b strings.Builder
@@ -201,6 +212,14 @@ func (n *Node) Stop() error {
 // Kill ends the process as a power cut would (SIGKILL), and waits until it is gone.
 func (n *Node) Kill() error {
 	return n.end(func(p *process) error { return p.cmd.Process.Kill() })
+}
+
+// quit ends the process and has it write to its log what each of its goroutines was doing.
+func (n *Node) quit() error {
+	return n.end(func(p *process) error {
+		_ = p.cmd.Process.Signal(syscall.SIGCONT) // it may be frozen
+		return p.cmd.Process.Signal(syscall.SIGQUIT)
+	})
 }
 
 func (n *Node) end(ask func(*process) error) error {

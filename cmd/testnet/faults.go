@@ -36,7 +36,7 @@ func newFaults() *cobra.Command {
 	flags.StringSliceVar(&f.only, "only", nil, "promises to try, by name (default all)")
 	flags.IntVar(&f.rounds, "rounds", 0, "rounds of each (default those of a full run)")
 	flags.Uint64Var(&f.seed, "seed", 0, "repeats what chance chose (default another each time)")
-	flags.StringVar(&f.dir, "dir", "", "directory in which everything stays; must be empty or not exist (default a temporary one, removed)")
+	flags.StringVar(&f.dir, "dir", "", "directory in which everything stays; must be empty or not exist (default a temporary one, removed if all holds)")
 	return cmd
 }
 
@@ -48,7 +48,7 @@ func promises() string {
 	return b.String()
 }
 
-func (f *faults) run(ctx context.Context, out io.Writer) error {
+func (f *faults) run(ctx context.Context, out io.Writer) (err error) {
 	for _, name := range f.only {
 		if !slices.ContainsFunc(testnet.Faults, func(x testnet.Fault) bool { return x.Name == name }) {
 			return fmt.Errorf("--only %s: no such promise; testnet faults --help lists them", name)
@@ -59,11 +59,16 @@ func (f *faults) run(ctx context.Context, out io.Writer) error {
 	}
 	dir := f.dir
 	if dir == "" {
-		var err error
 		if dir, err = os.MkdirTemp("", "hotline-faults-"); err != nil {
 			return &failure{exitFailed, err}
 		}
-		defer os.RemoveAll(dir)
+		defer func() {
+			if err == nil || ctx.Err() != nil { // or somebody broke it off
+				os.RemoveAll(dir)
+				return
+			}
+			fmt.Fprintf(out, "everything stays in %s; the log.txt of each node of a broken promise ends with what its goroutines were doing\n", dir)
+		}()
 	}
 	if f.seed == 0 {
 		f.seed = uint64(time.Now().UnixNano())
