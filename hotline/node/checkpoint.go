@@ -306,7 +306,7 @@ func (n *Node) checkCosigned(p hotline.Party, r *round, lines []byte) error {
 // cosigned returns the newest cosigned checkpoint that fits a log of this size, or
 // nil. The leader has it; this node's own file is what it had when it led.
 func (n *Node) cosigned(ctx context.Context, size uint64) []byte {
-	ctx, cancel := context.WithTimeout(ctx, officeWait)
+	ctx, cancel := context.WithTimeout(ctx, gateWait)
 	defer cancel()
 	for _, note := range [][]byte{n.askLeader(ctx, &ask{Cosigned: true}).Cosigned, n.gathered.newest()} {
 		c, err := tlog.ClaimedCheckpoint(note)

@@ -80,9 +80,9 @@ func (n *Node) holdsAll(ctx context.Context) bool {
 }
 
 // heldHead is the newest head of a peer's log that this node can prove, for the
-// peer to hear; nil if there is none. shown is false if there is one that cannot
-// be shown.
-func (n *Node) heldHead(of hotline.Party) (head *hotline.PeerHead, proof *link.HeadProof, shown bool) {
+// peer to hear; nil if there is none. sure is false if there is one that cannot
+// be proven.
+func (n *Node) heldHead(of hotline.Party) (head *hotline.PeerHead, proof *link.HeadProof, sure bool) {
 	var h ledger.Head
 	var log []keys.Public
 	var convention hotline.ID

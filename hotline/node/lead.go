@@ -111,47 +111,46 @@ func (n *Node) leadTerm(ctx context.Context) {
 	}
 }
 
-// office is open while this node leads with a state that is up to date. Before
-// it has caught up with its predecessor, or founded the ledger, what it knows
-// is no ground for an answer to anybody.
-type office struct {
+// gate is open while something holds for as long as this node leads. Requests
+// wait at it for a while: a new leader may be about to open it.
+type gate struct {
 	mu   sync.Mutex
-	open chan struct{} // closed while the office is open
+	open chan struct{} // closed while the gate is open
 }
 
-func newOffice() *office { return &office{open: make(chan struct{})} }
+func newGate() *gate { return &gate{open: make(chan struct{})} }
 
-// enter opens the office, if it is not open.
-func (o *office) enter() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+// enter opens the gate, if it is not open.
+func (g *gate) enter() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	select {
-	case <-o.open:
+	case <-g.open:
 	default:
-		close(o.open)
+		close(g.open)
 	}
 }
 
 // leave closes it, if it is open.
-func (o *office) leave() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+func (g *gate) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	select {
-	case <-o.open:
-		o.open = make(chan struct{})
+	case <-g.open:
+		g.open = make(chan struct{})
 	default:
 	}
 }
 
-// officeWait bounds how long a request waits for a new leader to begin.
-const officeWait = 2 * time.Second
+// gateWait bounds how long a request waits for a new leader to begin.
+const gateWait = 2 * time.Second
 
-// await reports whether the office is open, now or soon.
-func (o *office) await(ctx context.Context) bool {
-	o.mu.Lock()
-	open := o.open
-	o.mu.Unlock()
-	limit := time.NewTimer(officeWait)
+// await reports whether the gate is open, now or soon.
+func (g *gate) await(ctx context.Context) bool {
+	g.mu.Lock()
+	open := g.open
+	g.mu.Unlock()
+	limit := time.NewTimer(gateWait)
 	defer limit.Stop()
 	select {
 	case <-open:

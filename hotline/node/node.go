@@ -83,8 +83,11 @@ type Node struct {
 
 	senders atomic.Pointer[senders] // while this node leads
 	leading atomic.Bool             // effects are heard
-	whole   *office                 // while this node leads and has all that the group had written down before
-	office  *office                 // what others ask of the leader is answered
+	whole   *gate                   // open while this node leads and has all that the group had written down before
+	// office is open while this node leads with a state that is up to date. Before
+	// it has caught up with its predecessor, or founded the ledger, what it knows
+	// is no ground for an answer to anybody.
+	office *gate
 
 	effects chan []ledger.Effect // what the leader acts on; overflow makes it derive everything again
 	resync  chan struct{}
@@ -114,7 +117,7 @@ func Open(cfg *config.Config, opt Options) (*Node, error) {
 		opt.Listen = listenUDP
 	}
 	n := &Node{cfg: cfg, opt: opt, log: opt.Logger.With("node", cfg.Node), watchers: newWatchers(), refusals: newRefusals(),
-		effects: make(chan []ledger.Effect, effectQueue), resync: make(chan struct{}, 1), ready: make(chan struct{}), office: newOffice(), whole: newOffice(),
+		effects: make(chan []ledger.Effect, effectQueue), resync: make(chan struct{}, 1), ready: make(chan struct{}), office: newGate(), whole: newGate(),
 		clocks: clocks{reading: make(chan struct{}, 1)}}
 	n.lines = newLineBook(n.now)
 	n.metrics = newMetrics(n)
