@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"example.org/hotline/crypto/tlog"
 	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/ledger"
 	"example.org/hotline/hotline/link"
@@ -31,6 +32,18 @@ func (n *Node) ProposeUnverified(ctx context.Context, c *ledger.Command) (*ledge
 
 // Verified returns how many entries were verified behind the commit.
 func (n *Node) Verified() uint64 { return n.behind.next.Load() }
+
+// Agree holds the root of the files, which f may change, against the files, as is
+// done with that of the state before a head is signed.
+func (n *Node) Agree(f func(*tlog.Hash)) error {
+	size := n.machine.store.Size()
+	root, err := n.machine.store.RootAt(size)
+	if err != nil {
+		return err
+	}
+	f(&root)
+	return n.agree(size, root)
+}
 
 // ScrubAt makes a node read its ledger files from its start on, again and again.
 func (o *Options) ScrubAt(every time.Duration) { o.scrub = &pace{every: every, rate: 1 << 40} }

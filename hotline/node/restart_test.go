@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"testing"
 
+	"example.org/hotline/crypto/tlog"
 	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/desk"
 	"example.org/hotline/hotline/hotlinetest"
@@ -107,5 +108,27 @@ func TestRestartTellsNothingAgain(t *testing.T) {
 	e := wait(t, told, func(e desk.Event) bool { return e.Type == desk.EventAccepted || e.Type == desk.EventStop })
 	if e.Type != desk.EventAccepted || e.ID != fresh.ID {
 		t.Errorf("told %s of %s again", e.Type, e.ID.Short())
+	}
+}
+
+// Promise: a node whose files do not have the root that its state has signs no
+// head of its log, and stops: it could not prove what it signs.
+func TestNodeWhoseFilesDisagreeSignsNothing(t *testing.T) {
+	w := prepare(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
+	p := w.parties["XA"]
+	why := w.startStopping(p, nil)
+	p.submit(t, 0, p.Detection(now()))
+	n := p.nodes[0]
+	if err := n.Agree(func(*tlog.Hash) {}); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Agree(func(root *tlog.Hash) { root[0] ^= 1 }); hotline.CodeOf(err) != hotline.CodeInternal {
+		t.Errorf("another root: %v, want refused", err)
+	}
+	select {
+	case s := <-why:
+		t.Log(s.why)
+	default:
+		t.Error("the node goes on")
 	}
 }
