@@ -56,11 +56,11 @@ func slim(t testing.TB) *world {
 		}
 	}
 	p := w.at("XA")
-	for len(p.state.Asks()) == 0 {
+	for len(p.state.Asks(p.state.Time())) == 0 {
 		w.pass(minute)
 		p.do(&ledger.Command{Type: ledger.Tick})
 	}
-	p.send(p.submit(p.answer(p.state.Asks()[0])), "XB")
+	p.send(p.submit(p.answer(p.state.Asks(p.state.Time())[0])), "XB")
 	return w
 }
 

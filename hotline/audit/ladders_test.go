@@ -39,7 +39,7 @@ func line(t testing.TB) *world {
 func (p *peer) asked() (list []*hotline.Statement) {
 	p.w.t.Helper()
 	p.do(&ledger.Command{Type: ledger.Tick})
-	for _, a := range p.state.Asks() {
+	for _, a := range p.state.Asks(p.state.Time()) {
 		if st := p.submit(p.answer(a)); len(a.To) > 0 {
 			list = append(list, st)
 		}

@@ -86,6 +86,9 @@ func (v *Verdict) fate() string {
 		text = fmt.Sprintf("withdrawn %s by entry %d, which retracts what opened it", stamp(v.Ended), v.Entry)
 	case Lifted:
 		text = fmt.Sprintf("ended %s: the convention knows it no more", stamp(v.Ended))
+		if v.class == hotline.DutyAlert {
+			text = fmt.Sprintf("ended %s: the convention leaves nobody who could be told", stamp(v.Ended))
+		}
 	case Hidden:
 		text = "whether it was done is not shown"
 	default:

@@ -126,7 +126,7 @@ func (p *peer) tick() {
 // compose submits what the ledger asks the group for.
 func (p *peer) compose() {
 	p.w.t.Helper()
-	for _, a := range p.state.Asks() {
+	for _, a := range p.state.Asks(p.state.Time()) {
 		p.submit(p.answer(a))
 	}
 }

@@ -126,7 +126,7 @@ func (s *story) show(m *member, verb string, a args) {
 	case "pagings":
 		s.tellPagings(m)
 	case "asks":
-		for _, k := range m.state.Asks() {
+		for _, k := range m.state.Asks(s.w.now) {
 			fmt.Fprintf(&s.b, "%s asks for %s about %s to %v because of %d\n", m.Code, k.Kind, s.w.called(k.Re), k.To, k.Cause)
 		}
 	case "working":
@@ -259,7 +259,7 @@ func (s *story) send(m *member, a args) {
 
 // compose does what the entries ask for, all of it or one kind.
 func (s *story) compose(m *member, a args) {
-	for _, ask := range m.state.Asks() {
+	for _, ask := range m.state.Asks(s.w.now) {
 		if len(a.words) > 0 && !a.has(ask.Kind.String()) {
 			continue
 		}

@@ -78,7 +78,7 @@ func TestCasesAreBounded(t *testing.T) {
 	a.state.FillKnown(hotlinetest.CaseOf(d))
 	r := w.deliver(second, a)
 	wantCode(t, "a statement too many of one case", r.Reject, hotline.CodeBusy)
-	asks := a.state.Asks()
+	asks := a.state.Asks(w.now)
 	if len(asks) != 1 {
 		t.Fatalf("%d asks, want one for a reject", len(asks))
 	}
@@ -354,7 +354,7 @@ func TestAFullOutboxHoldsUpNoAutomaticAlert(t *testing.T) {
 	w.now += hotline.Time((25 * time.Hour).Milliseconds())
 	w.must(a, &ledger.Command{Type: ledger.Tick})
 	asked := 0
-	for _, x := range a.state.Asks() {
+	for _, x := range a.state.Asks(w.now) {
 		if x.Kind == hotline.KindAutomaticAlert {
 			asked++
 			wantCode(t, "automatic alert", w.submit(a, w.answer(a, x)).Code, "")
@@ -385,7 +385,7 @@ func TestAnsweredAsksAreForgotten(t *testing.T) {
 		st := b.Text(w.now, "XA", "words", hotlinetest.In(hotlinetest.CaseOf(inquiry)))
 		wantCode(t, "one too many", w.submit(b, st).Code, "")
 		wantCode(t, "one too many", w.deliver(st, a).Reject, hotline.CodeBusy)
-		for _, x := range a.state.Asks() {
+		for _, x := range a.state.Asks(w.now) {
 			wantCode(t, "its reject", w.submit(a, w.answer(a, x)).Code, "")
 		}
 	}

@@ -193,7 +193,7 @@ func dump(s *ledger.State) string {
 	for _, p := range s.Posts() {
 		fmt.Fprintf(&b, "post %s %s since %d by %d\n", p.Role, p.Officer, p.Since, p.Entry)
 	}
-	for _, a := range s.Asks() {
+	for _, a := range s.Asks(s.Time()) {
 		fmt.Fprintf(&b, "ask %s cause %d case %v re %s to %v peer %s %s %s due %d %s %s %d %d\n", a.Kind, a.Cause, a.Case, a.Re.Short(), a.To,
 			a.Peer, a.Status, a.Precedence, a.Due, a.Office, a.Reason, a.Sequence, a.Source)
 	}

@@ -148,6 +148,14 @@ func (s *State) watch(d *Duty, key string) {
 // close drops a duty: nothing of it fires any more.
 func (s *State) close(d *Duty) { s.end(d, DutyDropped) }
 
+// lift drops a duty that stands for nothing any more, and what was asked for it.
+func (s *State) lift(d *Duty) {
+	s.close(d)
+	if d.Class == hotline.DutyAlert {
+		s.dropAsks(hotline.KindAutomaticAlert, d.Subject)
+	}
+}
+
 func (s *State) end(d *Duty, how TurnType) {
 	d.done = true
 	if d.Class == hotline.DutyAcknowledge {
@@ -217,7 +225,7 @@ func (r *run) fire() {
 
 func (r *run) fired(d *Duty, pages map[*Duty]int) {
 	if r.s.over(d) {
-		r.s.close(d)
+		r.s.lift(d)
 		return
 	}
 	c := d.Clocks[d.Next]

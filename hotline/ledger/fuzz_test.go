@@ -41,7 +41,7 @@ func prepared(t tester) (snap []byte, commands [][]byte) {
 	snap = snapshot(t, a.state)
 	w.now += 3 * 3600 * 1000
 	w.must(a, &ledger.Command{Type: ledger.Tick})
-	for _, ask := range a.state.Asks() {
+	for _, ask := range a.state.Asks(w.now) {
 		say(a, w.answer(a, ask))
 	}
 	say(a, a.Acknowledgement(w.now, text))

@@ -44,13 +44,18 @@ func (a *Ask) clone() *Ask {
 	return &c
 }
 
-// Asks returns copies of what still has to be composed, by cause. A new leader takes
-// them up.
-func (s *State) Asks() []*Ask {
+// Asks returns copies of what still has to be composed at t, by cause. A new leader
+// takes them up.
+func (s *State) Asks(t hotline.Time) []*Ask {
 	var list []*Ask
 	for _, a := range s.asks {
-		if a.Answered == 0 {
-			list = append(list, a.clone())
+		if a.Answered != 0 {
+			continue
+		}
+		if c := a.clone(); len(a.To) == 0 {
+			list = append(list, c)
+		} else if c.To = s.addressees(a, t); len(c.To) > 0 {
+			list = append(list, c)
 		}
 	}
 	slices.SortFunc(list, func(a, b *Ask) int {
@@ -62,6 +67,26 @@ func (s *State) Asks() []*Ask {
 	return list
 }
 
+// addressees are those to whom what is asked goes if it is tendered at t. An
+// automatic alert is not kept from all by one who left since (SPEC §6.8).
+func (s *State) addressees(a *Ask, t hotline.Time) []hotline.Party {
+	if a.Kind == hotline.KindAutomaticAlert {
+		return s.tellable(a.To, t)
+	}
+	return a.To
+}
+
+// tellable keeps of a list those to whom something can be told by the convention
+// in force at t; nobody, if this party can tell nothing (SPEC §6.3 rule 12).
+func (s *State) tellable(list []hotline.Party, t hotline.Time) []hotline.Party {
+	c := s.Convention(t)
+	speaks := func(p hotline.Party) bool { return c.Member(p) != nil && !c.Observes(p) }
+	if !speaks(s.self) {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(p hotline.Party) bool { return !speaks(p) })
+}
+
 // askAutomaticAlert follows a passed alert deadline: what an officer has
 // signed as NOTIFIABLE goes out, unless the party reserved against it; then
 // the lapse alone is recorded.
@@ -69,10 +94,14 @@ func (r *run) askAutomaticAlert(d *Duty, index uint64) {
 	s := r.s
 	k := s.caseOf(d.Case)
 	c := s.Convention(r.t)
-	if k == nil || !c.Terms.Automatic || c.Reserves(s.self, hotline.ReserveAutomaticAlert) || len(k.Untold) == 0 {
+	if k == nil || !c.Terms.Automatic || c.Reserves(s.self, hotline.ReserveAutomaticAlert) {
 		return
 	}
-	r.ask(&Ask{Kind: hotline.KindAutomaticAlert, Cause: index, Case: d.Case, Re: d.Subject, To: slices.Clone(k.Untold),
+	to := s.tellable(k.Untold, r.t)
+	if len(to) == 0 {
+		return
+	}
+	r.ask(&Ask{Kind: hotline.KindAutomaticAlert, Cause: index, Case: d.Case, Re: d.Subject, To: to,
 		Status: d.Status, Precedence: d.Precedence, Due: d.Deadline, Source: k.AssessedAt})
 }
 
@@ -91,7 +120,7 @@ func (r *run) ownGroup(st *hotline.Statement) (func(uint64), error) {
 		return nil, hotline.Refuse(hotline.CodeNotOwed, "no entry %d asks for a %s", h.Cause-1, h.Kind)
 	case a.Answered != 0:
 		return nil, hotline.Refuse(hotline.CodeDuplicate, "entry %d already answers", a.Answered-1)
-	case !slices.Equal(a.To, h.To) || a.Status != h.Status || a.Precedence != h.Precedence || a.Reason != h.Reason:
+	case !slices.Equal(s.addressees(a, r.t), h.To) || a.Status != h.Status || a.Precedence != h.Precedence || a.Reason != h.Reason:
 		return nil, hotline.Refuse(hotline.CodeHeader, "not the %s that entry %d asks for", h.Kind, a.Cause)
 	case (a.Case == nil) != (h.Case == nil) || (a.Case != nil && *a.Case != *h.Case):
 		return nil, hotline.Refuse(hotline.CodeCase, "entry %d asks for another case", a.Cause)
@@ -113,8 +142,8 @@ func (r *run) answered(a *Ask, st *hotline.Statement, index uint64) {
 	switch a.Kind {
 	case hotline.KindAutomaticAlert:
 		if k := s.caseOf(a.Case); k != nil {
-			r.told(k, a.To)
-			for _, p := range a.To {
+			r.told(k, st.Header.To)
+			for _, p := range st.Header.To {
 				r.alerted(s.tells(k, p), st)
 			}
 		}

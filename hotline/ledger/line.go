@@ -166,8 +166,8 @@ func partners(c *hotline.SignedConvention, a, b hotline.Party, slot hotline.Time
 	return (i+j)%rounds == int(slot%hotline.Time(rounds))
 }
 
-// over reports whether a clock of the line, or of the contacts, stands for
-// nothing any more: an amendment ended it. Then it passes without an entry; so only its due time may decide,
+// over reports whether a clock of the line, or of the contacts, or one after the
+// deadline to alert, stands for nothing any more: an amendment ended it. Then it passes without an entry; so only its due time may decide,
 // which a replay knows too.
 func (s *State) over(d *Duty) bool {
 	c := s.Convention(d.Clocks[d.Next].Due)
@@ -178,6 +178,9 @@ func (s *State) over(d *Duty) bool {
 		return !s.testsLine(c, d.Peer) || c.Terms.WatchTest == 0
 	case hotline.DutyContacts:
 		return c.Terms.Contacts == 0 || c.Observes(s.self)
+	case hotline.DutyAlert:
+		k := s.caseOf(d.Case)
+		return d.Overdue && k != nil && len(s.tellable(k.Untold, d.Clocks[d.Next].Due)) == 0
 	}
 	return false
 }

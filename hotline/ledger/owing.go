@@ -153,23 +153,28 @@ func (r *run) alert(st *hotline.Statement, k *Case) (func(uint64), error) {
 	}, nil
 }
 
-// told takes parties off the list of those who must still be told.
+// told takes parties off the list of those who must still be told. From the
+// deadline on nobody waits for one to whom nothing can be told (SPEC §6.3).
 func (r *run) told(k *Case, to []hotline.Party) {
 	k.Untold = slices.DeleteFunc(k.Untold, func(p hotline.Party) bool { return slices.Contains(to, p) })
 	k.Stage = Tendered
-	if len(k.Untold) > 0 {
+	left := k.Untold
+	if d := find(k.Duties, hotline.DutyAlert, k.Assessment, ""); d != nil && d.Overdue {
+		left = r.s.tellable(left, r.t)
+	}
+	if len(left) > 0 {
 		r.narrow(k)
 		return
 	}
 	r.discharge(hotline.DutyAlert, k.Duties, k.Assessment, "")
-	r.dropAsks(hotline.KindAutomaticAlert, k.Assessment)
+	r.s.dropAsks(hotline.KindAutomaticAlert, k.Assessment)
 }
 
 // dropAsks forgets what is no longer asked for about a statement.
-func (r *run) dropAsks(kind hotline.Kind, re hotline.ID) {
-	for key, a := range r.s.asks {
+func (s *State) dropAsks(kind hotline.Kind, re hotline.ID) {
+	for key, a := range s.asks {
 		if a.Kind == kind && a.Re == re && a.Answered == 0 {
-			delete(r.s.asks, key)
+			delete(s.asks, key)
 		}
 	}
 }
@@ -177,9 +182,10 @@ func (r *run) dropAsks(kind hotline.Kind, re hotline.ID) {
 // narrow takes those who were told off an automatic alert that is still to be
 // composed, and asks for what is left of it.
 func (r *run) narrow(k *Case) {
+	to := r.s.tellable(k.Untold, r.t)
 	for _, a := range r.s.asks { // at most one: an assessment has one deadline
-		if a.Kind == hotline.KindAutomaticAlert && a.Re == k.Assessment && a.Answered == 0 && !slices.Equal(a.To, k.Untold) {
-			a.To = slices.Clone(k.Untold)
+		if a.Kind == hotline.KindAutomaticAlert && a.Re == k.Assessment && a.Answered == 0 && !slices.Equal(a.To, to) {
+			a.To = to
 			r.ask(a)
 		}
 	}
@@ -227,7 +233,7 @@ func (r *run) acknowledgement(st *hotline.Statement) (func(uint64), error) {
 		if h.Status == hotline.Test {
 			r.s.pair(h.To[0]).Here.manned(r.s.Directory(r.s.self), st, r.t)
 		}
-		r.dropAsks(hotline.KindEscalation, *h.Re)
+		r.s.dropAsks(hotline.KindEscalation, *h.Re)
 	}, nil
 }
 

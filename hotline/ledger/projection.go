@@ -151,7 +151,7 @@ func (r *Replay) projectDue(index uint64, e *hotline.Entry, due *hotline.Due) er
 		if !ok || next > run.t || !r.mayBeDone(r.s.heap[0].duty) && !r.s.over(r.s.heap[0].duty) {
 			return &Difference{Index: index, Text: "no clock of what is shown is due here in this order"}
 		}
-		r.s.close(r.s.heap[0].duty)
+		r.s.lift(r.s.heap[0].duty)
 	}
 	ref := heap.Pop(&r.s.heap).(clockRef)
 	run.fired(ref.duty, map[*Duty]int{})
@@ -179,7 +179,7 @@ func (r *Replay) passClocks(index uint64, t hotline.Time) error {
 			return &Difference{Index: index, Missing: hotline.EntryDue,
 				Text: fmt.Sprintf("the clock of the duty %s that was due at %d did not fire before it", d.Class, next)}
 		}
-		r.s.close(d)
+		r.s.lift(d)
 	}
 }
 
@@ -195,7 +195,14 @@ func (r *Replay) mayBeDone(d *Duty) bool {
 		return true
 	case hotline.DutyAlert:
 		k := r.s.caseOf(d.Case)
-		return k != nil && len(k.Untold) > 0 && !slices.ContainsFunc(k.Untold, r.s.concerns)
+		if k == nil || len(k.Untold) == 0 {
+			return false
+		}
+		left := k.Untold
+		if d.Overdue {
+			left = r.s.tellable(left, r.s.heap[0].due)
+		}
+		return !slices.ContainsFunc(left, r.s.concerns)
 	}
 	return false
 }
@@ -320,7 +327,7 @@ func (r *Replay) assumeSent(e *hotline.Entry, st *hotline.Statement) {
 		}
 		k.Stage = NotifiableCase
 	}
-	if a := s.asks[askKey{h.Cause - 1, h.Kind}]; a != nil && h.Kind == hotline.KindAutomaticAlert && r.lacksHidden(a.To, h.To) {
+	if a := s.asks[askKey{h.Cause - 1, h.Kind}]; a != nil && h.Kind == hotline.KindAutomaticAlert && r.lacksHidden(s.addressees(a, e.Time), h.To) {
 		a.To = slices.Clone(h.To)
 	}
 }

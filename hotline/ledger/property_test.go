@@ -226,7 +226,7 @@ func (g *game) receipt(m *member) {
 }
 
 func (g *game) compose(m *member) {
-	for _, a := range m.state.Asks() {
+	for _, a := range m.state.Asks(g.w.now) {
 		if g.chance(80, "composed") {
 			g.submit(m, g.w.answer(m, a))
 		}

@@ -258,7 +258,7 @@ func TestStateTellsWhatIsOpen(t *testing.T) {
 		t.Error("a stage without a word")
 	}
 	before := dump(s)
-	for _, x := range s.Asks() {
+	for _, x := range s.Asks(s.Time()) {
 		x.To, x.Answered = []hotline.Party{"XC"}, 7
 	}
 	if dump(s) != before {
@@ -377,7 +377,7 @@ func TestAutomaticAlertNeedsItsOfficer(t *testing.T) {
 	}
 	w.now += 2 * 3600 * 1000
 	w.must(a, &ledger.Command{Type: ledger.Tick})
-	ask := a.state.Asks()[0]
+	ask := a.state.Asks(w.now)[0]
 	right := w.answer(a, ask)
 	for name, option := range map[string]hotlinetest.Option{
 		"precedence": hotlinetest.Precedence(hotline.Routine), "addressee": hotlinetest.Cause(ask.Cause),

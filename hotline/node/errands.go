@@ -130,7 +130,7 @@ func (x *errands) recheck() {
 // askOf returns what an entry asks for at present; nil if it no longer does.
 func (n *Node) askOf(e errand) (a *ledger.Ask) {
 	n.machine.view(func(s *ledger.State) {
-		list := s.Asks()
+		list := s.Asks(n.now())
 		if i := slices.IndexFunc(list, func(a *ledger.Ask) bool { return a.Cause == e.entry && a.Kind == e.kind }); i >= 0 {
 			a = list[i]
 		}

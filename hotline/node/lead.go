@@ -389,7 +389,7 @@ func (n *Node) undelivered() (list []ledger.Effect) {
 
 func (n *Node) takeUpAsks(x *errands) {
 	var asks []*ledger.Ask
-	n.machine.view(func(st *ledger.State) { asks = st.Asks() })
+	n.machine.view(func(st *ledger.State) { asks = st.Asks(n.now()) })
 	for _, a := range asks {
 		x.compose(a)
 	}
