@@ -139,6 +139,8 @@ func (d *docket) outcome(it *item, t *ledger.Turn) Outcome {
 	class, lineAlarm := t.Duty.Class, t.Duty.Class == hotline.DutyLineAnswered || t.Duty.Class == hotline.DutyLineHeard
 	_, received := it.content.(*hotline.Received)
 	switch {
+	case t.What == ledger.DutyWithdrawn:
+		return Withdrawn
 	case t.What == ledger.DutyDropped && class == hotline.DutyLineReply:
 		return NotDone
 	case t.What == ledger.DutyDropped && d.mayHide(class):

@@ -90,7 +90,7 @@ const (
 	DoneLate  Outcome = "late"
 	NotDone   Outcome = "not-done"   // it is overdue, and was not done by the end of the log
 	Running   Outcome = "running"    // its deadline lies behind the end of the log
-	Withdrawn Outcome = "withdrawn"  // what opened it was retracted
+	Withdrawn Outcome = "withdrawn"  // what opened it was retracted, or assessed anew
 	Lifted    Outcome = "lifted"     // the convention knows it no more, or leaves nobody towards whom it could be done
 	Hidden    Outcome = "not-shown"  // whether it was done is not shown in this part of a log
 	Unjudged  Outcome = "not-judged" // the decisions of the log were not made again up to its end

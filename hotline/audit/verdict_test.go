@@ -149,6 +149,38 @@ func TestVerdictsOfAnExerciseThatIsRetracted(t *testing.T) {
 	}
 }
 
+// Promise: an alert to one party and its retraction let the others go untold only
+// where everybody named sees it: by an assessment anew, which withdraws the duty,
+// before its deadline or after; what was overdue is observed in every part.
+func TestWhoWasNamedAndNeverToldSeesTheAssessmentAnew(t *testing.T) {
+	for wait, lapses := range map[hotline.Time][]string{minute: nil, 61 * minute: {"alert-overdue@XA"}} {
+		terms := hotlinetest.Terms("crisis")
+		terms.Automatic = false
+		w := newWorld(t, terms, "XA", "XB", "XC")
+		a := w.at("XA")
+		d := a.submit(a.Detection(w.now))
+		as := a.submit(a.Assessment(w.now, d, []hotline.Party{"XB", "XC"}))
+		alert := a.submit(a.Alert(w.now, as, []hotline.Party{"XB"}))
+		a.send(alert, "XB")
+		a.submit(a.By(a.Header(hotline.KindRetract, w.now, hotlinetest.In(hotlinetest.CaseOf(d)), hotlinetest.Re(alert.ID), hotlinetest.To("XB"),
+			hotlinetest.Precedence(alert.Header.Precedence), hotlinetest.Reason("unfounded")), &hotline.Words{Text: "words"}, "O1", "R1"))
+		w.pass(wait)
+		again := a.submit(a.Assessment(w.now, d, nil))
+		w.pass(2 * 60 * minute)
+		a.tick()
+		for with, dir := range map[hotline.Party]string{"": a.export(), "XC": a.pair("XC")} {
+			r := audited(t, dir)
+			wantFound(t, r, lapses...)
+			list := verdictsOf(t, r, func(v *Verdict) bool { return v.Duty == "alert" })
+			wantVerdicts(t, list, "XA: owed alert withdrawn")
+			if v := list[0]; v.Entry != a.results[again.ID].Index || v.Overdue != (lapses != nil) {
+				t.Errorf("shown to %q: %+v", with, v)
+			}
+		}
+		wantFound(t, audited(t, a.pair("XB")), lapses...) // to XB it is not shown whether XC was told
+	}
+}
+
 // Promise: the alert that a duty demands or follows stands beside it with its
 // provable interval, and the report says how wide those of all alerts are, and of
 // how many an end is unbounded.

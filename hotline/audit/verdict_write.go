@@ -83,7 +83,7 @@ func (v *Verdict) fate() string {
 	case Running:
 		text = "running at the end of the log"
 	case Withdrawn:
-		text = fmt.Sprintf("withdrawn %s by entry %d, which retracts what opened it", stamp(v.Ended), v.Entry)
+		text = fmt.Sprintf("withdrawn %s by entry %d, which takes back what opened it", stamp(v.Ended), v.Entry)
 	case Lifted:
 		text = fmt.Sprintf("ended %s: the convention knows it no more", stamp(v.Ended))
 		if v.class == hotline.DutyAlert {

@@ -149,8 +149,10 @@ func (s *State) watch(d *Duty, key string) {
 func (s *State) close(d *Duty) { s.end(d, DutyDropped) }
 
 // lift drops a duty that stands for nothing any more, and what was asked for it.
-func (s *State) lift(d *Duty) {
-	s.close(d)
+func (s *State) lift(d *Duty) { s.liftAs(d, DutyDropped) }
+
+func (s *State) liftAs(d *Duty, how TurnType) {
+	s.end(d, how)
 	if d.Class == hotline.DutyAlert {
 		s.dropAsks(hotline.KindAutomaticAlert, d.Subject)
 	}

@@ -68,7 +68,9 @@ func (r *run) detection(st *hotline.Statement) func(uint64) {
 
 // assessment closes the duty to assess. NOTIFIABLE opens the duty to alert,
 // never later than the cap after the detection was adopted; a case below the
-// threshold may be assessed again.
+// threshold may be assessed again. So may one of which every alert was retracted:
+// if somebody still waits to be told, only to say that nothing is to be told any
+// more, which ends the duty where everybody sees it (SPEC §6.9).
 func (r *run) assessment(st *hotline.Statement, k *Case) (func(uint64), error) {
 	s, h := r.s, &st.Header
 	switch {
@@ -76,21 +78,28 @@ func (r *run) assessment(st *hotline.Statement, k *Case) (func(uint64), error) {
 		return nil, hotline.Refuse(hotline.CodeCase, "the case was opened by %s, who assesses it", k.ID.Party)
 	case *h.Re != k.ID.ID:
 		return nil, hotline.Refuse(hotline.CodeReference, "an assessment refers to the detection that opened its case")
-	case k.Stage != Detected && k.Stage != BelowThreshold && k.Stage != Retracted:
+	case k.Stage != Detected && k.Stage != BelowThreshold && k.Stage != Retracted && (k.Stage != Tendered || k.standsAlert(s.self)):
 		return nil, hotline.Refuse(hotline.CodeNotOwed, "the case is %s; a further assessment changes nothing", k.Stage)
 	case (h.Verdict == hotline.Notifiable) != (len(h.Notify) > 0):
 		return nil, hotline.Refuse(hotline.CodeHeader, "NOTIFIABLE names whom to notify, BELOW-THRESHOLD nobody")
 	case h.Verdict > hotline.BelowThreshold:
 		return nil, hotline.Refuse(hotline.CodeHeader, "verdict %d", h.Verdict)
 	}
+	owed := find(k.Duties, hotline.DutyAlert, k.Assessment, "")
+	if owed != nil && h.Verdict == hotline.Notifiable {
+		return nil, hotline.Refuse(hotline.CodeNotOwed, "%v are still to be told by the assessment before; alert whom this one names, too", k.Untold)
+	}
 	if err := s.followsAnswers(h); err != nil {
 		return nil, err
 	}
 	return func(index uint64) {
 		r.discharge(hotline.DutyAssess, k.Duties, k.ID.ID, "")
+		if owed != nil {
+			r.withdraw(owed)
+		}
 		k.Assessment, k.AssessedAt, k.Assessed, k.Precedence = st.ID, index, r.t, h.Precedence
 		if h.Verdict == hotline.BelowThreshold {
-			k.Stage = BelowThreshold
+			k.Stage, k.Untold = BelowThreshold, nil
 			s.settle(k, r.t)
 			return
 		}
@@ -101,6 +110,13 @@ func (r *run) assessment(st *hotline.Statement, k *Case) (func(uint64), error) {
 		s.open(&Duty{Class: hotline.DutyAlert, Subject: st.ID, Case: &id, Status: h.Status, Precedence: h.Precedence,
 			Opened: r.t, Deadline: deadline}, s.Ladder().Owing)
 	}, nil
+}
+
+// withdraw ends a duty of which nothing is done any more. It stops its pages, and
+// never counts as having been done.
+func (r *run) withdraw(d *Duty) {
+	r.s.liftAs(d, DutyWithdrawn)
+	r.effect(Effect{Type: Stop, ID: d.Subject, Peer: d.Peer, Duty: d.Class, Case: d.Case, Time: r.t})
 }
 
 // followsAnswers holds a verdict to the decision instrument of the convention

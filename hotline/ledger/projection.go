@@ -195,16 +195,18 @@ func (r *Replay) mayBeDone(d *Duty) bool {
 		return true
 	case hotline.DutyAlert:
 		k := r.s.caseOf(d.Case)
-		if k == nil || len(k.Untold) == 0 {
-			return false
-		}
-		left := k.Untold
-		if d.Overdue {
-			left = r.s.tellable(left, r.s.heap[0].due)
-		}
-		return !slices.ContainsFunc(left, r.s.concerns)
+		return k != nil && r.toldHidden(k, d, r.s.heap[0].due)
 	}
 	return false
+}
+
+// toldHidden reports whether third parties alone were still to be told by t.
+func (r *Replay) toldHidden(k *Case, d *Duty, t hotline.Time) bool {
+	left := k.Untold
+	if d.Overdue {
+		left = r.s.tellable(left, t)
+	}
+	return len(k.Untold) > 0 && !slices.ContainsFunc(left, r.s.concerns)
 }
 
 // owedToHidden reports whether a due entry is of a duty towards third parties
@@ -314,12 +316,13 @@ func (r *Replay) assumeSent(e *hotline.Entry, st *hotline.Statement) {
 	if k == nil {
 		return
 	}
-	if h.Kind == hotline.KindAssessment && (k.Stage == NotifiableCase || k.Stage == Tendered) && !r.standsAlert(k) {
-		// Every alert was retracted, the last of them towards third parties alone.
-		if d := find(k.Duties, hotline.DutyAlert, k.Assessment, ""); d != nil {
-			s.close(d)
+	if h.Kind == hotline.KindAssessment && (k.Stage == NotifiableCase || k.Stage == Tendered) && !k.standsAlert(s.self) {
+		// Every alert was retracted, the last of them towards third parties alone;
+		// before that it may have told the last of those who were to be told.
+		if d := find(k.Duties, hotline.DutyAlert, k.Assessment, ""); d != nil && r.toldHidden(k, d, e.Time) {
+			s.lift(d)
 		}
-		k.Stage = Retracted
+		k.Stage = Tendered
 	}
 	if h.Kind == hotline.KindAlert && (k.Stage == Detected || k.Stage == BelowThreshold || k.Stage == Retracted) {
 		if d := find(k.Duties, hotline.DutyAssess, k.ID.ID, ""); d != nil {
@@ -330,13 +333,6 @@ func (r *Replay) assumeSent(e *hotline.Entry, st *hotline.Statement) {
 	if a := s.asks[askKey{h.Cause - 1, h.Kind}]; a != nil && h.Kind == hotline.KindAutomaticAlert && r.lacksHidden(s.addressees(a, e.Time), h.To) {
 		a.To = slices.Clone(h.To)
 	}
-}
-
-// standsAlert reports whether an own alert of the case is shown that was not
-// retracted.
-func (r *Replay) standsAlert(k *Case) bool {
-	back := k.takenBack(r.s.self)
-	return slices.ContainsFunc(k.Known, func(x Known) bool { return isAlert(x.Kind) && x.From == r.s.self && !back[x.ID] })
 }
 
 // lacksHidden reports whether to is asked without some third parties, whom a

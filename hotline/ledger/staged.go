@@ -149,11 +149,8 @@ func (r *run) retract(st *hotline.Statement, k *Case) (func(uint64), error) {
 		for _, p := range h.To {
 			r.withdrawn(s.tells(k, p), kind, *h.Re)
 		}
-		back := k.takenBack(s.self)
-		if isAlert(kind) && k.Stage == Tendered && !slices.ContainsFunc(k.Known, func(x Known) bool {
-			return isAlert(x.Kind) && x.From == s.self && !back[x.ID]
-		}) {
-			k.Stage = Retracted
+		if isAlert(kind) && k.Stage == Tendered && !k.standsAlert(s.self) && find(k.Duties, hotline.DutyAlert, k.Assessment, "") == nil {
+			k.Stage = Retracted // else somebody waits to be told
 		}
 	}, nil
 }
@@ -186,6 +183,12 @@ func (r *run) retractedHere(st *hotline.Statement) func(uint64) {
 }
 
 func isAlert(k hotline.Kind) bool { return k == hotline.KindAlert || k == hotline.KindAutomaticAlert }
+
+// standsAlert reports whether an alert of a party in the case was not retracted.
+func (c *Case) standsAlert(teller hotline.Party) bool {
+	back := c.takenBack(teller)
+	return slices.ContainsFunc(c.Known, func(x Known) bool { return isAlert(x.Kind) && x.From == teller && !back[x.ID] })
+}
 
 // alert returns the most urgent alert of one party to another that was not
 // retracted, or nil.

@@ -21,6 +21,7 @@ const (
 	DutyOpened     TurnType = 1
 	DutyDischarged TurnType = 2
 	DutyDropped    TurnType = 3
+	DutyWithdrawn  TurnType = 4 // an assessment took the place of the one that opened it
 )
 
 // Turns returns what the entry that was fed last did to duties, in order. It is

@@ -114,6 +114,9 @@ func (w *watch) sent(t tester, x *hotline.Sent) {
 	switch h.Kind {
 	case hotline.KindAssessment:
 		w.did(hotline.DutyAssess, h.Case.ID, "")
+		if k := w.tell[h.Case.ID]; k != nil { // a new one takes its place
+			w.did(hotline.DutyAlert, k.assessment, "")
+		}
 		w.tell[h.Case.ID] = &telling{st.ID, slices.Clone(h.Notify)}
 	case hotline.KindAlert, hotline.KindAutomaticAlert:
 		if k := w.tell[h.Case.ID]; k != nil {
