@@ -144,31 +144,48 @@ func (r *run) retract(st *hotline.Statement, k *Case) (func(uint64), error) {
 	case !slices.Equal(what.To, h.To):
 		return nil, hotline.Refuse(hotline.CodeWrongAddressee, "a retraction goes to the addressees of what it retracts: %v", what.To)
 	}
-	kind := what.Kind
+	back := *what
 	return func(uint64) {
 		for _, p := range h.To {
-			r.withdrawn(s.tells(k, p), kind, *h.Re)
+			r.withdrawn(s.tells(k, p), &back, st)
 		}
-		if isAlert(kind) && k.Stage == Tendered && !k.standsAlert(s.self) && find(k.Duties, hotline.DutyAlert, k.Assessment, "") == nil {
+		if isAlert(back.Kind) && k.Stage == Tendered && !k.standsAlert(s.self) && find(k.Duties, hotline.DutyAlert, k.Assessment, "") == nil {
 			k.Stage = Retracted // else somebody waits to be told
 		}
 	}, nil
 }
 
-// withdrawn ends what a retracted statement opened, on either side.
-func (r *run) withdrawn(b between, kind hotline.Kind, id hotline.ID) {
-	if isAlert(kind) && b.k.alert(b.teller, b.told) == nil {
-		r.endReports(b)
+// withdrawn ends what a retracted statement opened, on either side. by retracts it.
+func (r *run) withdrawn(b between, what *Known, by *hotline.Statement) {
+	if isAlert(what.Kind) {
+		r.alertWithdrawn(b, what, by)
 	}
-	if a := answering[kind]; a != nil {
+	if a := answering[what.Kind]; a != nil {
 		class := a.await
 		if b.told == r.s.self {
 			class = a.owe
 		}
-		if d := b.k.openAnswer(class, b.peer, id); d != nil {
+		if d := b.k.openAnswer(class, b.peer, what.ID); d != nil {
 			r.dischargeDuty(d)
 		}
 	}
+}
+
+// alertWithdrawn ends the reports that followed an alert. Where a less urgent one
+// stands they go on for that, and reports of progress by its term: it may have none.
+func (r *run) alertWithdrawn(b between, what *Known, by *hotline.Statement) {
+	stands := b.k.alert(b.teller, b.told)
+	if stands == nil {
+		r.endReports(b)
+		return
+	}
+	term := r.s.Convention(r.t).Terms.Progress.At(stands.Precedence)
+	d := ofClass(b.k.Duties, b.progress, b.peer)
+	if d == nil || stands.Precedence <= what.Precedence || d.Deadline-d.Opened == hotline.Time(term) {
+		return
+	}
+	r.dischargeDuty(d)
+	r.startReport(b, b.progress, by, term)
 }
 
 // retractedHere takes a peer's retraction. It may overtake what it retracts,
@@ -177,7 +194,7 @@ func (r *run) retractedHere(st *hotline.Statement) func(uint64) {
 	return func(uint64) {
 		k := r.s.caseOf(st.InCase())
 		if what := k.known(*st.Header.Re); what != nil && what.From == st.Header.From {
-			r.withdrawn(r.s.isTold(k, st.Header.From), what.Kind, what.ID)
+			r.withdrawn(r.s.isTold(k, st.Header.From), what, st)
 		}
 	}
 }

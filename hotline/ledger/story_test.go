@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/cryptotest"
@@ -114,7 +115,7 @@ func (s *story) line(words []string) {
 }
 
 // setupOf reads: world parties=XA,XB rogue=XC voters=3 at=09:00 and switches
-// of the terms: line-test, line-alarm, watch-test, contacts, two-officers, no-automatic, reports, instrument,
+// of the terms: line-test, line-alarm, watch-test, contacts, two-officers, no-automatic, reports, instrument, progress=60,120,180,0 (minutes),
 // reserve=XA:line-test; observers=XC says who only observes.
 func setupOf(t tester, a args) setup {
 	at, ok := when("09:00", 0)
@@ -160,6 +161,13 @@ func changeTerms(c *hotline.Convention, a args) {
 	}
 	c.Terms.OneOfficer = !a.has("two-officers")
 	c.Terms.Automatic = !a.has("no-automatic")
+	for i, v := range list(a.pairs["progress"]) {
+		n, err := strconv.ParseInt(v, 10, 64)
+		if err != nil || i >= len(c.Terms.Progress) {
+			panic("progress=" + a.pairs["progress"])
+		}
+		c.Terms.Progress[i] = n * minute
+	}
 	if n := a.number("cap"); n > 0 {
 		c.Terms.AlertCap = int64(n) * minute
 	}
