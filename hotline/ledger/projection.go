@@ -283,10 +283,13 @@ func (r *Replay) assumeReceived(e *hotline.Entry, st *hotline.Statement, code ho
 			t = e.Time // a hidden entry may have passed the time until which it was remembered
 		}
 		r.assumeForgotten(in, t) // its opener may open it anew
-	case r.s.part.ofParties() && (code == "" || code == hotline.CodeStatus):
+	case r.s.part.ofParties() && slices.Contains(withinCase, code):
 		r.assumeCase(e, st, code)
 	}
 }
+
+// withinCase is what comes of a peer's statement only in a case that the peer may use.
+var withinCase = []hotline.Code{"", hotline.CodeStatus, hotline.CodeReference, hotline.CodeNotOwed, hotline.CodeDuplicate}
 
 // assumeUsed takes the sequences of a peer as used up that must be for this one
 // to have come: those further below than a gap may be. An auditor of a case does
@@ -352,9 +355,7 @@ func (r *Replay) lacksHidden(asked, to []hotline.Party) bool {
 func (r *Replay) assumeCase(e *hotline.Entry, st *hotline.Statement, code hotline.Code) {
 	s, h, in := r.s, &st.Header, st.InCase()
 	if k := s.caseOf(in); k != nil {
-		if code == "" {
-			k.admit(h.From)
-		}
+		k.admit(h.From)
 		return
 	}
 	if in.Party == s.self && h.From == s.self && code == "" {
@@ -364,7 +365,7 @@ func (r *Replay) assumeCase(e *hotline.Entry, st *hotline.Statement, code hotlin
 			Touched: e.Time, Parties: []hotline.Party{s.self}})
 		return
 	}
-	if in.Party == s.self || (in.Party == h.From && code == "") {
+	if in.Party == s.self || (in.Party == h.From && code != hotline.CodeStatus) {
 		return // its opener opens it
 	}
 	status := h.Status
