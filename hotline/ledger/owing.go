@@ -231,6 +231,23 @@ func ratifiesAnother(d *hotline.SignedDirectory, h *hotline.Header, alert *Known
 	return nil
 }
 
+// ratifiedHere judges a peer's ratification by the alert, if that is here: it may be
+// overtaken on the way. What others said in the case decides nothing: a projection
+// does not show it.
+func ratifiedHere(d *hotline.SignedDirectory, h *hotline.Header, k *Case) error {
+	if h.Case.Party != h.From {
+		return hotline.Refuse(hotline.CodeReference, "%s has released no alert in a case of %s", h.From, h.Case.Party)
+	}
+	if k == nil || k.known(*h.Re) == nil || k.known(*h.Re).From != h.From {
+		return nil
+	}
+	alert := k.known(*h.Re)
+	if alert.Kind != hotline.KindAlert {
+		return hotline.Refuse(hotline.CodeReference, "%s is no alert", h.Re.Short())
+	}
+	return ratifiesAnother(d, h, alert)
+}
+
 // acknowledgement closes the duty that a peer's statement opened here.
 func (r *run) acknowledgement(st *hotline.Statement) (func(uint64), error) {
 	h := &st.Header

@@ -277,10 +277,7 @@ func (r *run) peer(st *hotline.Statement, k *Case, d *hotline.SignedDirectory) (
 	case hotline.KindAcknowledgement:
 		return r.acknowledged(st, k, d)
 	case hotline.KindRatification:
-		if k == nil || k.known(*h.Re) == nil {
-			return nil, hotline.Refuse(hotline.CodeReference, "no alert of this id is known in the case")
-		}
-		return nil, ratifiesAnother(d, h, k.known(*h.Re))
+		return nil, ratifiedHere(d, h, k)
 	case hotline.KindAlert:
 		return r.alertedHere(st), nil
 	case hotline.KindAutomaticAlert:
