@@ -104,6 +104,9 @@ func (r *Replay) projectReject(index uint64, e *hotline.Entry, content any, c *C
 		if o == nil || o.Receipted {
 			return &Difference{Index: index, Text: fmt.Sprintf("statement %s waits for no receipt of %s", st.Header.Re.Short(), st.Header.From)}
 		}
+		if o.Status != st.Header.Status {
+			return &Difference{Index: index, Text: fmt.Sprintf("a reject that is %s of what is %s is taken", st.Header.Status, o.Status)}
+		}
 		run.undeliverable(&st.Header, o)
 	}
 	r.expect(run)

@@ -411,6 +411,9 @@ func (r *run) wasRejected(st *hotline.Statement) (func(uint64), error) {
 	if o == nil || o.Receipted {
 		return nil, hotline.Refuse(hotline.CodeReference, "nothing of this id waits for a receipt of %s", h.From)
 	}
+	if o.Status != h.Status {
+		return nil, hotline.Refuse(hotline.CodeStatus, "%s rejects what is %s", h.Status, o.Status)
+	}
 	return func(uint64) { r.undeliverable(h, o) }, nil
 }
 

@@ -424,3 +424,21 @@ func TestReceiptNeedsItsEntry(t *testing.T) {
 	twin := restored(t, b.state)
 	wantCode(t, "XB takes its own receipt", twin.Apply(&ledger.Command{Type: ledger.Receipt, Time: w.now, Receipt: c.Receipt, Tender: c.Tender}).Code, hotline.CodeDuplicate)
 }
+
+// Promise: in the part of a log that shows one case, too, a reject of another status
+// that was taken, and with it ended a delivery of the case, is found.
+func TestCaseFindsRejectOfAnotherStatusTaken(t *testing.T) {
+	s := &story{t: t}
+	s.block([]string{"world parties=XA,XB rogue=XB", "XA detect as=d1", "XA assess d1 XB as=a1", "XA alert a1 as=w1",
+		"XB reject w1 in=none cause=9 status=exercise as=j1", "XA receive j1"})
+	a, id := s.w.members["XA"], hotlinetest.CaseOf(s.w.st("d1"))
+	part := &ledger.Part{Case: &id}
+	if _, err := a.project(a.shownOf(id, nil), part); err != nil {
+		t.Fatal(err)
+	}
+	last := len(a.entries) - 1
+	a.entries[last] = altered(t, a.entries[last], func(_ *hotline.Entry, content any) { content.(*hotline.Received).Code = "" })
+	if _, err := a.project(a.shownOf(id, nil), part); err == nil || !strings.Contains(err.Error(), "EXERCISE of what is ACTUAL") {
+		t.Errorf("it is taken: %v", err)
+	}
+}
