@@ -147,8 +147,6 @@ func (d *docket) outcome(it *item, t *ledger.Turn) Outcome {
 		return Hidden
 	case t.What == ledger.DutyDropped && !class.Recurs() && !(lineAlarm && received), lineAlarm && !received:
 		return Lifted
-	case it.facts.st != nil && it.facts.st.Header.Kind == hotline.KindRetract:
-		return Withdrawn
 	case t.Duty.Overdue:
 		return DoneLate
 	}

@@ -46,6 +46,13 @@ func (j *judged) lapsed(it *item, verified bool) {
 	if j.stopped {
 		return
 	}
+	for _, t := range j.replay.Turns() {
+		key := lapse{t.Duty.Class, t.Duty.Subject, t.Duty.Peer}
+		if n, ok := j.lapses[key]; ok && t.What == ledger.DutyWithdrawn {
+			delete(j.lapses, key)
+			j.observations[n].Text += fmt.Sprintf("; it was withdrawn by entry %d", t.Entry)
+		}
+	}
 	for _, e := range j.replay.Effects() {
 		if e.Type != ledger.Stop || !e.Overdue {
 			continue

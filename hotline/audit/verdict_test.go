@@ -149,6 +149,28 @@ func TestVerdictsOfAnExerciseThatIsRetracted(t *testing.T) {
 	}
 }
 
+// Promise: what a retraction ends after its deadline was overdue and was never done;
+// nobody tells of it as if it had been done late.
+func TestWhatIsRetractedLateIsNotToldAsDone(t *testing.T) {
+	w := newWorld(t, terms(), "XA", "XB")
+	a := w.at("XA")
+	alert := w.alertTo("XA", []hotline.Party{"XB"}, []hotline.Party{"XB"})
+	w.pass(73 * 60 * minute)
+	retraction := a.submit(a.By(a.Header(hotline.KindRetract, w.now, hotlinetest.In(hotlinetest.CaseOf(alert)), hotlinetest.Re(alert.ID), hotlinetest.To("XB"),
+		hotlinetest.Precedence(alert.Header.Precedence), hotlinetest.Reason("unfounded")), &hotline.Words{Text: "words"}, "O1", "R1"))
+	r := audited(t, a.export())
+	wantFound(t, r, "supplement-overdue@XA")
+	if o := r.Observations[0]; o.Done != 0 || strings.Contains(o.Text, "was done") || !strings.Contains(o.Text, "it was withdrawn by entry") {
+		t.Errorf("%+v", o)
+	}
+	wantVerdicts(t, verdictsOf(t, r, func(v *Verdict) bool { return v.Duty == "supplement" && v.Entry == a.results[retraction.ID].Index }), "XA: owed supplement withdrawn")
+	for _, l := range a.state.Case(hotlinetest.CaseOf(alert)).Late {
+		if l.Done != 0 {
+			t.Errorf("%+v", l)
+		}
+	}
+}
+
 // Promise: an alert to one party and its retraction let the others go untold only
 // where everybody named sees it: by an assessment anew, which withdraws the duty,
 // before its deadline or after; what was overdue is observed in every part.

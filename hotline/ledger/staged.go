@@ -25,6 +25,8 @@ func (s *State) waitingSide() side {
 	return side{hotline.DutyAwaitSupplement, hotline.DutyAwaitProgress, hotline.DutyAwaitFinal, from(s.Ladder().Receiving, hotline.Deadline)}
 }
 
+func (x *side) reports() []hotline.Duty { return []hotline.Duty{x.supplement, x.progress, x.final} }
+
 // between is what one party tells another in a case, from this ledger's side.
 type between struct {
 	k            *Case
@@ -71,7 +73,9 @@ func (r *run) startReport(b between, class hotline.Duty, by *hotline.Statement, 
 func (r *run) reported(b between, st *hotline.Statement) {
 	switch st.Header.Kind {
 	case hotline.KindFinal:
-		r.endReports(b)
+		for _, class := range b.reports() {
+			r.dischargeClass(b, class)
+		}
 		return
 	case hotline.KindSupplement:
 		r.dischargeClass(b, b.supplement)
@@ -82,12 +86,6 @@ func (r *run) reported(b between, st *hotline.Statement) {
 	}
 	r.dischargeClass(b, b.progress)
 	r.startReport(b, b.progress, st, r.s.Convention(r.t).Terms.Progress.At(alert.Precedence))
-}
-
-func (r *run) endReports(b between) {
-	for _, class := range []hotline.Duty{b.supplement, b.progress, b.final} {
-		r.dischargeClass(b, class)
-	}
 }
 
 func (r *run) dischargeClass(b between, class hotline.Duty) {
@@ -166,7 +164,7 @@ func (r *run) withdrawn(b between, what *Known, by *hotline.Statement) {
 			class = a.owe
 		}
 		if d := b.k.openAnswer(class, b.peer, what.ID); d != nil {
-			r.dischargeDuty(d)
+			r.withdraw(d)
 		}
 	}
 }
@@ -176,7 +174,11 @@ func (r *run) withdrawn(b between, what *Known, by *hotline.Statement) {
 func (r *run) alertWithdrawn(b between, what *Known, by *hotline.Statement) {
 	stands := b.k.alert(b.teller, b.told)
 	if stands == nil {
-		r.endReports(b)
+		for _, class := range b.reports() {
+			if d := ofClass(b.k.Duties, class, b.peer); d != nil {
+				r.withdraw(d)
+			}
+		}
 		return
 	}
 	term := r.s.Convention(r.t).Terms.Progress.At(stands.Precedence)
@@ -184,7 +186,7 @@ func (r *run) alertWithdrawn(b between, what *Known, by *hotline.Statement) {
 	if d == nil || stands.Precedence <= what.Precedence || d.Deadline-d.Opened == hotline.Time(term) {
 		return
 	}
-	r.dischargeDuty(d)
+	r.withdraw(d)
 	r.startReport(b, b.progress, by, term)
 }
 

@@ -21,7 +21,7 @@ const (
 	DutyOpened     TurnType = 1
 	DutyDischarged TurnType = 2
 	DutyDropped    TurnType = 3
-	DutyWithdrawn  TurnType = 4 // an assessment took the place of the one that opened it
+	DutyWithdrawn  TurnType = 4 // what opened it was retracted, or assessed anew
 )
 
 // Turns returns what the entry that was fed last did to duties, in order. It is
