@@ -70,7 +70,8 @@ var asking = []manner{
 	{hotline.KindInquiry, "inquire --to PARTY", "Ask another party to explain or to confirm; it owes a reply", "", byFlag},
 	{hotline.KindReply, "reply REQUEST", "Reply to an inquiry or a consult",
 		"--disposition is interim or final; after interim another term begins.", toSender},
-	{hotline.KindRetract, "retract STATEMENT", "Take back an own statement, towards all of its addressees; it stays in every log", "", likeIt},
+	{hotline.KindRetract, "retract STATEMENT", "Take back an own statement, towards all of its addressees; it stays in every log",
+		"Whoever the assessment names and was not told yet is still to be told, if need be by the automatic alert. If nothing is to be told any more, assess the case below the threshold.", likeIt},
 }
 
 // newSayingCmd makes the verb of a kind.
