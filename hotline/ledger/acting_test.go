@@ -38,6 +38,8 @@ func (s *story) act(m *member, verb string, a args) {
 		s.receipt(m, a)
 	case "send":
 		s.send(m, a)
+	case "again":
+		s.again(m, a)
 	case "compose":
 		s.compose(m, a)
 	case "tick":
@@ -184,6 +186,11 @@ func (s *story) says(m *member, verb string, a args) {
 		s.do(m, a, &ledger.Command{Type: ledger.Submit, Statement: st.Raw, Key: key(a.pairs["key"])})
 		return
 	}
+	s.log(m, st, a)
+}
+
+// log writes a statement into the log of a rogue, whatever it is.
+func (s *story) log(m *member, st *hotline.Statement, a args) {
 	sent := hotline.Sent{Directory: a.number("logged-dir"), Convention: a.number("logged-cv"), Marks: hotline.Marks(a.number("marks"))}
 	if v, ok := a.pairs["seq"]; ok {
 		for _, to := range st.Header.To {
@@ -193,9 +200,9 @@ func (s *story) says(m *member, verb string, a args) {
 			sent.Sequences = append(sent.Sequences, hotline.Sequence{To: to, N: a.number("seq")})
 		}
 	}
-	at := w.now
+	at := s.w.now
 	if v := a.pairs["logged"]; v != "" {
-		at, _ = when(v, w.now)
+		at, _ = when(v, s.w.now)
 	}
 	generation := max(a.number("generation"), 1)
 	var scope *hotline.Scope
@@ -203,11 +210,20 @@ func (s *story) says(m *member, verb string, a args) {
 		common := hotline.Common()
 		scope = &common
 	}
-	w.log(m, st, at, sent, scope, generation)
+	s.w.log(m, st, at, sent, scope, generation)
+}
+
+// again writes a statement into the log of a rogue once more, under the next sequence, and gives the
+// tender of this second place a name: again q1 tender=q1b seq=9 generation=2.
+func (s *story) again(m *member, a args) {
+	st := s.w.st(a.word(0))
+	first := m.tenders[st.ID]
+	s.log(m, st, a)
+	m.again[a.pairs["tender"]], m.tenders[st.ID] = m.tenders[st.ID], first
 }
 
 // receive hands a statement to its addressee, with the tender and the sender's
-// entry of itself or, as tender=w2 and sender=w2, of another.
+// entry of itself or, as tender=w2 and sender=w2, of another; place=q1b: both of where it stands once more.
 func (s *story) receive(m *member, a args) {
 	st := s.w.st(a.word(0))
 	from := s.w.members[st.Header.From]
@@ -215,6 +231,9 @@ func (s *story) receive(m *member, a args) {
 	c := &ledger.Command{Type: ledger.Receive, Statement: st.Raw}
 	if p != nil {
 		c.Sender, c.Tender = p.sender, p.tender
+	}
+	if v := a.pairs["place"]; v != "" {
+		c.Sender, c.Tender = from.again[v].sender, from.again[v].tender
 	}
 	if v := a.pairs["sender"]; v != "" {
 		c.Sender = from.tenders[s.w.st(v).ID].sender

@@ -275,7 +275,7 @@ var verbs = map[string]func(w *world, m *member, a args) plan{
 	},
 	"reject": func(w *world, m *member, a args) plan {
 		st := w.st(a.word(0))
-		return plan{hotline.KindReject, []hotlinetest.Option{about(st), toSender(st), hotlinetest.Reason(hotline.CodeHeader)}, &hotline.Reject{Sequence: 1}, nil}
+		return plan{hotline.KindReject, []hotlinetest.Option{about(st), toSender(st), hotlinetest.Reason(hotline.CodeHeader)}, &hotline.Reject{Sequence: max(a.number("of"), 1)}, nil}
 	},
 	"line-test": func(w *world, m *member, a args) plan {
 		return plan{hotline.KindLineTest, nil, &hotline.LineTest{Serial: 1, Node: m.Name("1")}, nil}

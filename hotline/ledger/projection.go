@@ -100,12 +100,9 @@ func (r *Replay) projectReject(index uint64, e *hotline.Entry, content any, c *C
 	run := r.run(&Command{Type: Tick, Time: e.Time})
 	run.setTime()
 	if x, ok := content.(*hotline.Received); ok && x.Code == "" {
-		o := r.s.sentTo(st.Header.From, *st.Header.Re)
-		if o == nil || o.Receipted {
-			return &Difference{Index: index, Text: fmt.Sprintf("statement %s waits for no receipt of %s", st.Header.Re.Short(), st.Header.From)}
-		}
-		if o.Status != st.Header.Status {
-			return &Difference{Index: index, Text: fmt.Sprintf("a reject that is %s of what is %s is taken", st.Header.Status, o.Status)}
+		o, err := r.s.rejectedBy(st)
+		if err != nil {
+			return &Difference{Index: index, Text: err.Error()}
 		}
 		run.undeliverable(&st.Header, o)
 	}
@@ -266,6 +263,9 @@ func (r *Replay) assumeElsewhere(st *hotline.Statement, code hotline.Code) (forg
 		return func() {}
 	}
 	o := &Sent{ID: *h.Re, Kind: hotline.KindText, Status: h.Status, Case: &hotline.CaseID{}}
+	if body, err := st.OpenBody(); err == nil && h.Kind == hotline.KindReject {
+		o.Sequence = body.(*hotline.Reject).Sequence
+	}
 	if code == hotline.CodeStatus {
 		o.Status = 0
 	}
@@ -277,7 +277,12 @@ func (r *Replay) assumeElsewhere(st *hotline.Statement, code hotline.Code) (forg
 // assumeReceived is assume for a statement in a case.
 func (r *Replay) assumeReceived(e *hotline.Entry, st *hotline.Statement, code hotline.Code) {
 	in := st.InCase()
+	if code == "" {
+		r.assumeAnew(st, e.Time)
+	}
 	switch {
+	case code == hotline.CodeDuplicate:
+		return // it is remembered, and its case
 	case code == hotline.CodeCase, code == hotline.CodeBusy:
 		r.assumeForgotten(in, e.Time)
 	case !r.s.part.ofParties() && in.Party == st.Header.From:
@@ -293,6 +298,21 @@ func (r *Replay) assumeReceived(e *hotline.Entry, st *hotline.Statement, code ho
 
 // withinCase is what comes of a peer's statement only in a case that the peer may use.
 var withinCase = []hotline.Code{"", hotline.CodeStatus, hotline.CodeReference, hotline.CodeNotOwed, hotline.CodeDuplicate}
+
+// assumeAnew forgets a statement that is accepted anew, and what answered it: its case was
+// forgotten in between, and may have been opened again by what is hidden.
+func (r *Replay) assumeAnew(st *hotline.Statement, t hotline.Time) {
+	k := r.s.caseOf(st.InCase())
+	if k == nil {
+		return
+	}
+	x := k.known(st.ID)
+	if x == nil || x.Time+hotline.Time(hotline.SettledMemory.Milliseconds()) >= t ||
+		slices.ContainsFunc(k.Duties, func(d *Duty) bool { return d.Subject == st.ID }) {
+		return
+	}
+	k.Known = slices.DeleteFunc(k.Known, func(y Known) bool { return y.ID == st.ID || y.Re == st.ID })
+}
 
 // assumeUsed takes the sequences of a peer as used up that must be for this one
 // to have come: those further below than a gap may be. An auditor of a case does

@@ -160,6 +160,9 @@ func (r *run) accept(st *hotline.Statement, sender *hotline.SenderEntry) (func(u
 	if h.Case == nil && len(h.To) != 1 && !h.Kind.Rules().Opens {
 		return nil, hotline.Refuse(hotline.CodeHeader, "without a case a statement has one addressee")
 	}
+	if r.accepted(st) {
+		return nil, hotline.Refuse(hotline.CodeDuplicate, "statement %s was accepted under another sequence", st.ID.Short())
+	}
 	k, err := s.peerCase(st)
 	if err != nil {
 		return nil, err
@@ -185,6 +188,22 @@ func (r *run) accept(st *hotline.Statement, sender *hotline.SenderEntry) (func(u
 			s.settle(k, r.t)
 		}
 	}, nil
+}
+
+// accepted reports whether a peer's statement was accepted before and is still
+// remembered, so that it is taken once whatever sequence it bears (SPEC §6.6).
+func (r *run) accepted(st *hotline.Statement) bool {
+	s, from := r.s, st.Header.From
+	if in := st.InCase(); in != nil {
+		k := s.caseOf(in)
+		return k != nil && k.known(st.ID) != nil
+	}
+	// Here an entry is made whatever is decided: so by its time every part of the log forgets
+	// the same, also one that does not show the entry before.
+	pair := s.pair(from)
+	pair.Seen.forget(r.t)
+	_, ok := pair.Seen.find(st.ID)
+	return ok || find(pair.Duties, hotline.DutyAcknowledge, st.ID, from) != nil
 }
 
 // peerCase finds the case of a peer's statement. The opener may open it here;
@@ -406,7 +425,18 @@ func (r *run) acknowledged(st *hotline.Statement, k *Case, d *hotline.SignedDire
 // wasRejected closes the delivery of an own statement that the peer verified
 // but does not accept.
 func (r *run) wasRejected(st *hotline.Statement) (func(uint64), error) {
-	s, h := r.s, &st.Header
+	o, err := r.s.rejectedBy(st)
+	if err != nil {
+		return nil, err
+	}
+	return func(uint64) { r.undeliverable(&st.Header, o) }, nil
+}
+
+// rejectedBy finds the delivery that a peer's reject ends: the one under the
+// sequence that it names. What the peer says of another sequence must not end one that
+// is on its way.
+func (s *State) rejectedBy(st *hotline.Statement) (*Sent, error) {
+	h := &st.Header
 	o := s.sentTo(h.From, *h.Re)
 	if o == nil || o.Receipted {
 		return nil, hotline.Refuse(hotline.CodeReference, "nothing of this id waits for a receipt of %s", h.From)
@@ -414,7 +444,14 @@ func (r *run) wasRejected(st *hotline.Statement) (func(uint64), error) {
 	if o.Status != h.Status {
 		return nil, hotline.Refuse(hotline.CodeStatus, "%s rejects what is %s", h.Status, o.Status)
 	}
-	return func(uint64) { r.undeliverable(h, o) }, nil
+	body, err := st.OpenBody()
+	if err != nil {
+		return nil, err
+	}
+	if n := body.(*hotline.Reject).Sequence; n != o.Sequence {
+		return nil, hotline.Refuse(hotline.CodeReference, "it waits for a receipt of %s under sequence %d, not %d", h.From, o.Sequence, n)
+	}
+	return o, nil
 }
 
 // undeliverable ends the delivery of an own statement that a peer's reject is about.

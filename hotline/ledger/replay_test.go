@@ -438,7 +438,7 @@ func TestCaseFindsRejectOfAnotherStatusTaken(t *testing.T) {
 	}
 	last := len(a.entries) - 1
 	a.entries[last] = altered(t, a.entries[last], func(_ *hotline.Entry, content any) { content.(*hotline.Received).Code = "" })
-	if _, err := a.project(a.shownOf(id, nil), part); err == nil || !strings.Contains(err.Error(), "EXERCISE of what is ACTUAL") {
+	if _, err := a.project(a.shownOf(id, nil), part); err == nil || !strings.Contains(err.Error(), "EXERCISE rejects what is ACTUAL") {
 		t.Errorf("it is taken: %v", err)
 	}
 }

@@ -90,7 +90,7 @@ type Pair struct {
 	In        Window // sequences of the peer seen here
 	NextClock uint64
 	Sent      map[hotline.ID]*Sent // not yet receipted, or receipted and not yet acknowledged
-	Seen      recents              // peer's statements without a case, for references
+	Seen      recents              // peer's statements without a case, for references and to take each once
 	Done      recents              // settled own statements without a case, for references that come late
 	Duties    []*Duty
 	Missed    uint64       // line tests without reply, in a row

@@ -49,6 +49,7 @@ type member struct {
 	commands   int
 	generation uint64
 	tenders    map[hotline.ID]*parcel
+	again      map[string]*parcel // of a rogue: by name, of statements that it logged once more
 	receipts   map[hotline.ID][]byte
 	sequences  map[hotline.Party]uint64
 }
@@ -70,7 +71,7 @@ func newWorld(t tester, s setup) *world {
 		statements: map[string]*hotline.Statement{}, documents: map[string][]byte{}, counts: map[string]int{}}
 	var parties []*hotlinetest.Party
 	for _, code := range s.parties {
-		m := &member{Party: hotlinetest.NewParty(code, "story"), generation: 1, tenders: map[hotline.ID]*parcel{},
+		m := &member{Party: hotlinetest.NewParty(code, "story"), generation: 1, tenders: map[hotline.ID]*parcel{}, again: map[string]*parcel{},
 			receipts: map[hotline.ID][]byte{}, sequences: map[hotline.Party]uint64{}}
 		w.members[code] = m
 		parties = append(parties, m.Party)
