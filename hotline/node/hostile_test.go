@@ -277,6 +277,36 @@ func TestUnacceptableStatementIsRejectedBySignature(t *testing.T) {
 	}
 }
 
+// Promise: of one statement that a peer tenders twice, under two sequences, each place has one answer, however often it is asked: the first its receipt, the
+// second a rejection, that is signed and names the second sequence. What comes behind is not held up.
+func TestOneStatementInTwoPlacesIsTakenOnce(t *testing.T) {
+	_, s := meet(t, nil)
+	st := s.Text(now(), "XA", "words")
+	one, two := s.enter(st, now()), s.enter(st, now())
+	first := s.say(t, delivery(one))
+	if first.Code != "" || len(first.Receipt) == 0 {
+		t.Fatalf("the first place is answered %q (%s)", first.Code, first.Text)
+	}
+	if a := s.say(t, delivery(two)); a.Code != hotline.CodeDuplicate || len(a.Receipt) != 0 {
+		t.Errorf("the second place is answered %q (%s), with a receipt of %d bytes", a.Code, a.Text, len(a.Receipt))
+	}
+	reject := s.next(t, hotline.KindReject)
+	body, err := reject.OpenBody()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := body.(*hotline.Reject).Sequence; *reject.Header.Re != st.ID || reject.Header.Reason != hotline.CodeDuplicate || n != 2 {
+		t.Errorf("a reject of %s for %q under sequence %d", reject.Header.Re.Short(), reject.Header.Reason, n)
+	}
+	s.good(t)
+	if a := s.say(t, delivery(one)); !bytes.Equal(a.Receipt, first.Receipt) {
+		t.Errorf("the first place again is answered %q (%s), not with its receipt", a.Code, a.Text)
+	}
+	if a := s.say(t, delivery(two)); a.Code != hotline.CodeDuplicate || len(a.Receipt) != 0 {
+		t.Errorf("the second place again is answered %q (%s), with a receipt of %d bytes", a.Code, a.Text, len(a.Receipt))
+	}
+}
+
 // next waits for a statement of a kind from the node under test.
 func (s *stranger) next(t *testing.T, kind hotline.Kind) *hotline.Statement {
 	t.Helper()

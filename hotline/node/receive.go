@@ -166,10 +166,28 @@ func (n *Node) again(c *ledger.Command) *told {
 	case err != nil:
 		n.log.Error("an entry cannot be read back", "entry", i, "why", err)
 		return &told{Code: hotline.CodeBusy, Text: "ask again"}
+	case !n.samePlace(rec, c):
+		return refusal(hotline.Refuse(hotline.CodeDuplicate, "this statement was tendered under another sequence before"))
 	case rec.Code != "":
 		return &told{Code: rec.Code, Text: "rejected before"}
 	}
 	return n.receipted(i)
+}
+
+// samePlace says whether a statement that stands in the log was tendered under
+// the sequence of this command, in the same generation of its sender's log. The index
+// finds the first entry of an id alone (SPEC §6.6 rule 4).
+func (n *Node) samePlace(rec *hotline.Received, c *ledger.Command) bool {
+	type number struct{ generation, sequence uint64 }
+	numberOf := func(c *ledger.Command) number {
+		sender, err := c.ParseSender()
+		tender, err2 := c.ParseTender()
+		if err != nil || err2 != nil {
+			return number{} // none: a sequence begins at 1
+		}
+		return number{tender.Generation, sender.Sent.SequenceFor(hotline.Party(n.cfg.Party))}
+	}
+	return numberOf(c) == numberOf(&ledger.Command{Sender: rec.Sender, Tender: rec.Tender})
 }
 
 // receivedAt reads a peer's statement from the log.
