@@ -151,6 +151,9 @@ func (r *Report) judge(ctx context.Context, open []*export, opt Options) error {
 	}
 	cross := &crossing{report: r, missed: map[missed]uint64{}, forks: map[forkKey]*forkFound{}, unseen: unseen{dir: r.dir}, proofs: opt.Proofs}
 	rows, err := newBuckets(r.dir, "docket", total, (*docketRow).each)
+	if err == nil {
+		cross.tenders, err = newBuckets(r.dir, "tenders", total, (*tendering).each)
+	}
 	var sides *buckets[side]
 	if err == nil && opt.Cross {
 		sides, err = newBuckets(r.dir, "sides", total, (*side).each)
@@ -158,6 +161,7 @@ func (r *Report) judge(ctx context.Context, open []*export, opt Options) error {
 	defer func() {
 		rows.close()
 		sides.close()
+		cross.tenders.close()
 		cross.unseen.close()
 		for _, j := range cross.logs {
 			j.close()

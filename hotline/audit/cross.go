@@ -152,13 +152,14 @@ func (j *judged) keepHead(it *item) error {
 
 // crossing holds the proofs of all logs against the logs themselves.
 type crossing struct {
-	logs   []*judged
-	report *Report
-	missed map[missed]uint64 // signatures of places that could not be judged
-	forks  map[forkKey]*forkFound
-	weave  *weave
-	unseen unseen
-	proofs string // directory for proofs of forks; "": none are written
+	logs    []*judged
+	report  *Report
+	missed  map[missed]uint64 // signatures of places that could not be judged
+	forks   map[forkKey]*forkFound
+	weave   *weave
+	unseen  unseen
+	tenders *buckets[tendering]
+	proofs  string // directory for proofs of forks; "": none are written
 }
 
 // missed is why the places that one log claims of another could not be judged.
@@ -203,6 +204,9 @@ func (c *crossing) check() error {
 	if err := c.tellForks(); err != nil {
 		return err
 	}
+	if err := c.tellRepeated(); err != nil {
+		return err
+	}
 	c.views()
 	for m, n := range c.missed {
 		c.report.NotJudged = append(c.report.NotJudged, m.text(n))
@@ -212,6 +216,9 @@ func (c *crossing) check() error {
 
 func (c *crossing) proof(holder int, p *proof) error {
 	if err := c.knowledge(holder, p); err != nil {
+		return err
+	}
+	if err := c.tendered(holder, p); err != nil {
 		return err
 	}
 	found, seen := false, false

@@ -32,6 +32,7 @@ const (
 	HeadNotInLog      Code = "head-not-in-log"
 	Fork              Code = "fork"
 	SequenceReused    Code = "sequence-reused"
+	StatementRepeated Code = "statement-repeated"
 	TimeContradiction Code = "time-contradiction"
 	BackDated         Code = "back-dated"
 	KeyNotInForce     Code = "key-not-in-force"
@@ -70,6 +71,7 @@ var Codes = []CodeInfo{
 	{HeadNotInLog, Protocol, "7.5"},
 	{Fork, Protocol, "7.5"},
 	{SequenceReused, Protocol, "6.6"},
+	{StatementRepeated, Protocol, "6.6"},
 	{TimeContradiction, Protocol, "6.1"},
 	{BackDated, Protocol, "3.2"},
 	{KeyNotInForce, Protocol, "3.5"},

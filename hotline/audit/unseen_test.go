@@ -10,6 +10,7 @@ import (
 
 	"example.org/hotline/crypto/tlog"
 	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/hotlinetest"
 	"example.org/hotline/hotline/ledger"
 )
 
@@ -147,9 +148,13 @@ func TestUnseenRunsAreMerged(t *testing.T) {
 }
 
 // slip has a party log and tender what its ledger would refuse.
-func (p *peer) slip(st *hotline.Statement, to hotline.Party, n uint64) {
+func (p *peer) slip(st *hotline.Statement, n uint64, to ...hotline.Party) {
 	p.w.t.Helper()
-	p.entries = p.forge(p.entries, st.Raw, hotline.Sequence{To: to, N: n})
+	var sequences []hotline.Sequence
+	for _, q := range to {
+		sequences = append(sequences, hotline.Sequence{To: q, N: n})
+	}
+	p.entries = p.forge(p.entries, st.Raw, sequences...)
 	var tree tlog.Frontier
 	for _, raw := range p.entries {
 		tree.Append(tlog.LeafHash(raw))
@@ -173,7 +178,7 @@ func TestRevokedKeyIsProvenByTheTender(t *testing.T) {
 		p.do(&ledger.Command{Type: ledger.Document, Document: raw})
 	}
 	st := a.Text(w.now, "XB", "one")
-	a.slip(st, "XB", 1)
+	a.slip(st, 1, "XB")
 	if receipt, _ := a.deliver(st, "XB"); receipt != nil {
 		t.Fatal("XB accepts what a revoked key signed")
 	}
@@ -183,6 +188,52 @@ func TestRevokedKeyIsProvenByTheTender(t *testing.T) {
 	if o.Entry != a.results[st.ID].Index || !strings.Contains(o.Text, a.Name("O1")) || !strings.Contains(o.Text, "directory 2 of XA") {
 		t.Errorf("observed %+v", o)
 	}
+}
+
+// asks is an inquiry that opens a case.
+func (p *peer) asks(to ...hotline.Party) *hotline.Statement {
+	return p.By(p.Header(hotline.KindInquiry, p.w.now, hotlinetest.To(to...)), &hotline.Inquiry{Questions: []string{"Until when?"}}, "O1", "R1")
+}
+
+// Promise: a party that tenders one statement from two places of its log is named, by the log of whoever took the one and rejected the other, whole or as it is
+// shown; and the receiver, who logged both, is not.
+func TestOneStatementInTwoPlacesIsProvenByTheTenders(t *testing.T) {
+	w := newWorld(t, terms(), "XA", "XB")
+	a, b := w.at("XA"), w.at("XB")
+	st := a.submit(a.asks("XB"))
+	first := a.results[st.ID].Index
+	a.send(st, "XB")
+	wantFound(t, audited(t, a.export(), b.export()))
+	a.slip(st, 2, "XB")
+	if receipt, _ := a.deliver(st, "XB"); receipt != nil {
+		t.Fatal("XB accepts the statement twice")
+	}
+	b.compose()
+	for _, dirs := range [][]string{{b.export()}, {b.pair("XA")}, {caseOf(t, b.export(), st)}} {
+		r := audited(t, dirs...)
+		wantCodes(t, r, "statement-repeated@XA")
+		if t.Failed() {
+			return
+		}
+		if o := r.Observations[0]; o.Entry != a.results[st.ID].Index || !strings.Contains(o.Text, fmt.Sprintf("entry %d of its log", first)) {
+			t.Errorf("observed %+v", o)
+		}
+	}
+	wantCodes(t, audited(t, a.export(), b.export()), "statement-repeated@XA", "decision-differs@XA")
+}
+
+// Promise: nor does it help a party to tender the one place to one addressee and the
+// other to another.
+func TestOneStatementInTwoPlacesIsProvenByTwoAddressees(t *testing.T) {
+	w := newWorld(t, terms(), "XA", "XB", "XC")
+	a, b, c := w.at("XA"), w.at("XB"), w.at("XC")
+	st := a.submit(a.asks("XB", "XC"))
+	a.deliver(st, "XB")
+	a.slip(st, 2, "XB", "XC")
+	a.deliver(st, "XC")
+	wantFound(t, audited(t, b.export()))
+	wantFound(t, audited(t, c.export()))
+	wantCodes(t, audited(t, b.export(), c.export()), "statement-repeated@XA")
 }
 
 // A party that leaves its detection out of its log is proven wrong by its receipts
