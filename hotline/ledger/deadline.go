@@ -154,7 +154,7 @@ func (s *State) lift(d *Duty) { s.liftAs(d, DutyDropped) }
 func (s *State) liftAs(d *Duty, how TurnType) {
 	s.end(d, how)
 	if d.Class == hotline.DutyAlert {
-		s.dropAsks(hotline.KindAutomaticAlert, d.Subject)
+		s.dropAsksAbout(hotline.KindAutomaticAlert, d.Subject)
 	}
 }
 

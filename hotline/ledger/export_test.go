@@ -52,3 +52,23 @@ func (s *State) Answered() (remembered, waiting int) {
 	}
 	return remembered, len(s.answered)
 }
+
+// FreeOutbox takes statements that FillOutbox tendered to p out of its outbox, as receipts would.
+func (s *State) FreeOutbox(p hotline.Party, n int) {
+	pair := s.pair(p)
+	for id := range pair.Sent {
+		if id[0] == 3 && n > 0 && pair.Sent[id].Index == 0 {
+			delete(pair.Sent, id)
+			n--
+		}
+	}
+}
+
+// FillAnswers asks for rejects to p until so many wait to be said.
+func (s *State) FillAnswers(p hotline.Party, n int) {
+	for i := range n {
+		a := &Ask{Kind: hotline.KindReject, Cause: 1<<20 + uint64(i), Re: hotline.ID{5, byte(i), byte(i >> 8)}, To: []hotline.Party{p},
+			Status: hotline.Actual, Precedence: hotline.Routine, Reason: hotline.CodeBusy, Sequence: 1}
+		s.keepAsk(a)
+	}
+}

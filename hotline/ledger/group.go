@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"slices"
 
 	"example.org/hotline/hotline"
@@ -24,7 +25,7 @@ type Ask struct {
 	Sequence   uint64
 	Source     uint64       // index of the entry to embed (the assessment of an automatic alert)
 	Answered   uint64       // 1 + index of the statement
-	Until      hotline.Time // an answered ask is remembered until then
+	Until      hotline.Time // an ask that is answered or overtaken is remembered until then; 0: it is to be said
 }
 
 type askKey struct {
@@ -32,8 +33,12 @@ type askKey struct {
 	kind  hotline.Kind
 }
 
+// ask asks for a statement of the group.
 func (r *run) ask(a *Ask) {
-	r.s.asks[askKey{a.Cause, a.Kind}] = a
+	if a.Kind == hotline.KindLineTest || a.Kind == hotline.KindWatchTest {
+		r.overtaken(a)
+	}
+	r.s.keepAsk(a)
 	r.effect(Effect{Type: Compose, Kind: a.Kind, ID: a.Re, Index: a.Cause, Case: a.Case, Time: r.t,
 		Precedence: a.Precedence, Status: a.Status, Ask: a.clone()})
 }
@@ -44,27 +49,148 @@ func (a *Ask) clone() *Ask {
 	return &c
 }
 
-// Asks returns copies of what still has to be composed at t, by cause. A new leader
-// takes them up.
-func (s *State) Asks(t hotline.Time) []*Ask {
-	var list []*Ask
-	for _, a := range s.asks {
-		if a.Answered != 0 {
-			continue
-		}
-		if c := a.clone(); len(a.To) == 0 {
-			list = append(list, c)
-		} else if c.To = s.addressees(a, t); len(c.To) > 0 {
-			list = append(list, c)
+// overtaken ends asking for the test before: it was not said until the next one is due. A
+// leader may be about to say it, so it is remembered for a while like what is answered.
+func (r *run) overtaken(next *Ask) {
+	s := r.s
+	for key, a := range s.unsaid {
+		if a.Kind == next.Kind && a.To[0] == next.To[0] {
+			s.said(a)
+			a.Until = r.t + window
+			s.answered = append(s.answered, key)
 		}
 	}
-	slices.SortFunc(list, func(a, b *Ask) int {
-		if a.Cause != b.Cause {
-			return int(a.Cause) - int(b.Cause)
+}
+
+// keepAsk and said are the only ways into and out of what nobody has said yet.
+func (s *State) keepAsk(a *Ask) {
+	key := askKey{a.Cause, a.Kind}
+	s.asks[key] = a
+	if a.Until == 0 && s.unsaid[key] == nil {
+		s.unsaid[key] = a
+		if a.answers() {
+			s.answers[a.To[0]]++
 		}
-		return int(a.Kind) - int(b.Kind)
+	}
+}
+
+func (s *State) said(a *Ask) {
+	key := askKey{a.Cause, a.Kind}
+	if s.unsaid[key] == nil {
+		return
+	}
+	delete(s.unsaid, key)
+	if a.answers() {
+		s.answers[a.To[0]]--
+	}
+}
+
+// dropAsks forgets what is no longer asked for.
+func (s *State) dropAsks(over func(*Ask) bool) {
+	for key, a := range s.unsaid {
+		if over(a) {
+			s.said(a)
+			delete(s.asks, key)
+		}
+	}
+}
+
+// dropAsksAbout forgets what is no longer asked for about a statement.
+func (s *State) dropAsksAbout(kind hotline.Kind, re hotline.ID) {
+	s.dropAsks(func(a *Ask) bool { return a.Kind == kind && a.Re == re })
+}
+
+// answers reports whether the ask follows at once from a statement of the peer,
+// who alone decides how many there are.
+func (a *Ask) answers() bool {
+	return a.Kind == hotline.KindReject || a.Kind == hotline.KindLineReply
+}
+
+// mayAnswer refuses what would have the group say one more thing to a peer for
+// which too much of it waits: a peer that gives no receipts. Nothing is recorded, so it is
+// admission, which a replay takes as given (SPEC §6.8).
+func (r *run) mayAnswer(h *hotline.Header, reject error) error {
+	if r.replays || !h.Kind.Rules().Rejects || reject == nil && h.Kind != hotline.KindLineTest {
+		return nil
+	}
+	if n := r.s.answers[h.From]; n >= hotline.MaxGroupAnswers {
+		return hotline.Refuse(hotline.CodeBusy, "%d statements of the group wait for a place in the outbox of %s", n, h.From)
+	}
+	return nil
+}
+
+// Asks returns copies of what is to be composed at t, by cause: no more for each
+// peer than its outbox has room for, the oldest first. The rest stays asked for until there
+// is. A new leader takes them up.
+func (s *State) Asks(t hotline.Time) []*Ask {
+	list := make([]*Ask, 0, len(s.unsaid))
+	for _, a := range s.unsaid {
+		list = append(list, a)
+	}
+	slices.SortFunc(list, func(a, b *Ask) int {
+		return cmp.Or(cmp.Compare(a.Cause, b.Cause), cmp.Compare(a.Kind, b.Kind))
 	})
-	return list
+	room := map[roomKey]int{}
+	var now []*Ask
+	for _, a := range list {
+		if c := s.due(a, t); c != nil && s.takeRoom(room, c) {
+			now = append(now, c)
+		}
+	}
+	return now
+}
+
+// Ask returns what an entry asks for with a statement of a kind at t; nil if that was
+// said, is no longer owed, or finds no room at present.
+func (s *State) Ask(cause uint64, kind hotline.Kind, t hotline.Time) *Ask {
+	a := s.unsaid[askKey{cause, kind}]
+	if a != nil {
+		a = s.due(a, t)
+	}
+	if a == nil || !s.takeRoom(map[roomKey]int{}, a) {
+		return nil
+	}
+	return a
+}
+
+// due returns a copy of an ask with those to whom it goes if it is tendered at t;
+// nil if that is nobody of those whom it names.
+func (s *State) due(a *Ask, t hotline.Time) *Ask {
+	c := a.clone()
+	c.To = s.addressees(a, t)
+	if len(a.To) > 0 && len(c.To) == 0 {
+		return nil
+	}
+	return c
+}
+
+// roomKey is a peer, and up to how many statements may wait in its outbox.
+type roomKey struct {
+	peer  hotline.Party
+	limit int
+}
+
+// takeRoom reports whether Apply would find room for an ask and those before it;
+// room is what they left.
+func (s *State) takeRoom(room map[roomKey]int, a *Ask) bool {
+	if a.Kind == hotline.KindAutomaticAlert {
+		return true
+	}
+	limit := outboxLimit(a.Precedence)
+	for _, p := range a.To {
+		key := roomKey{p, limit}
+		if _, ok := room[key]; !ok {
+			room[key] = limit
+			if pair := s.pairs[p]; pair != nil {
+				room[key] = pair.room(limit)
+			}
+		}
+		if room[key] <= 0 {
+			return false
+		}
+		room[key]--
+	}
+	return true
 }
 
 // addressees are those to whom what is asked goes if it is tendered at t. An
@@ -137,8 +263,13 @@ func (r *run) ownGroup(st *hotline.Statement) (func(uint64), error) {
 
 func (r *run) answered(a *Ask, st *hotline.Statement, index uint64) {
 	s := r.s
+	key := askKey{a.Cause, a.Kind}
+	s.said(a)
+	if a.Until != 0 { // overtaken
+		s.answered = slices.DeleteFunc(s.answered, func(k askKey) bool { return k == key })
+	}
 	a.Answered, a.Until = index+1, r.t+window
-	s.answered = append(s.answered, askKey{a.Cause, a.Kind})
+	s.answered = append(s.answered, key)
 	switch a.Kind {
 	case hotline.KindAutomaticAlert:
 		if k := s.caseOf(a.Case); k != nil {
@@ -179,7 +310,7 @@ func (r *run) ownUnreadable(st *hotline.Statement) (func(uint64), error) {
 		return nil, hotline.Refuse(hotline.CodeReference, "entry %d is no accepted statement of %s", h.Cause-1, h.To[0])
 	}
 	return func(at uint64) {
-		s.asks[key] = &Ask{Kind: h.Kind, Cause: h.Cause - 1, To: h.To, Answered: at + 1, Until: r.t + window}
+		s.keepAsk(&Ask{Kind: h.Kind, Cause: h.Cause - 1, To: h.To, Answered: at + 1, Until: r.t + window})
 		s.answered = append(s.answered, key)
 	}, nil
 }

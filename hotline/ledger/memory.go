@@ -26,6 +26,19 @@ func (r *recents) find(id hotline.ID) (uint64, bool) {
 	return i, ok
 }
 
+// holds reports whether the id is remembered until t at least.
+func (r *recents) holds(id hotline.ID, t hotline.Time) bool {
+	if _, ok := r.at[id]; !ok {
+		return false
+	}
+	for i := 0; i < len(r.queue) && r.queue[i].Until < t; i++ { // few: what is over by the newest entry is forgotten
+		if r.queue[i].ID == id {
+			return false
+		}
+	}
+	return true
+}
+
 func (r *recents) add(id hotline.ID, index uint64, until hotline.Time) {
 	if _, ok := r.at[id]; ok {
 		return
@@ -74,7 +87,7 @@ func (s *State) forget(t hotline.Time) {
 	}
 	n := 0
 	for ; n < len(s.answered); n++ { // in a queue: a peer can have thousands asked for, and every command comes through here
-		if a := s.asks[s.answered[n]]; a != nil && a.Answered != 0 {
+		if a := s.asks[s.answered[n]]; a != nil && a.Until != 0 {
 			if a.Until >= t {
 				break
 			}

@@ -183,24 +183,15 @@ func (r *run) told(k *Case, to []hotline.Party) {
 		return
 	}
 	r.discharge(hotline.DutyAlert, k.Duties, k.Assessment, "")
-	r.s.dropAsks(hotline.KindAutomaticAlert, k.Assessment)
-}
-
-// dropAsks forgets what is no longer asked for about a statement.
-func (s *State) dropAsks(kind hotline.Kind, re hotline.ID) {
-	for key, a := range s.asks {
-		if a.Kind == kind && a.Re == re && a.Answered == 0 {
-			delete(s.asks, key)
-		}
-	}
+	r.s.dropAsksAbout(hotline.KindAutomaticAlert, k.Assessment)
 }
 
 // narrow takes those who were told off an automatic alert that is still to be
 // composed, and asks for what is left of it.
 func (r *run) narrow(k *Case) {
 	to := r.s.tellable(k.Untold, r.t)
-	for _, a := range r.s.asks { // at most one: an assessment has one deadline
-		if a.Kind == hotline.KindAutomaticAlert && a.Re == k.Assessment && a.Answered == 0 && !slices.Equal(a.To, to) {
+	for _, a := range r.s.unsaid { // at most one: an assessment has one deadline
+		if a.Kind == hotline.KindAutomaticAlert && a.Re == k.Assessment && !slices.Equal(a.To, to) {
 			a.To = to
 			r.ask(a)
 		}
@@ -266,7 +257,7 @@ func (r *run) acknowledgement(st *hotline.Statement) (func(uint64), error) {
 		if h.Status == hotline.Test {
 			r.s.pair(h.To[0]).Here.manned(r.s.Directory(r.s.self), st, r.t)
 		}
-		r.s.dropAsks(hotline.KindEscalation, *h.Re)
+		r.s.dropAsksAbout(hotline.KindEscalation, *h.Re)
 	}, nil
 }
 

@@ -36,6 +36,9 @@ func (r *run) receive() error {
 		return err
 	}
 	then, reject := r.accept(st, sender)
+	if err := r.mayAnswer(&st.Header, reject); err != nil {
+		return err
+	}
 	marks := sender.Sent.Marks | r.marks(st.Header.Issued, sender.Time)
 	if reject == nil && revokedSince(st, s.Directory(from)) {
 		marks |= hotline.MarkRevokedSince
@@ -54,6 +57,7 @@ func (r *run) receive() error {
 	}
 	in := st.InCase()
 	if in == nil {
+		pair.Seen.forget(r.t) // what it replaces may be over without an entry that said so
 		pair.Seen.add(st.ID, index, r.t+window)
 	}
 	then(index)
@@ -198,12 +202,10 @@ func (r *run) accepted(st *hotline.Statement) bool {
 		k := s.caseOf(in)
 		return k != nil && k.known(st.ID) != nil
 	}
-	// Here an entry is made whatever is decided: so by its time every part of the log forgets
-	// the same, also one that does not show the entry before.
+	// By the time of its own entry, whatever was forgotten by then: so a part of the log that does
+	// not show the entry before decides the same.
 	pair := s.pair(from)
-	pair.Seen.forget(r.t)
-	_, ok := pair.Seen.find(st.ID)
-	return ok || find(pair.Duties, hotline.DutyAcknowledge, st.ID, from) != nil
+	return pair.Seen.holds(st.ID, r.t) || find(pair.Duties, hotline.DutyAcknowledge, st.ID, from) != nil
 }
 
 // peerCase finds the case of a peer's statement. The opener may open it here;
@@ -246,8 +248,8 @@ func (s *State) mayWait(h *hotline.Header) error {
 }
 
 // keepCase and dropCase are the only ways into and out of what is remembered of
-// cases. What a case still owes in vain goes with it, and the pages for it: nobody is
-// woken for what is forgotten.
+// cases. What a case still owes in vain goes with it, the pages for it, and what the group was
+// asked to say in it: nobody is woken for what is forgotten.
 func (s *State) keepCase(k *Case) {
 	key := k.ID.Key()
 	if s.cases[key] == nil {
@@ -259,6 +261,9 @@ func (s *State) keepCase(k *Case) {
 func (s *State) dropCase(key string) {
 	if k := s.cases[key]; k != nil {
 		s.opened[k.ID.Party]--
+		if s.part == nil { // a part of a log does not always know
+			s.dropAsks(func(a *Ask) bool { return a.Case != nil && *a.Case == k.ID })
+		}
 		for _, d := range k.Duties {
 			d.done = true
 			s.endPages(d)

@@ -178,8 +178,8 @@ func RestoreState(b []byte) (*State, error) {
 	slices.SortStableFunc(im.Asks, func(a, b *Ask) int { return cmp.Compare(a.Until, b.Until) })
 	for _, a := range im.Asks {
 		key := askKey{a.Cause, a.Kind}
-		s.asks[key] = a
-		if a.Answered != 0 {
+		s.keepAsk(a)
+		if a.Until != 0 {
 			s.answered = append(s.answered, key)
 		}
 	}

@@ -45,7 +45,9 @@ type State struct {
 	house       house
 	recent      recents
 	asks        map[askKey]*Ask
-	answered    []askKey // of asks, in the order in which they are forgotten
+	answered    []askKey              // of asks: answered or overtaken, in the order in which they are forgotten
+	unsaid      map[askKey]*Ask       // derived: asks that are to be said
+	answers     map[hotline.Party]int // derived: how many of those answer something of each
 	settling    []settling
 	pagings     map[uint64]*paging // by due entry
 	posts       []Post
@@ -76,6 +78,8 @@ func New() *State {
 		unanswered:  map[hotline.Party]int{},
 		recent:      newRecents(),
 		asks:        map[askKey]*Ask{},
+		unsaid:      map[askKey]*Ask{},
+		answers:     map[hotline.Party]int{},
 		pagings:     map[uint64]*paging{},
 		witnessed:   map[hotline.Party]Cosigned{},
 		keyof:       map[keys.ID]hotline.KeyUse{},

@@ -108,25 +108,38 @@ func (r *run) hasRoom(h *hotline.Header) error {
 		if h.Kind == hotline.KindAutomaticAlert {
 			break
 		}
-		limit := hotline.MaxOutbox
-		if h.Precedence != hotline.Flash {
-			limit -= hotline.FlashReserve
-		}
+		limit := outboxLimit(h.Precedence)
 		pair := r.s.pairs[p]
-		if pair == nil || len(pair.Sent) < limit {
+		if pair == nil || pair.room(limit) > 0 {
 			continue
 		}
 		if n := pair.unreceipted(); n >= limit {
 			return hotline.Refuse(hotline.CodeBusy, "%d statements wait for a receipt of %s", n, p)
 		}
-		if n := len(pair.Sent); n >= hotline.MaxAwaiting {
-			return hotline.Refuse(hotline.CodeBusy, "%d statements wait for a receipt or an acknowledgement of %s", n, p)
-		}
+		return hotline.Refuse(hotline.CodeBusy, "%d statements wait for a receipt or an acknowledgement of %s", len(pair.Sent), p)
 	}
 	if len(h.To) > 1 && h.Case == nil && !h.Kind.Rules().Opens {
 		return hotline.Refuse(hotline.CodeHeader, "without a case a statement has one addressee")
 	}
 	return nil
+}
+
+// outboxLimit is how many statements may wait for a peer's receipts before one of this
+// precedence is refused.
+func outboxLimit(p hotline.Precedence) int {
+	if p == hotline.Flash {
+		return hotline.MaxOutbox
+	}
+	return hotline.MaxOutbox - hotline.FlashReserve
+}
+
+// room is how many statements the outbox certainly still takes up to a limit; none or
+// less if it is full.
+func (p *Pair) room(limit int) int {
+	if n := len(p.Sent); n < limit {
+		return limit - n
+	}
+	return min(limit-p.unreceipted(), hotline.MaxAwaiting-len(p.Sent))
 }
 
 // unreceipted counts what still has to be delivered: what was receipted and

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"slices"
 	"sync"
 
 	"example.org/hotline/hotline"
@@ -127,13 +126,9 @@ func (x *errands) recheck() {
 	})
 }
 
-// askOf returns what an entry asks for at present; nil if it no longer does.
+// askOf returns what an entry asks for at present; nil if it no longer does, or
+// if what it asks for would find no room: then it is taken up again later.
 func (n *Node) askOf(e errand) (a *ledger.Ask) {
-	n.machine.view(func(s *ledger.State) {
-		list := s.Asks(n.now())
-		if i := slices.IndexFunc(list, func(a *ledger.Ask) bool { return a.Cause == e.entry && a.Kind == e.kind }); i >= 0 {
-			a = list[i]
-		}
-	})
+	n.machine.view(func(s *ledger.State) { a = s.Ask(e.entry, e.kind, n.now()) })
 	return a
 }
