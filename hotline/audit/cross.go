@@ -27,6 +27,7 @@ type proof struct {
 	Stated                uint64        // of a receipt: the own entry that it is for
 	Tendered              tlog.Hash     // of a receipt: root of the tender that it names
 	What                  hotline.Kind  // of a receipt: of the statement
+	Rejected              hotline.Code  // of a received statement that was rejected
 }
 
 type proofKind uint8
@@ -71,7 +72,7 @@ func (j *judged) keepProofs(it *item) error {
 		Generation: f.place.generation, Index: f.place.index, Time: f.place.time, Leaf: f.place.leaf, Root: f.place.root, Case: caseKey(it.entry.Scope.Case)}
 	switch c := it.content.(type) {
 	case *hotline.Received:
-		p.Kind, p.Sequence = tenderProof, f.sender.Sent.SequenceFor(j.x.head.Party)
+		p.Kind, p.Sequence, p.Rejected = tenderProof, f.sender.Sent.SequenceFor(j.x.head.Party), c.Code
 		p.OwnUnproven, p.Unproven = unproven(c.Marks), unproven(f.sender.Sent.Marks)
 		j.entitled(it, c)
 	case *hotline.Receipted:
@@ -284,7 +285,7 @@ func (c *crossing) against(holder, n int, p *proof) error {
 	}
 	c.named(of, self, p)
 	if p.Kind == tenderProof && k.leaf == p.Leaf {
-		of.teller.reached(p.Statement, self, p.OwnTime)
+		of.teller.reached(p.Statement, self, p.OwnTime, p.Rejected)
 	}
 	return nil
 }

@@ -181,6 +181,9 @@ func (p *proof) each(r *record) {
 		r.fixed(p.Tendered[:])
 		number(&p.What, r)
 	}
+	if p.Kind == tenderProof {
+		str(&p.Rejected, r)
+	}
 }
 
 func (e *Event) each(r *record) {

@@ -165,6 +165,52 @@ func TestEarlierExportOfTheSenderHidesNothing(t *testing.T) {
 	}
 }
 
+// Promise: a statement that the receiver's log rejects is told as rejected, and not as received, wherever the log of its sender
+// ends: before the tender, with it, or with the reject. With the sender's log alone nothing is shown, and nothing told.
+func TestRejectIsToldWhereTheSendersLogEndsWithTheTender(t *testing.T) {
+	w := newWorld(t, terms(), "XA", "XB")
+	a, b := w.at("XA"), w.at("XB")
+	early := a.export()
+	st := a.Acknowledgement(w.now, b.Text(w.now, "XA", "never sent"))
+	a.slip(st, 1, "XB")
+	w.pass(minute)
+	if receipt, _ := a.deliver(st, "XB"); receipt != nil {
+		t.Fatal("XB accepts the acknowledgement of what it never sent")
+	}
+	b.compose() // the signed reject
+	for _, is := range []struct {
+		dirs []string
+		code hotline.Code
+		at   hotline.Time
+	}{
+		{[]string{b.export()}, hotline.CodeNotOwed, w.now},
+		{[]string{early, b.export()}, hotline.CodeNotOwed, w.now},
+		{[]string{a.export(), b.export()}, hotline.CodeNotOwed, w.now},
+		{[]string{pairOf(t, a.export(), "XB"), b.pair("XA")}, hotline.CodeNotOwed, w.now},
+		{[]string{a.export()}, "", 0},
+	} {
+		told := 0
+		r := audited(t, is.dirs...)
+		for s, err := range r.Statements() {
+			if err != nil || s.ID != st.ID.String() {
+				continue
+			}
+			if told++; s.Rejected != is.code || s.Received != is.at || s.Acknowledged != 0 {
+				t.Errorf("of %d exports: %+v, want rejected with %q", len(is.dirs), s, is.code)
+			}
+		}
+		if told != 1 {
+			t.Errorf("of %d exports: told %d times", len(is.dirs), told)
+		}
+		if figures, err := r.Statistics(); err != nil || slices.ContainsFunc(figures.Statements, func(c StatementCount) bool { return c.From == "XA" && c.Received != 0 }) {
+			t.Errorf("of %d exports: counted as received: %+v, %v", len(is.dirs), figures.Statements, err)
+		}
+		if all := text(t, r); is.code != "" != strings.Contains(all, "not accepted: "+string(is.code)) {
+			t.Error(all)
+		}
+	}
+}
+
 // A statement that was verified but rejected is told so, and its reject too;
 // nothing of it breaks a rule.
 func TestRejectIsTold(t *testing.T) {

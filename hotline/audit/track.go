@@ -189,9 +189,9 @@ func (s *statuses) of(it *item) hotline.Status {
 }
 
 // reached notes by the receiver's own log that a statement arrived of which the
-// sender never got the receipt.
-func (t *teller) reached(id hotline.ID, to hotline.Party, at hotline.Time) {
+// sender's log shows no answer, and with which code it was rejected there; "": it was not.
+func (t *teller) reached(id hotline.ID, to hotline.Party, at hotline.Time, rejected hotline.Code) {
 	if w := t.open[rowKey{id, to}]; w != nil && w.Received == 0 {
-		w.Received = at
+		w.Received, w.Rejected = at, rejected
 	}
 }
