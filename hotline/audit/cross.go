@@ -38,6 +38,7 @@ const (
 	headProof    proofKind = 3 // a checkpoint that the author of a statement knew
 	witnessProof proofKind = 4 // a checkpoint that this party cosigned, with the signature of its log
 	anchorProof  proofKind = 5 // a cosignature in an anchor, of this log or of the sender's
+	answerProof  proofKind = 6 // no place: the own acknowledgement of a statement of this party
 )
 
 // isHead reports whether the proof is of a checkpoint that somebody names.
@@ -65,8 +66,11 @@ func (j *judged) keepProofs(it *item) error {
 	if err := j.keepHead(it); err != nil {
 		return err
 	}
-	if err := j.keepAnchor(it); err != nil || f.place == nil {
+	if err := j.keepAnchor(it); err != nil {
 		return err
+	}
+	if f.place == nil {
+		return j.keepAnswer(it)
 	}
 	p := proof{Own: it.index, OwnTime: it.entry.Time, Statement: f.proof.Statement, Party: f.place.party,
 		Generation: f.place.generation, Index: f.place.index, Time: f.place.time, Leaf: f.place.leaf, Root: f.place.root, Case: caseKey(it.entry.Scope.Case)}
@@ -114,6 +118,20 @@ func (j *judged) keepOwnTender(it *item) error {
 	}
 	return j.proofs.add(&proof{Kind: tenderProof, Own: it.index, OwnTime: it.entry.Time, Statement: t.Statement, Party: self,
 		Generation: t.Generation, Index: t.Index, Time: t.Time, Leaf: k.leaf, Root: f.tendered, Case: caseKey(it.entry.Scope.Case)})
+}
+
+// keepAnswer notes an own acknowledgement, for the log of whoever is acknowledged.
+func (j *judged) keepAnswer(it *item) error {
+	st := it.facts.st
+	if _, ok := it.content.(*hotline.Sent); !ok || st == nil || st.Header.Kind != hotline.KindAcknowledgement {
+		return nil
+	}
+	for _, to := range st.Header.To {
+		if err := j.proofs.add(&proof{Kind: answerProof, Own: it.index, OwnTime: it.entry.Time, Statement: *st.Header.Re, Party: to}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // unproven reports whether no majority of clocks backed the time of what bears these marks.
@@ -216,6 +234,10 @@ func (c *crossing) check() error {
 }
 
 func (c *crossing) proof(holder int, p *proof) error {
+	if p.Kind == answerProof {
+		c.answered(c.logs[holder].x.head.Party, p)
+		return nil
+	}
 	if err := c.knowledge(holder, p); err != nil {
 		return err
 	}
@@ -244,6 +266,15 @@ func (c *crossing) proof(holder int, p *proof) error {
 		return c.unseen.add(holder, p)
 	}
 	return nil
+}
+
+// answered lets the sender's log, where it ends before the acknowledgement, tell of it.
+func (c *crossing) answered(by hotline.Party, p *proof) {
+	for _, of := range c.logs {
+		if of.x.head.Party == p.Party {
+			of.teller.acknowledged(p.Statement, by, p.OwnTime)
+		}
+	}
 }
 
 // against holds one proof against one log.

@@ -151,12 +151,22 @@ func TestEarlierExportOfTheSenderHidesNothing(t *testing.T) {
 	st := a.submit(a.Text(w.now, "XB", "Please call."))
 	atTender := a.export()
 	w.pass(minute)
+	received := w.now
 	a.send(st, "XB")
-	for _, dirs := range [][]string{{b.export()}, {early, b.export()}, {atTender, b.export()}, {a.export(), b.export()}} {
-		told := 0
+	unanswered := b.export()
+	w.pass(minute)
+	b.acknowledge(st)
+	for _, dirs := range [][]string{{b.export()}, {early, b.export()}, {atTender, b.export()}, {a.export(), b.export()}, {atTender, unanswered}} {
+		told, acknowledged := 0, w.now
+		if slices.Contains(dirs, unanswered) {
+			acknowledged = 0
+		}
 		for s, err := range audited(t, dirs...).Statements() {
-			if told++; err != nil || s.ID != st.ID.String() || s.Received != w.now {
-				t.Errorf("%+v, %v", s, err)
+			if s.From == "XB" {
+				continue
+			}
+			if told++; err != nil || s.ID != st.ID.String() || s.Received != received || s.Acknowledged != acknowledged {
+				t.Errorf("of %d exports: %+v, %v", len(dirs), s, err)
 			}
 		}
 		if told != 1 {

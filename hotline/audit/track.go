@@ -195,3 +195,10 @@ func (t *teller) reached(id hotline.ID, to hotline.Party, at hotline.Time, rejec
 		w.Received, w.Rejected = at, rejected
 	}
 }
+
+// acknowledged notes by the receiver's own log that a person acknowledged what reached it.
+func (t *teller) acknowledged(id hotline.ID, to hotline.Party, at hotline.Time) {
+	if w := t.open[rowKey{id, to}]; w != nil && w.Received != 0 && w.Rejected == "" && w.Acknowledged == 0 {
+		w.Acknowledged = at
+	}
+}
