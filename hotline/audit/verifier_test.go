@@ -15,6 +15,7 @@ import (
 	"example.org/hotline/crypto/tlog"
 	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/hotlinetest"
+	"example.org/hotline/hotline/ledger"
 )
 
 // The verifier of testdata/verifier shares no code with this package: it was
@@ -379,4 +380,86 @@ func TestTheOtherVerifierFindsForgeries(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Promise: a sender that signed another tree than the one that it shows, by the tender beside a receipt or in an anchor, is named
+// with one code at one place by both; a tender that is not the receipted one makes the receipt invalid.
+func TestTheOtherVerifierFindsForksInOneLog(t *testing.T) {
+	node := verifier(t)
+	w, st := short(t, "one")
+	a := w.at("XA")
+	w.pass(minute)
+	next := a.submit(a.Text(w.now, "XB", "two"))
+	a.send(next, "XB")
+	rewrite := func(entries [][]byte) [][]byte {
+		entries = slices.Clone(entries)
+		entries[1] = reenter(t, entries[1], func(e *hotline.Entry, _ any) { e.Salt[0] ^= 1 })
+		return entries
+	}
+	tender := a.exportOf(rewrite(a.entries)) // of both statements: the lower place is told
+	entries := slices.Clone(a.entries)
+	i := last(t, entries, hotline.EntryReceipted)
+	entries[i] = reenter(t, entries[i], func(_ *hotline.Entry, c any) {
+		r := c.(*hotline.Receipted)
+		r.Tender = slices.Clone(r.Tender)
+		r.Tender[len(r.Tender)-1] ^= 1
+	})
+	unsigned := accomplice(t)
+	three := newWorld(t, terms(), "XA", "XB", "XC")
+	c := three.at("XA")
+	size := uint64(len(c.entries))
+	three.pass(second)
+	c.anchored("XB", c.anchor("XB", "XC"))
+	for _, f := range []struct {
+		name, dir string
+		code      Code
+		at        uint64
+	}{
+		{"tender", tender, Fork, a.results[st.ID].Index},
+		{"tender, pair export", pairOf(t, tender, "XB"), Fork, a.results[st.ID].Index},
+		{"anchor", c.exportOf(rewrite(c.entries)), Fork, size - 1},
+		{"tender that was not receipted", a.exportOf(entries), ReceiptInvalid, uint64(i)},
+	} {
+		t.Run(f.name, func(t *testing.T) {
+			s := bothJudge(t, node, f.dir)
+			if len(s.Observations) != 1 || s.Observations[0].Code != f.code || s.Observations[0].Entry != f.at || s.Observations[0].Party != "XA" {
+				t.Errorf("observed %+v, want %s in entry %d alone", s.Observations, f.code, f.at)
+			}
+			if o := audited(t, f.dir).Observations[0]; o.Code != f.code || o.Entry != f.at {
+				t.Errorf("the auditor observed %+v, want %s in entry %d", o, f.code, f.at)
+			}
+		})
+	}
+	if s := bothJudge(t, node, unsigned); s.exit != ExitClean { // nobody's signature contradicts this log
+		t.Errorf("observed %+v", s.Observations)
+	}
+}
+
+// accomplice exports a log that holds the receipt of a peer which took a tender that nobody signed.
+func accomplice(t *testing.T) string {
+	w := newWorld(t, terms(), "XA", "XB")
+	a, b := w.at("XA"), w.at("XB")
+	st := a.submit(a.Text(w.now, "XB", "one"))
+	sender, tender := a.tendered(st)
+	tender = slices.Clone(tender)
+	tender[len(tender)-1] ^= 1
+	s, err := hotline.ParseSenderEntry(sender)
+	if err != nil {
+		t.Fatal(err)
+	}
+	salt := [16]byte{1}
+	raw, err := hotline.EncodeEntry(hotline.EntryReceived, w.now, salt, hotline.ReceivedScope("XB", st), hotline.Outside,
+		&hotline.Received{Statement: st.Raw, Sender: sender, Tender: tender, Voters: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.entries = append(b.entries, raw)
+	var tree tlog.Frontier
+	for _, raw := range b.entries {
+		tree.Append(tlog.LeafHash(raw))
+	}
+	receipt := b.prove(&ledger.Result{ID: st.ID, Index: tree.Size - 1, Root: tree.Root(), Path: tree.LastProof()}, hotline.Claims{Statement: st.ID, Time: w.now, Voters: 3,
+		Of: &hotline.Of{Party: "XA", Generation: 1, Index: a.results[st.ID].Index, Sequence: s.Sent.SequenceFor("XB"), Salt: salt}})
+	a.do(&ledger.Command{Type: ledger.Receipt, Receipt: receipt, Tender: tender})
+	return a.export()
 }

@@ -7,7 +7,7 @@ import { parseEntry } from './entry.mjs'
 import { openExport, unusable, usable } from './files.mjs'
 import { hex, keyId } from './keys.mjs'
 import { bears, checkCosignature, claimed, parseCheckpoint, witnessOf } from './note.mjs'
-import { parseReceipt, parseSender, verifyReceipt, verifyTender } from './receipt.mjs'
+import { parseReceipt, parseSender, signedRoot, verifyReceipt, verifyTender } from './receipt.mjs'
 import { caseOf, complete, parse, verify } from './statement.mjs'
 import { emptyRoot, inclusionRoot, leafHash, nodeHash } from './tree.mjs'
 
@@ -21,9 +21,7 @@ const observation = { // the rest: decision-differs
   malformed: 'entry-malformed',
   'too-large': 'entry-malformed',
   'entry-not-shown': 'entry-not-shown',
-  'tender-not-in-log': 'tender-not-in-log',
-  'head-not-in-log': 'head-not-in-log',
-  fork: 'fork'
+  'head-not-in-log': 'head-not-in-log'
 }
 
 // The lapse for a duty that this party owed (§6.3, §10.2).
@@ -55,6 +53,7 @@ class Walk {
     this.tree = new Tree()
     this.judgedKeys = new Set()
     this.others = 0
+    this.forked = { count: 0 } // own signatures over other trees than this one, and the lowest place
     this.observations = []
     this.checked = { entries: 0, 'hidden leaves': 0, documents: 0, statements: 0, signatures: 0, tenders: 0, receipts: 0, cosignatures: 0 }
   }
@@ -162,7 +161,13 @@ class Walk {
     const log = this.directories.get(`${party} ${directory}`).log
     const code = { place: 'case', signature: 'bad-signature' }
     this.checked.cosignatures += checkAnchor(a, { party, generation, index, log, code }, this.directories.values())
-    if (!equal(a.root, this.tree.roots[a.size])) refuse('fork', `the log signed another tree of size ${a.size}`)
+    if (!equal(a.root, this.tree.roots[a.size])) this.fork(a.size - 1)
+  }
+
+  // fork: the log signed another tree that ends with this entry. All such are one observation, at the lowest place (§7.5).
+  fork (index) {
+    this.forked.count++
+    if (!(this.forked.least <= index)) this.forked.least = index
   }
 
   received (e) {
@@ -216,15 +221,21 @@ class Walk {
     sentContent.delete(6)
     const sender = [own.e.time, own.e.salt, own.e.scope, own.e.cause, sentContent]
     const senderBytes = encode(sender)
-    const tender = parseReceipt(this.spec, tenderBytes)
-    const key = this.directories.get(`${this.head.party} ${own.e.content.get(2)}`).log
     this.conventionId ??= this.conventions[0].id
-    verifyTender(tender, own.st, parseSender(this.spec, senderBytes), this.conventionId, key)
-    const root = inclusionRoot(tender.proof[0], tender.index, leafHash(own.e.raw), tender.proof[2])
-    if (tender.index !== at || !equal(root, this.tree.roots[at + 1])) refuse('tender-not-in-log', `the tender for entry ${at} proves another log`)
-    this.checked.tenders++
     this.receipt(parseReceipt(this.spec, receiptBytes), own, at, senderBytes, tenderBytes)
     this.checked.receipts++
+    this.ownTender(parseReceipt(this.spec, tenderBytes), own, at)
+  }
+
+  // ownTender: the tender beside a receipt is of this tree. What no log key of the own party signed says nothing (§10.2 rule 5).
+  ownTender (tender, own, at) {
+    const { party, generation } = this.head
+    if (tender.party !== party || tender.generation !== generation || tender.index !== at) return
+    const root = inclusionRoot(tender.proof[0], at, leafHash(own.e.raw), tender.proof[2])
+    const pages = [...this.directories.values()].filter(d => d.party === party)
+    if (!pages.some(d => signedRoot(tender, root, this.conventionId, d.log))) return
+    if (!equal(root, this.tree.roots[at + 1])) return this.fork(at)
+    this.checked.tenders++
   }
 
   // receipt tries the log keys of the peer's directories, the newest first.
@@ -257,6 +268,7 @@ class Walk {
     if (this.anchor && hex(this.conventions[0].id) !== this.anchor) unusable('convention', `the log holds ${hex(this.conventions[0].id)}`)
     this.others = this.cosignatures(x.checkpoint, c, 'checkpoint')
     if (x.cosigned) this.cosigned(x, d.log)
+    if (this.forked.count > 0) this.observe('fork', this.forked.least, `the log signed another tree of size ${this.forked.least + 1}; ${this.forked.count} such in all`)
   }
 
   // cosigned: an earlier checkpoint of the same leaves, with what witnesses said of it (§7.8).
@@ -308,6 +320,7 @@ export function checkExport (spec, dir, anchor) {
   let index = 0
   for (const leaf of x.leaves) walk.leaf(leaf, index++)
   walk.end(x)
+  walk.observations.sort((a, b) => a.entry - b.entry || (a.code < b.code ? -1 : 1))
   const notJudged = ['decisions of the ledger: whether each entry had to follow, and whether a deadline is missing']
   if (!anchor) notJudged.push(`whether ${x.head.convention} is the convention that was agreed on: name it with --convention`)
   if (walk.others > 0) notJudged.push(`${walk.others} signatures of unknown keys on checkpoints`)
