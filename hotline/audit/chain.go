@@ -112,7 +112,7 @@ func (c *chain) verify(x *examiner, it *item) error {
 			err = c.signed(st)
 		}
 		if d := c.number(c.self, content.Directory); err == nil && d != nil {
-			_, err = c.anchored(content.Anchor, d.Log)
+			_, err = c.anchored(content.Anchor, c.self, x.generation, it.index, d.Log)
 		}
 		return err
 	case *hotline.Received:
@@ -145,23 +145,29 @@ func (c *chain) verifyReceived(x *examiner, f *facts, content *hotline.Received)
 	if err := hotline.VerifyTender(tender, st, sender, x.convention, d.Log); err != nil {
 		return err
 	}
-	if _, err := c.anchored(sender.Sent.Anchor, d.Log); err != nil {
-		return err
+	if _, err := c.anchored(sender.Sent.Anchor, tender.Party, tender.Generation, tender.Index, d.Log); err != nil {
+		return hotline.Refuse(hotline.CodeTender, "%v", err)
 	}
 	return c.signed(st)
 }
 
-// anchored verifies an anchor, and returns the cosignatures of which a directory
-// in the log has the key. There may be no anchor.
-func (c *chain) anchored(raw []byte, log keys.Public) ([]tlog.Cosignature, error) {
+// anchored verifies the anchor in the entry of a party with this index: that it is of
+// that log and of what stands before the entry (SPEC §7.13), or a party's key would speak of
+// another party's log. It returns the cosignatures of which a directory in the log has the
+// key. There may be no anchor.
+func (c *chain) anchored(raw []byte, party hotline.Party, generation, index uint64, log keys.Public) ([]tlog.Cosignature, error) {
 	if len(raw) == 0 {
 		return nil, nil
 	}
 	a, err := hotline.ParseAnchor(raw)
-	if err == nil {
-		err = a.Signed(log)
-	}
 	if err != nil {
+		return nil, err
+	}
+	if a.Party != party || a.Generation != generation || a.Checkpoint.Size > index {
+		return nil, hotline.Refuse(hotline.CodeCase, "the anchor is of %s at size %d, the entry is %d of %s, generation %d",
+			a.Checkpoint.Origin, a.Checkpoint.Size, index, party, generation)
+	}
+	if err := a.Signed(log); err != nil {
 		return nil, err
 	}
 	return a.Cosigned(func(p hotline.Party) []*hotline.SignedDirectory { return c.directories[p] })

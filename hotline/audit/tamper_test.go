@@ -389,3 +389,48 @@ func hideIn(t testing.TB, dir string, index uint64) string {
 	}
 	return dir
 }
+
+// Promise: nobody is accused by a checkpoint that another party signed: an anchor that names another log than that of the
+// statement's sender proves nothing of it, and breaks a rule where it stands, before a difference and after it.
+func TestAnchorOfAnotherLogAccusesNobody(t *testing.T) {
+	w := newWorld(t, terms(), "XA", "XB")
+	a, b := w.at("XA"), w.at("XB")
+	anchor := func(origin string, size uint64) []byte {
+		c := tlog.Checkpoint{Origin: origin, Size: size, Root: tlog.Hash{1}}
+		note, err := tlog.SignCheckpoint(c, a.Log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		by := a
+		if !strings.Contains(origin, "XB") {
+			by = b
+		}
+		line, err := tlog.Cosign(c, tlog.WitnessName(string(by.Code)), uint64(w.now/1000), by.Witness)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return append(note, line...)
+	}
+	for name, raw := range map[string][]byte{"another party's log": anchor("hotline/XB/1", 3), "another generation": anchor("hotline/XA/2", 3), "beyond the entry": anchor("hotline/XA/1", 1000)} {
+		for _, stopped := range []bool{false, true} {
+			entries := a.entries
+			if stopped {
+				entries = a.forge(entries, a.Text(w.now, "XB", "zero").Raw, hotline.Sequence{To: "XB", N: 7})
+			}
+			at := len(entries)
+			entries = a.forge(entries, a.Text(w.now, "XB", "one").Raw, hotline.Sequence{To: "XB", N: 1})
+			entries[at] = reenter(t, entries[at], func(_ *hotline.Entry, c any) { c.(*hotline.Sent).Anchor = raw })
+			for _, dirs := range [][]string{{a.exportOf(entries)}, {a.exportOf(entries), b.export()}} {
+				r := audited(t, dirs...)
+				for _, o := range r.Observations {
+					if o.Party != "XA" || o.Code == Fork {
+						t.Errorf("%s, stopped %t: observed %+v", name, stopped, o)
+					}
+				}
+				if !slices.ContainsFunc(r.Observations, func(o Observation) bool { return o.Entry == uint64(at) }) {
+					t.Errorf("%s, stopped %t: nothing is observed of it", name, stopped)
+				}
+			}
+		}
+	}
+}

@@ -194,20 +194,20 @@ func (j *judged) keepAnchor(it *item) error {
 		return nil
 	}
 	p := proof{Kind: anchorProof, Own: it.index, OwnTime: it.entry.Time, Statement: f.st.ID}
-	sent, from := &hotline.Sent{}, f.st.Header.From
+	sent, from, generation, index := &hotline.Sent{}, f.st.Header.From, j.x.head.Generation, it.index
 	switch c := it.content.(type) {
 	case *hotline.Sent:
 		sent = c
 	case *hotline.Received:
-		sent, p.OwnTime = &f.sender.Sent, f.sender.Time
+		sent, p.OwnTime, generation, index = &f.sender.Sent, f.sender.Time, f.proof.Generation, f.proof.Index
 	}
 	d := j.chain.number(from, sent.Directory)
 	if len(sent.Anchor) == 0 || d == nil {
 		return nil
 	}
-	found, err := j.chain.anchored(sent.Anchor, d.Log)
+	found, err := j.chain.anchored(sent.Anchor, from, generation, index, d.Log)
 	if err != nil {
-		return nil // it was verified, with directories that are not proven here: it bounds nothing
+		return nil // another's or a later checkpoint, which is observed; or verified with directories that are not proven here: it bounds nothing
 	}
 	a, err := hotline.ParseAnchor(sent.Anchor)
 	if err != nil {
