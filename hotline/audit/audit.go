@@ -149,7 +149,8 @@ func (r *Report) judge(ctx context.Context, open []*export, opt Options) error {
 			return x.head.Party == p && x.head.Generation == generation && index < x.head.Size && x.head.mustShow(with, inCase)
 		})
 	}
-	cross := &crossing{report: r, missed: map[missed]uint64{}, forks: map[forkKey]*forkFound{}, unseen: unseen{dir: r.dir}, proofs: opt.Proofs}
+	cross := &crossing{report: r, missed: map[missed]uint64{}, forks: map[forkKey]*forkFound{}, forked: map[logKey]uint64{},
+		unseen: newUnseen(r.dir, "unseen", compareUnseen), heads: newUnseen(r.dir, "heads", compareHeads), proofs: opt.Proofs}
 	rows, err := newBuckets(r.dir, "docket", total, (*docketRow).each)
 	if err == nil {
 		cross.tenders, err = newBuckets(r.dir, "tenders", total, (*tendering).each)
@@ -163,6 +164,7 @@ func (r *Report) judge(ctx context.Context, open []*export, opt Options) error {
 		sides.close()
 		cross.tenders.close()
 		cross.unseen.close()
+		cross.heads.close()
 		for _, j := range cross.logs {
 			j.close()
 		}

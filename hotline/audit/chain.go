@@ -111,6 +111,9 @@ func (c *chain) verify(x *examiner, it *item) error {
 		if err == nil {
 			err = c.signed(st)
 		}
+		if err == nil && st.Header.From != c.self {
+			err = hotline.Refuse(hotline.CodeWrongSender, "an own statement of %s is signed by %s", c.self, st.Header.From)
+		}
 		if d := c.number(c.self, content.Directory); err == nil && d != nil {
 			_, err = c.anchored(content.Anchor, c.self, x.generation, it.index, d.Log)
 		}

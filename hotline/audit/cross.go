@@ -24,7 +24,7 @@ type proof struct {
 	// No majority of clocks backed OwnTime, or Time.
 	OwnUnproven, Unproven bool
 	By                    hotline.Party // of a head in a statement: its sender; of an anchor: the witness
-	Stated                uint64        // of a receipt: the own entry that it is for
+	Stated                uint64        // of a receipt: the own entry that it is for; of a head in a statement and of an anchor: its sender's entry
 	Tendered              tlog.Hash     // of a receipt: root of the tender that it names
 	What                  hotline.Kind  // of a receipt: of the statement
 	Rejected              hotline.Code  // of a received statement that was rejected
@@ -60,8 +60,13 @@ func (j *judged) keepProofs(it *item) error {
 			j.exam.receipted(f, it.entry, c)
 		}
 	}
-	if w, ok := it.content.(*hotline.Witnessed); ok {
-		return j.keepWitnessed(it, w)
+	switch c := it.content.(type) {
+	case *hotline.Witnessed:
+		return j.keepWitnessed(it, c)
+	case *hotline.Sent:
+		if f.st == nil || f.st.Header.From != j.x.head.Party {
+			return nil // what another party signed was not logged by it here: neither its time nor its head
+		}
 	}
 	if err := j.keepHead(it); err != nil {
 		return err
@@ -149,26 +154,6 @@ func (j *judged) contradicts(entry uint64, later, earlier hotline.Time, what, af
 
 var skewMark = hotline.Time(hotline.SkewMark.Milliseconds())
 
-func (j *judged) keepHead(it *item) error {
-	f := &it.facts
-	if f.st == nil || f.st.Header.Peer == nil || f.st.Header.Peer.Size == 0 {
-		return nil
-	}
-	peer := f.st.Header.Peer
-	party, generation, ok := hotline.SplitOrigin(peer.Origin)
-	if !ok {
-		return nil
-	}
-	p := proof{Kind: headProof, Own: it.index, OwnTime: it.entry.Time, Statement: f.st.ID, Party: party, Generation: generation,
-		Index: peer.Size - 1, Root: peer.Root, By: f.st.Header.From}
-	if f.sender != nil {
-		p.OwnTime, p.OwnUnproven = f.sender.Time, unproven(f.sender.Sent.Marks)
-	} else if sent, ok := it.content.(*hotline.Sent); ok {
-		p.OwnUnproven = unproven(sent.Marks)
-	}
-	return j.proofs.add(&p)
-}
-
 // crossing holds the proofs of all logs against the logs themselves.
 type crossing struct {
 	logs    []*judged
@@ -177,6 +162,8 @@ type crossing struct {
 	forks   map[forkKey]*forkFound
 	weave   *weave
 	unseen  unseen
+	heads   unseen            // heads in statements that their log cannot have had, and signatures that may show that it had them
+	forked  map[logKey]uint64 // lowest place at which two trees of a log differ
 	tenders *buckets[tendering]
 	proofs  string // directory for proofs of forks; "": none are written
 }
@@ -220,6 +207,9 @@ func (c *crossing) check() error {
 	if err := c.unseenPlaces(); err != nil {
 		return err
 	}
+	if err := c.tellHeads(); err != nil {
+		return err
+	}
 	if err := c.tellForks(); err != nil {
 		return err
 	}
@@ -251,7 +241,9 @@ func (c *crossing) proof(holder int, p *proof) error {
 		}
 		found = true
 		if p.Index >= of.marks.size {
-			c.missed[missed{party: p.Party}]++
+			if err := c.beyond(holder, p); err != nil {
+				return err
+			}
 			continue
 		}
 		seen = true
@@ -293,8 +285,7 @@ func (c *crossing) against(holder, n int, p *proof) error {
 	case p.isHead():
 		return c.head(holder, n, p, k)
 	case p.Kind == anchorProof:
-		c.anchor(holder, n, p, k)
-		return nil
+		return c.anchor(holder, n, p, k)
 	}
 	if k.leaf != p.Leaf {
 		code, what := TenderNotInLog, "tendered"
@@ -312,7 +303,9 @@ func (c *crossing) against(holder, n int, p *proof) error {
 			p.Party, p.Statement.Short(), p.Own, self)))
 	}
 	if k.root != p.Root {
-		c.fork(holder, n, p)
+		if err := c.fork(holder, n, p); err != nil {
+			return err
+		}
 	}
 	c.named(of, self, p)
 	if p.Kind == tenderProof && k.leaf == p.Leaf {
@@ -333,26 +326,4 @@ func (c *crossing) reused(of *judged, self hotline.Party, p *proof) error {
 			p.Sequence, self, id.Short(), p.Statement.Short(), p.Own, self)))
 	}
 	return err
-}
-
-func (c *crossing) head(holder, n int, p *proof, k mark) error {
-	of, by := c.logs[n], c.logs[holder]
-	if k.root != p.Root && p.Kind == witnessProof {
-		c.fork(holder, n, p)
-		return nil
-	}
-	if k.root != p.Root {
-		by.observe(observe(HeadNotInLog, by.x.head.Party, p.Own, fmt.Sprintf("statement %s names a checkpoint of %s at size %d that is not that of its log",
-			p.Statement.Short(), p.Party, p.Index+1)))
-		return nil
-	}
-	if k.shown && !k.unproven && !p.OwnUnproven && tooEarly(p.OwnTime, k.time) {
-		what := "statement " + p.Statement.Short()
-		if p.Kind == witnessProof {
-			what = "what was cosigned"
-		}
-		by.observe(observe(BackDated, by.x.head.Party, p.Own, fmt.Sprintf("%s was logged at %s, but names a checkpoint of %s whose last entry is of %s",
-			what, stamp(p.OwnTime), of.x.head.Party, stamp(k.time))))
-	}
-	return nil
 }

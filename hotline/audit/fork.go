@@ -25,7 +25,8 @@ type forkFound struct {
 	count uint64
 }
 
-func (c *crossing) fork(holder, of int, p *proof) {
+// fork notes that a log signed another tree than the one which it shows.
+func (c *crossing) fork(holder, of int, p *proof) error {
 	f := c.forks[forkKey{holder, of}]
 	if f == nil {
 		f = &forkFound{least: *p}
@@ -35,6 +36,15 @@ func (c *crossing) fork(holder, of int, p *proof) {
 		f.least = *p
 	}
 	f.count++
+	c.differ(logKey{p.Party, p.Generation}, p.Index)
+	return c.heads.keep(holder, p)
+}
+
+// differ notes that two trees of a log differ in this place or before it.
+func (c *crossing) differ(log logKey, at uint64) {
+	if least, ok := c.forked[log]; !ok || at < least {
+		c.forked[log] = at
+	}
 }
 
 // tellForks makes one observation of all trees of one log that the signatures
@@ -81,6 +91,7 @@ func (c *crossing) versions() error {
 				continue
 			}
 			c.weave.forked[logKey{y.x.head.Party, y.x.head.Generation}] = true
+			c.differ(logKey{y.x.head.Party, y.x.head.Generation}, 0)
 			o := observe(Fork, y.x.head.Party, size-1, fmt.Sprintf("%s and %s are of one log and differ at size %d or before: %s signed both", x.x.dir, y.x.dir, size, y.x.head.Party))
 			shorter, longer := x, y
 			if y.marks.size < x.marks.size {

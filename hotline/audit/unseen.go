@@ -16,9 +16,11 @@ const unseenRun = 1 << 14
 
 // unseen are those places, in runs that are sorted each.
 type unseen struct {
-	dir  string
-	part []unseenPlace // not written yet
-	runs []*spool[unseenPlace]
+	dir   string
+	name  string // of the files
+	order func(a, b *unseenPlace) int
+	part  []unseenPlace // not written yet
+	runs  []*spool[unseenPlace]
 }
 
 // unseenPlace is one of them, with the log that holds the signature.
@@ -37,12 +39,20 @@ func compareUnseen(a, b *unseenPlace) int {
 		cmp.Compare(a.Holder, b.Holder), cmp.Compare(a.Own, b.Own))
 }
 
-// add takes a place. A head in a statement is the word of the statement's
-// sender, and proves nothing of the log that it names.
+func newUnseen(dir, name string, order func(a, b *unseenPlace) int) unseen {
+	return unseen{dir: dir, name: name, order: order}
+}
+
+// add takes a place that somebody signed. A head in a statement is the word of the
+// statement's sender, and proves nothing of the log that it names.
 func (u *unseen) add(holder int, p *proof) error {
 	if p.Kind == headProof {
 		return nil
 	}
+	return u.keep(holder, p)
+}
+
+func (u *unseen) keep(holder int, p *proof) error {
 	u.part = append(u.part, unseenPlace{uint64(holder), *p})
 	if len(u.part) < unseenRun {
 		return nil
@@ -52,8 +62,8 @@ func (u *unseen) add(holder int, p *proof) error {
 
 // write ends a run.
 func (u *unseen) write() error {
-	slices.SortFunc(u.part, func(a, b unseenPlace) int { return compareUnseen(&a, &b) })
-	run, err := newBufferedSpool(u.dir, fmt.Sprintf("unseen-%d", len(u.runs)), bucketBuffer, (*unseenPlace).each)
+	slices.SortFunc(u.part, func(a, b unseenPlace) int { return u.order(&a, &b) })
+	run, err := newBufferedSpool(u.dir, fmt.Sprintf("%s-%d", u.name, len(u.runs)), bucketBuffer, (*unseenPlace).each)
 	if err != nil {
 		return err
 	}
@@ -133,6 +143,7 @@ func (l *unseenLog) take(p *unseenPlace) {
 
 func (c *crossing) tellUnseen(l *unseenLog) (err error) {
 	if f := &l.forks; f.count > 0 {
+		c.differ(logKey{f.b.Party, f.b.Generation}, f.b.Index)
 		o := observe(Fork, f.b.Party, f.b.Index, fmt.Sprintf("%s signed two trees of size %d (%s and %s; %d such in all)",
 			f.b.Party, f.b.Index+1, c.signature(&f.a), c.signature(&f.b), f.count))
 		if o.Proof, err = c.proveUnseen(&f.a, &f.b); err != nil {

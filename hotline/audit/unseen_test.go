@@ -120,7 +120,7 @@ func TestAnchorBesideATenderOfItsSize(t *testing.T) {
 // Runs of places are brought into one order, and what contradicts each other is
 // found across them.
 func TestUnseenRunsAreMerged(t *testing.T) {
-	u := unseen{dir: t.TempDir()}
+	u := newUnseen(t.TempDir(), "unseen", compareUnseen)
 	for i := range uint64(3) {
 		for n := range uint64(100) {
 			p := proof{Kind: tenderProof, Party: "XB", Generation: 1, Index: 3*n + i, Time: hotline.Time(3*n + i)}

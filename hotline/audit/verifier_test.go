@@ -384,6 +384,7 @@ func TestTheOtherVerifierFindsForgeries(t *testing.T) {
 
 // Promise: a sender that signed another tree than the one that it shows, by the tender beside a receipt or in an anchor, is named
 // with one code at one place by both; a tender that is not the receipted one makes the receipt invalid.
+// So is a head of the own log that it cannot have had.
 func TestTheOtherVerifierFindsForksInOneLog(t *testing.T) {
 	node := verifier(t)
 	w, st := short(t, "one")
@@ -429,6 +430,17 @@ func TestTheOtherVerifierFindsForksInOneLog(t *testing.T) {
 				t.Errorf("the auditor observed %+v, want %s in entry %d", o, f.code, f.at)
 			}
 		})
+	}
+	for what, beyond := range map[string]int{"another root": 0, "the entry itself": 1, "beyond the end": 1000} {
+		w := newWorld(t, terms(), "XA", "XB")
+		a, b := w.at("XA"), w.at("XB")
+		st := a.submit(naming(a, uint64(len(b.entries)+beyond), tlog.Hash{1}))
+		b.submit(b.Detection(w.now))
+		a.deliver(st, "XB")
+		s := bothJudge(t, node, b.export())
+		if o := s.Observations; len(o) != 1 || o[0].Code != HeadNotInLog || o[0].Party != "XA" || o[0].Entry != a.results[st.ID].Index {
+			t.Errorf("%s: observed %+v", what, o)
+		}
 	}
 	if s := bothJudge(t, node, unsigned); s.exit != ExitClean { // nobody's signature contradicts this log
 		t.Errorf("observed %+v", s.Observations)

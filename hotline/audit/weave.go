@@ -217,7 +217,7 @@ func (j *judged) keepAnchor(it *item) error {
 	for _, s := range j.chain.cosignatures(found) {
 		p.By, p.Time = s.by, s.time
 		if !p.OwnUnproven && tooEarly(p.OwnTime, p.Time) {
-			j.observe(observe(BackDated, j.x.head.Party, it.index, fmt.Sprintf("statement %s was logged at %s, but stands on a cosignature of %s of %s",
+			j.observe(observe(BackDated, from, index, fmt.Sprintf("statement %s was logged at %s, but stands on a cosignature of %s of %s",
 				f.st.ID.Short(), stamp(p.OwnTime), s.by, stamp(p.Time))))
 		}
 		if err := j.proofs.add(&p); err != nil {
@@ -228,12 +228,12 @@ func (j *judged) keepAnchor(it *item) error {
 }
 
 // anchor holds a cosignature in an anchor against the log that it is of.
-func (c *crossing) anchor(holder, n int, p *proof, k mark) {
+func (c *crossing) anchor(holder, n int, p *proof, k mark) error {
 	if k.root != p.Root {
-		c.fork(holder, n, p)
-		return
+		return c.fork(holder, n, p)
 	}
 	c.logs[n].cosignedBefore(p.Index, k, cosignature{p.By, p.Time})
+	return nil
 }
 
 // bounds is what a table holds of one leaf.

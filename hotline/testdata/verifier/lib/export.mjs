@@ -20,8 +20,7 @@ const observation = { // the rest: decision-differs
   receipt: 'receipt-invalid',
   malformed: 'entry-malformed',
   'too-large': 'entry-malformed',
-  'entry-not-shown': 'entry-not-shown',
-  'head-not-in-log': 'head-not-in-log'
+  'entry-not-shown': 'entry-not-shown'
 }
 
 // The lapse for a duty that this party owed (§6.3, §10.2).
@@ -54,12 +53,14 @@ class Walk {
     this.judgedKeys = new Set()
     this.others = 0
     this.forked = { count: 0 } // own signatures over other trees than this one, and the lowest place
+    this.heads = [] // that statements of others name, and this log did not have
+    this.passed = 0 // of them, for which this log's forks may be the reason
     this.observations = []
     this.checked = { entries: 0, 'hidden leaves': 0, documents: 0, statements: 0, signatures: 0, tenders: 0, receipts: 0, cosignatures: 0 }
   }
 
-  observe (code, entry, text) {
-    this.observations.push({ class: code.endsWith('-overdue') ? 'terms' : 'protocol', code, party: this.head.party, entry, text })
+  observe (code, entry, text, party = this.head.party) {
+    this.observations.push({ class: code.endsWith('-overdue') ? 'terms' : 'protocol', code, party, entry, text })
   }
 
   leaf ({ raw, hash }, index) {
@@ -170,7 +171,7 @@ class Walk {
     if (!(this.forked.least <= index)) this.forked.least = index
   }
 
-  received (e) {
+  received (e, index) {
     const c = e.content
     const sender = parseSender(this.spec, c.get(2))
     const tender = parseReceipt(this.spec, c.get(3))
@@ -188,7 +189,7 @@ class Walk {
     else verify(st, this.anyAuthor(st, sender.directory))
     if (c.get(4) === undefined && !st.to.includes(this.head.party)) refuse('wrong-addressee', 'it is not addressed to this party')
     this.scope(e, st)
-    this.peerHead(st)
+    this.peerHead(st, tender, index)
   }
 
   // anyAuthor is author without roles and validity: what was rejected is signed, if not by the right people.
@@ -206,11 +207,19 @@ class Walk {
     if (!same || parties.join() !== [this.head.party, st.from].sort().join()) refuse('case', 'the scope of a received statement')
   }
 
-  // peerHead: a checkpoint of this log that a statement names is one that this log had (§3.2).
-  peerHead (st) {
-    if (!st.peer || st.peer[0] !== `hotline/${this.head.party}/${this.head.generation}`) return
-    const root = this.tree.roots[st.peer[1]]
-    if (!root || !equal(root, st.peer[2])) refuse('head-not-in-log', `a head of size ${st.peer[1]}`)
+  // peerHead: a checkpoint of this log that a statement names is one that this log had before it (§3.2). It is the word of the
+  // sender, of whom it is told, and counts for nothing if this log signed another tree by then (§10.2 rule 9).
+  peerHead (st, tender, index) {
+    if (!st.peer || st.peer[1] === 0 || st.peer[0] !== `hotline/${this.head.party}/${this.head.generation}`) return
+    const [, size, root] = st.peer
+    if (size > index || !equal(root, this.tree.roots[size])) this.heads.push({ size, party: st.from, entry: tender.index })
+  }
+
+  falseHeads () {
+    for (const { size, party, entry } of this.heads) {
+      if (this.forked.count > 0 && this.forked.least < size) this.passed++
+      else this.observe('head-not-in-log', entry, `a statement names a head of size ${size} that this log, as it is shown, cannot have had`, party)
+    }
   }
 
   receipted (e) {
@@ -268,6 +277,7 @@ class Walk {
     if (this.anchor && hex(this.conventions[0].id) !== this.anchor) unusable('convention', `the log holds ${hex(this.conventions[0].id)}`)
     this.others = this.cosignatures(x.checkpoint, c, 'checkpoint')
     if (x.cosigned) this.cosigned(x, d.log)
+    this.falseHeads()
     if (this.forked.count > 0) this.observe('fork', this.forked.least, `the log signed another tree of size ${this.forked.least + 1}; ${this.forked.count} such in all`)
   }
 
@@ -320,10 +330,11 @@ export function checkExport (spec, dir, anchor) {
   let index = 0
   for (const leaf of x.leaves) walk.leaf(leaf, index++)
   walk.end(x)
-  walk.observations.sort((a, b) => a.entry - b.entry || (a.code < b.code ? -1 : 1))
+  walk.observations.sort((a, b) => (a.party === b.party ? 0 : a.party < b.party ? -1 : 1) || a.entry - b.entry || (a.code < b.code ? -1 : 1))
   const notJudged = ['decisions of the ledger: whether each entry had to follow, and whether a deadline is missing']
   if (!anchor) notJudged.push(`whether ${x.head.convention} is the convention that was agreed on: name it with --convention`)
   if (walk.others > 0) notJudged.push(`${walk.others} signatures of unknown keys on checkpoints`)
+  if (walk.passed > 0) notJudged.push(`${walk.passed} heads of this log that statements name: it signed more than one tree`)
   if (x.head.kind !== 'full') notJudged.push('entries that are not shown')
   return { ...x.head, root: hex(walk.tree.roots.at(-1)), checked: walk.checked, observations: walk.observations, notJudged }
 }
