@@ -149,7 +149,7 @@ func (r *Report) judge(ctx context.Context, open []*export, opt Options) error {
 			return x.head.Party == p && x.head.Generation == generation && index < x.head.Size && x.head.mustShow(with, inCase)
 		})
 	}
-	cross := &crossing{report: r, missed: map[missed]uint64{}, forks: map[forkKey]*forkFound{}, forked: map[logKey]uint64{},
+	cross := &crossing{report: r, missed: map[missed]uint64{}, forks: map[forkKey]*forkFound{}, closed: map[logKey]*closed{}, forked: map[logKey]uint64{},
 		unseen: newUnseen(r.dir, "unseen", compareUnseen), heads: newUnseen(r.dir, "heads", compareHeads), proofs: opt.Proofs}
 	rows, err := newBuckets(r.dir, "docket", total, (*docketRow).each)
 	if err == nil {

@@ -15,10 +15,13 @@ type chain struct {
 	self        hotline.Party
 	conventions []*hotline.SignedConvention
 	directories map[hotline.Party][]*hotline.SignedDirectory // by number
+	// closings of generations, at most two of one: the second contradicts the first.
+	closings     map[logKey][]closing
+	moreClosings uint64 // that were not kept
 }
 
 func newChain(self hotline.Party) *chain {
-	return &chain{self: self, directories: map[hotline.Party][]*hotline.SignedDirectory{}}
+	return &chain{self: self, directories: map[hotline.Party][]*hotline.SignedDirectory{}, closings: map[logKey][]closing{}}
 }
 
 // add takes a document that proves itself; any other changes nothing.
@@ -46,6 +49,7 @@ func (c *chain) add(raw []byte) error {
 	if err != nil {
 		return err
 	}
+	c.close(d)
 	list := c.directories[d.Party]
 	if slices.ContainsFunc(list, func(x *hotline.SignedDirectory) bool { return x.Number == d.Number }) {
 		return nil

@@ -162,7 +162,8 @@ type crossing struct {
 	forks   map[forkKey]*forkFound
 	weave   *weave
 	unseen  unseen
-	heads   unseen            // heads in statements that their log cannot have had, and signatures that may show that it had them
+	heads   unseen // heads in statements that their log cannot have had, and signatures that may show that it had them
+	closed  map[logKey]*closed
 	forked  map[logKey]uint64 // lowest place at which two trees of a log differ
 	tenders *buckets[tendering]
 	proofs  string // directory for proofs of forks; "": none are written
@@ -185,6 +186,7 @@ func (m missed) text(n uint64) string {
 
 // check goes through the proofs of every log.
 func (c *crossing) check() error {
+	c.closings()
 	for n, j := range c.logs {
 		for p, err := range j.proofs.all() {
 			if err != nil {
@@ -208,6 +210,9 @@ func (c *crossing) check() error {
 		return err
 	}
 	if err := c.tellHeads(); err != nil {
+		return err
+	}
+	if err := c.tellClosings(); err != nil {
 		return err
 	}
 	if err := c.tellForks(); err != nil {
@@ -234,6 +239,7 @@ func (c *crossing) proof(holder int, p *proof) error {
 	if err := c.tendered(holder, p); err != nil {
 		return err
 	}
+	c.closedBy(holder, p)
 	found, seen := false, false
 	for n, of := range c.logs {
 		if of.x.head.Party != p.Party || of.x.head.Generation != p.Generation {

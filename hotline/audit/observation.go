@@ -37,6 +37,7 @@ const (
 	BackDated         Code = "back-dated"
 	KeyNotInForce     Code = "key-not-in-force"
 	OpeningNotInLog   Code = "opening-not-in-log"
+	ClosedOtherwise   Code = "closed-otherwise"
 
 	AssessOverdue      Code = "assess-overdue"
 	AlertOverdue       Code = "alert-overdue"
@@ -76,6 +77,7 @@ var Codes = []CodeInfo{
 	{BackDated, Protocol, "3.2"},
 	{KeyNotInForce, Protocol, "3.5"},
 	{OpeningNotInLog, Protocol, "3.2"},
+	{ClosedOtherwise, Protocol, "7.5"},
 	{AssessOverdue, Terms, "6.3"},
 	{AlertOverdue, Terms, "6.3"},
 	{RatifyOverdue, Terms, "6.3"},

@@ -384,7 +384,6 @@ func TestTheOtherVerifierFindsForgeries(t *testing.T) {
 
 // Promise: a sender that signed another tree than the one that it shows, by the tender beside a receipt or in an anchor, is named
 // with one code at one place by both; a tender that is not the receipted one makes the receipt invalid.
-// So is a head of the own log that it cannot have had.
 func TestTheOtherVerifierFindsForksInOneLog(t *testing.T) {
 	node := verifier(t)
 	w, st := short(t, "one")
@@ -431,6 +430,14 @@ func TestTheOtherVerifierFindsForksInOneLog(t *testing.T) {
 			}
 		})
 	}
+	if s := bothJudge(t, node, unsigned); s.exit != ExitClean { // nobody's signature contradicts this log
+		t.Errorf("observed %+v", s.Observations)
+	}
+}
+
+// So is a head of the own log that this log cannot have had.
+func TestTheOtherVerifierFindsFalseHeads(t *testing.T) {
+	node := verifier(t)
 	for what, beyond := range map[string]int{"another root": 0, "the entry itself": 1, "beyond the end": 1000} {
 		w := newWorld(t, terms(), "XA", "XB")
 		a, b := w.at("XA"), w.at("XB")
@@ -442,8 +449,24 @@ func TestTheOtherVerifierFindsForksInOneLog(t *testing.T) {
 			t.Errorf("%s: observed %+v", what, o)
 		}
 	}
-	if s := bothJudge(t, node, unsigned); s.exit != ExitClean { // nobody's signature contradicts this log
-		t.Errorf("observed %+v", s.Observations)
+}
+
+// So is the head at which another party closed its log, if a tender of that log says otherwise.
+func TestTheOtherVerifierHoldsClosingsToWhatWasSigned(t *testing.T) {
+	node := verifier(t)
+	for _, signed := range []bool{true, false} {
+		w := newWorld(t, terms(), "XA", "XB")
+		a, b := w.at("XA"), w.at("XB")
+		a.deliver(a.submit(a.Text(w.now, "XB", "words")), "XB")
+		root, want := rootOf(a.entries), Code("")
+		if !signed {
+			root, want = hotline.ID{1}, ClosedOtherwise
+		}
+		b.do(closes(a, len(a.entries), root))
+		s := bothJudge(t, node, b.export())
+		if first(s.Observations) != want || want != "" && (s.Observations[0].Party != "XA" || s.Observations[0].Entry != uint64(len(a.entries)-1)) {
+			t.Errorf("observed %+v, want %q of XA", s.Observations, want)
+		}
 	}
 }
 

@@ -54,6 +54,8 @@ class Walk {
     this.others = 0
     this.forked = { count: 0 } // own signatures over other trees than this one, and the lowest place
     this.heads = [] // that statements of others name, and this log did not have
+    this.closings = new Map() // "party generation" to the head at which a later directory closed it
+    this.signed = [] // heads of other logs that their log keys signed
     this.passed = 0 // of them, for which this log's forks may be the reason
     this.observations = []
     this.checked = { entries: 0, 'hidden leaves': 0, documents: 0, statements: 0, signatures: 0, tenders: 0, receipts: 0, cosignatures: 0 }
@@ -99,8 +101,32 @@ class Walk {
     }
     if (this.conventions.length === 0) refuse('need', 'the convention comes before directories')
     const d = parseDirectory(this.spec, raw, this.conventions.at(-1))
+    if (d.body.get(15)) this.closes(d)
     this.directories.set(`${d.party} ${d.number}`, d)
     if (!(this.newest.get(d.party)?.number > d.number)) this.newest.set(d.party, d)
+  }
+
+  // closes: a directory names the last head of the generation before (§7.5 rule 2).
+  closes (d) {
+    const [size, root] = d.body.get(15)
+    const key = `${d.party} ${BigInt(d.body.get(4)) - 1n}`
+    const before = this.closings.get(key)
+    if (!before) this.closings.set(key, { party: d.party, size, root, count: 0 })
+    else if (before.size !== size || !equal(before.root, root)) otherwise(before, size - 1)
+  }
+
+  // closedOtherwise holds each such head against what was signed of its log.
+  closedOtherwise () {
+    const own = this.closings.get(`${this.head.party} ${this.head.generation}`)
+    if (own && this.head.size >= own.size && !equal(own.root, this.tree.roots[own.size])) otherwise(own, own.size - 1)
+    else if (own && this.head.size > own.size) otherwise(own, own.size)
+    for (const { party, generation, size, root } of this.signed) {
+      const c = this.closings.get(`${party} ${generation}`)
+      if (c && (size > c.size || (size === c.size && !equal(root, c.root)))) otherwise(c, size - 1)
+    }
+    for (const c of this.closings.values()) {
+      if (c.count > 0) this.observe('closed-otherwise', c.at, `the root key closed the log at size ${c.size}; ${c.count} signatures say otherwise`, c.party)
+    }
   }
 
   // author finds the key of an author in the directory that is in force, and holds an
@@ -179,11 +205,13 @@ class Walk {
     const d = this.directories.get(`${st.from} ${sender.directory}`)
     if (!d) refuse('need', `directory ${sender.directory} of ${st.from}`)
     this.conventionId ??= this.conventions[0].id
-    verifyTender(tender, st, sender, this.conventionId, d.log)
+    const root = verifyTender(tender, st, sender, this.conventionId, d.log)
+    this.signed.push({ party: st.from, generation: tender.generation, size: tender.index + 1, root })
     this.checked.tenders++
     if (sender.anchor) {
       const place = { party: st.from, generation: tender.generation, index: tender.index, log: d.log, code: { place: 'tender', signature: 'tender' } }
       this.checked.cosignatures += checkAnchor(sender.anchor, place, this.directories.values())
+      this.signed.push(sender.anchor)
     }
     if (c.get(4) === undefined) this.statement(c.get(1), sender.directory, sender.time)
     else verify(st, this.anyAuthor(st, sender.directory))
@@ -254,7 +282,8 @@ class Walk {
     let fault = new Refusal('need', `no directory of ${r.party}`)
     for (const d of list) {
       try {
-        return verifyReceipt(this.spec, r, r.party, own.st, place, senderBytes, tenderBytes, this.conventionId, d.log)
+        const root = verifyReceipt(this.spec, r, r.party, own.st, place, senderBytes, tenderBytes, this.conventionId, d.log)
+        return this.signed.push({ party: r.party, generation: r.generation, size: r.index + 1, root })
       } catch (e) {
         if (!(e instanceof Refusal)) throw e
         fault = e
@@ -278,6 +307,7 @@ class Walk {
     this.others = this.cosignatures(x.checkpoint, c, 'checkpoint')
     if (x.cosigned) this.cosigned(x, d.log)
     this.falseHeads()
+    this.closedOtherwise()
     if (this.forked.count > 0) this.observe('fork', this.forked.least, `the log signed another tree of size ${this.forked.least + 1}; ${this.forked.count} such in all`)
   }
 
@@ -318,8 +348,15 @@ class Walk {
       } catch (fault) {
         refuse('bad-signature', fault.message)
       }
+      this.signed.push({ party, generation: note.origin.split('/')[2], size: note.size, root: note.root })
     }
   }
+}
+
+// otherwise notes that a place contradicts the head at which a log was closed.
+function otherwise (c, at) {
+  c.count++
+  if (!(c.at <= at)) c.at = at
 }
 
 // checkExport walks the export in dir. anchor is the id of the convention that the caller

@@ -50,10 +50,11 @@ function pathFits ([, index, path]) {
   if (path.length !== ones) refuse('malformed', `a path of ${path.length} hashes for index ${index}`)
 }
 
-// verifyProof checks that the leaf stands where the claims say, under the log key.
+// verifyProof checks that the leaf stands where the claims say, under the log key. It returns the root that was signed.
 function verifyProof (r, leaf, convention, key) {
   const root = inclusionRoot(r.proof[0], r.index, leaf, r.proof[2])
   if (!signedRoot(r, root, convention, key)) refuse('bad-signature', 'the log key did not sign this leaf')
+  return root
 }
 
 // signedRoot tells whether the log key signed the claims over this root.
@@ -87,7 +88,7 @@ function covers ([cls, inCase, parties], st) {
   return [st.from, ...(st.to ?? [])].every(p => parties.includes(p))
 }
 
-// verifyTender: exactly these bytes stand in the sender's log (§8.2).
+// verifyTender: exactly these bytes stand in the sender's log (§8.2). It returns the root that was signed, as verifyReceipt does.
 export function verifyTender (t, st, sender, convention, key) {
   const demand = (ok, text) => { if (!ok) refuse('tender', text) }
   demand(!t.of, 'a receipt where a tender belongs')
@@ -99,7 +100,7 @@ export function verifyTender (t, st, sender, convention, key) {
   demand(covers(sender.scope, st), 'the scope leaves somebody out')
   const content = new Map(sender.sent).set(6, st.raw)
   const entry = encode([2, sender.time, sender.salt, sender.scope, sender.cause, content])
-  as('tender', () => verifyProof(t, leafHash(entry), convention, key))
+  return as('tender', () => verifyProof(t, leafHash(entry), convention, key))
 }
 
 // verifyReceipt: what was sent stands in the receiver's log (§8.3). own is the sender's place.
@@ -118,13 +119,13 @@ export function verifyReceipt (spec, r, from, st, own, senderBytes, tender, conv
   const parties = [from, st.from].sort()
   const scope = inCase ? [2, inCase, parties] : [1, null, parties]
   const entry = encode([3, r.time, r.of.salt, scope, 0, content])
-  as('receipt', () => verifyProof(r, leafHash(entry), convention, key))
+  return as('receipt', () => verifyProof(r, leafHash(entry), convention, key))
 }
 
 // as gives every refusal another code.
 function as (code, check) {
   try {
-    check()
+    return check()
   } catch (e) {
     if (!(e instanceof Refusal)) throw e
     refuse(code, e.message)
