@@ -125,7 +125,7 @@ func (c *chain) verify(x *examiner, it *item) error {
 	case *hotline.Received:
 		return c.verifyReceived(x, &it.facts, content)
 	case *hotline.Receipted:
-		return c.verifyReceipted(x, content)
+		return c.verifyReceipted(x, it.index, content)
 	case *hotline.Witnessed:
 		return c.verifyWitnessed(content)
 	}
@@ -196,7 +196,7 @@ func (c *chain) signed(st *hotline.Statement) error {
 	return inner.Verify(c.key(st.Header.From))
 }
 
-func (c *chain) verifyReceipted(x *examiner, content *hotline.Receipted) error {
+func (c *chain) verifyReceipted(x *examiner, entry uint64, content *hotline.Receipted) error {
 	r, err := hotline.ParseReceipt(content.Receipt)
 	if err != nil {
 		return err
@@ -204,7 +204,7 @@ func (c *chain) verifyReceipted(x *examiner, content *hotline.Receipted) error {
 	if r.Of == nil {
 		return hotline.Refuse(hotline.CodeReceipt, "a tender where a receipt belongs")
 	}
-	own, err := x.ownOf(r.Of.Index)
+	own, err := x.ownBefore(entry)(r.Of.Index)
 	if err != nil {
 		return hotline.Refuse(hotline.CodeReceipt, "own entry %d: %v", r.Of.Index, err)
 	}

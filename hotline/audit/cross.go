@@ -57,7 +57,7 @@ func (j *judged) keepProofs(it *item) error {
 		case *hotline.Received:
 			j.exam.received(f, it.entry, c)
 		case *hotline.Receipted:
-			j.exam.receipted(f, it.entry, c)
+			j.exam.receipted(f, it.index, it.entry, c)
 		}
 	}
 	switch c := it.content.(type) {

@@ -210,13 +210,19 @@ func (x *examiner) own(index uint64) (*own, error) {
 	return o, o.decode().bad
 }
 
-// ownOf is own for the ledger.
-func (x *examiner) ownOf(index uint64) (*ledger.Own, error) {
-	o, err := x.own(index)
-	if err != nil {
-		return nil, err
+// ownBefore is own for the ledger, as it finds entries before this one: what was read
+// ahead does not stand in the log yet.
+func (x *examiner) ownBefore(entry uint64) func(index uint64) (*ledger.Own, error) {
+	return func(index uint64) (*ledger.Own, error) {
+		if index >= entry {
+			return nil, hotline.Refuse(hotline.CodeReceipt, "entry %d does not stand before it", index)
+		}
+		o, err := x.own(index)
+		if err != nil {
+			return nil, err
+		}
+		return ledger.OwnOf(o.st, o.entry, o.content.(*hotline.Sent)), nil
 	}
-	return ledger.OwnOf(o.st, o.entry, o.content.(*hotline.Sent)), nil
 }
 
 // examine fills in the item. It reports nothing: what it cannot verify, the
@@ -243,7 +249,7 @@ func (x *examiner) examine(it *item) {
 	case *hotline.Received:
 		x.received(&it.facts, it.entry, c)
 	case *hotline.Receipted:
-		x.receipted(&it.facts, it.entry, c)
+		x.receipted(&it.facts, it.index, it.entry, c)
 	}
 }
 
@@ -266,9 +272,9 @@ func (x *examiner) received(f *facts, e *hotline.Entry, c *hotline.Received) {
 	f.verified = x.proven(f, leaf, x.ring.logKeys(f.st.Header.From), f.sender.Sent.Directory) && x.signed(f.st) && len(f.sender.Sent.Anchor) == 0
 }
 
-func (x *examiner) receipted(f *facts, e *hotline.Entry, c *hotline.Receipted) {
+func (x *examiner) receipted(f *facts, index uint64, e *hotline.Entry, c *hotline.Receipted) {
 	f.proof = e.Parts.Receipt
-	if f.proof.Of == nil {
+	if f.proof.Of == nil || f.proof.Of.Index >= index {
 		return
 	}
 	o, err := x.own(f.proof.Of.Index)

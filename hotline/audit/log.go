@@ -287,7 +287,7 @@ func (j *judged) decide(it *item) bool {
 		if verified {
 			return nil
 		}
-		refused = j.replay.State().Verify(c, j.exam.ownOf)
+		refused = j.replay.State().Verify(c, j.exam.ownBefore(it.index))
 		verified = refused == nil
 		return refused
 	})

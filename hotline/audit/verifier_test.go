@@ -15,7 +15,6 @@ import (
 	"example.org/hotline/crypto/tlog"
 	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/hotlinetest"
-	"example.org/hotline/hotline/ledger"
 )
 
 // The verifier of testdata/verifier shares no code with this package: it was
@@ -468,33 +467,4 @@ func TestTheOtherVerifierHoldsClosingsToWhatWasSigned(t *testing.T) {
 			t.Errorf("observed %+v, want %q of XA", s.Observations, want)
 		}
 	}
-}
-
-// accomplice exports a log that holds the receipt of a peer which took a tender that nobody signed.
-func accomplice(t *testing.T) string {
-	w := newWorld(t, terms(), "XA", "XB")
-	a, b := w.at("XA"), w.at("XB")
-	st := a.submit(a.Text(w.now, "XB", "one"))
-	sender, tender := a.tendered(st)
-	tender = slices.Clone(tender)
-	tender[len(tender)-1] ^= 1
-	s, err := hotline.ParseSenderEntry(sender)
-	if err != nil {
-		t.Fatal(err)
-	}
-	salt := [16]byte{1}
-	raw, err := hotline.EncodeEntry(hotline.EntryReceived, w.now, salt, hotline.ReceivedScope("XB", st), hotline.Outside,
-		&hotline.Received{Statement: st.Raw, Sender: sender, Tender: tender, Voters: 3})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.entries = append(b.entries, raw)
-	var tree tlog.Frontier
-	for _, raw := range b.entries {
-		tree.Append(tlog.LeafHash(raw))
-	}
-	receipt := b.prove(&ledger.Result{ID: st.ID, Index: tree.Size - 1, Root: tree.Root(), Path: tree.LastProof()}, hotline.Claims{Statement: st.ID, Time: w.now, Voters: 3,
-		Of: &hotline.Of{Party: "XA", Generation: 1, Index: a.results[st.ID].Index, Sequence: s.Sent.SequenceFor("XB"), Salt: salt}})
-	a.do(&ledger.Command{Type: ledger.Receipt, Receipt: receipt, Tender: tender})
-	return a.export()
 }
