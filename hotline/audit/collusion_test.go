@@ -75,3 +75,24 @@ func TestReceiptBeforeItsStatementIsObserved(t *testing.T) {
 		}
 	}
 }
+
+// Promise: what a party writes into the scope of its own entry does not make another party's export hide what it must show.
+func TestScopeOfOneLogDoesNotAccuseAnother(t *testing.T) {
+	w := newWorld(t, terms(), "XA", "XB")
+	a, b := w.at("XA"), w.at("XB")
+	alert := w.alertTo("XA", []hotline.Party{"XB"}, []hotline.Party{"XB"})
+	a.send(alert, "XB")
+	text := a.submit(a.Text(w.now, "XB", "in no case"))
+	a.send(text, "XB")
+	entries := slices.Clone(a.entries)
+	i := last(t, entries, hotline.EntryReceipted)
+	entries[i] = reenter(t, entries[i], func(e *hotline.Entry, _ any) {
+		e.Scope = hotline.ReceivedScope("XB", alert)
+	})
+	r := audited(t, a.exportOf(entries), caseOf(t, b.export(), alert))
+	for _, o := range r.Observations {
+		if o.Party != "XA" {
+			t.Errorf("observed %+v", o)
+		}
+	}
+}

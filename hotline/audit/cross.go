@@ -78,7 +78,12 @@ func (j *judged) keepProofs(it *item) error {
 		return j.keepAnswer(it)
 	}
 	p := proof{Own: it.index, OwnTime: it.entry.Time, Statement: f.proof.Statement, Party: f.place.party,
-		Generation: f.place.generation, Index: f.place.index, Time: f.place.time, Leaf: f.place.leaf, Root: f.place.root, Case: caseKey(it.entry.Scope.Case)}
+		Generation: f.place.generation, Index: f.place.index, Time: f.place.time, Leaf: f.place.leaf, Root: f.place.root}
+	st := f.st
+	if st == nil {
+		st = f.own
+	}
+	p.Case = caseKey(st.InCase()) // as it was signed: the scope of the entry is the word of this log
 	switch c := it.content.(type) {
 	case *hotline.Received:
 		p.Kind, p.Sequence, p.Rejected = tenderProof, f.sender.Sent.SequenceFor(j.x.head.Party), c.Code
@@ -122,7 +127,7 @@ func (j *judged) keepOwnTender(it *item) error {
 		return nil
 	}
 	return j.proofs.add(&proof{Kind: tenderProof, Own: it.index, OwnTime: it.entry.Time, Statement: t.Statement, Party: self,
-		Generation: t.Generation, Index: t.Index, Time: t.Time, Leaf: k.leaf, Root: f.tendered, Case: caseKey(it.entry.Scope.Case)})
+		Generation: t.Generation, Index: t.Index, Time: t.Time, Leaf: k.leaf, Root: f.tendered, Case: caseKey(f.own.InCase())})
 }
 
 // keepAnswer notes an own acknowledgement, for the log of whoever is acknowledged.
