@@ -1,7 +1,9 @@
 package audit
 
 import (
+	"bytes"
 	"slices"
+	"strings"
 	"testing"
 
 	"example.org/hotline/crypto/tlog"
@@ -72,6 +74,38 @@ func TestReceiptBeforeItsStatementIsObserved(t *testing.T) {
 		r := audited(t, a.exportOf(entries))
 		if !slices.ContainsFunc(r.Observations, func(o Observation) bool { return o.Code == ReceiptInvalid && o.Entry == place }) {
 			t.Fatalf("observed %+v", r.Observations)
+		}
+	}
+}
+
+// Promise: a receipt, or an acknowledgement, that its party never signed is told as neither.
+func TestForgedAnswersAreNotTold(t *testing.T) {
+	w := newWorld(t, terms(), "XA", "XB")
+	a, b := w.at("XA"), w.at("XB")
+	st := a.submit(a.Text(w.now, "XB", "one"))
+	a.send(st, "XB")
+	b.acknowledge(st)
+	for _, kind := range []hotline.EntryType{hotline.EntryReceipted, hotline.EntryReceived} {
+		entries := slices.Clone(a.entries)
+		i := last(t, entries, kind)
+		entries[i] = reenter(t, entries[i], func(_ *hotline.Entry, c any) {
+			switch c := c.(type) {
+			case *hotline.Receipted:
+				c.Receipt = bytes.Clone(c.Receipt)
+				flipLast(c.Receipt)
+			case *hotline.Received:
+				c.Statement = bytes.Clone(c.Statement)
+				flipLast(c.Statement)
+			}
+		})
+		r := audited(t, a.exportOf(entries))
+		for s, err := range r.Statements() {
+			if err != nil || kind == hotline.EntryReceipted && s.From == "XA" && s.Received != 0 || kind == hotline.EntryReceived && (s.From == "XB" || s.Acknowledged != 0) {
+				t.Errorf("entry of type %d: told %+v, %v", kind, s, err)
+			}
+		}
+		if all := text(t, r); strings.Count(all, "not verified") != 1 {
+			t.Errorf("entry of type %d: %s", kind, all)
 		}
 	}
 }

@@ -200,7 +200,7 @@ func (j *judged) take(it *item) error {
 			return err
 		}
 	}
-	return j.teller.tell(it, j.statusOf(it))
+	return j.teller.tell(it, j.statusOf(it), verified)
 }
 
 // unproven reports whether no majority of clocks backed the time of an entry: its

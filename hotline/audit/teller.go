@@ -63,8 +63,9 @@ func newTeller(c *chain, h *Head, tmp string, number int, others shown) (*teller
 	return t, err
 }
 
-// tell takes one entry.
-func (t *teller) tell(it *item, status hotline.Status) error {
+// tell takes one entry. verified says that its signatures hold: what another party is said
+// to have signed is told as nothing that this party did, unless it did sign.
+func (t *teller) tell(it *item, status hotline.Status, verified bool) error {
 	e := Event{Time: it.entry.Time, Party: t.self, Generation: t.generation, Entry: it.index}
 	if status != 0 {
 		e.Status = status.String()
@@ -96,16 +97,30 @@ func (t *teller) tell(it *item, status hotline.Status) error {
 	case *hotline.Witnessed:
 		e.Type, e.Text, e.Routine = "witnessed", fmt.Sprintf("%s has cosigned the logs of %s", t.self, headWords(c)), true
 	}
-	if err := t.track(it); err != nil {
+	if !verified && e.Type != "" && signs(it.content) {
+		e.Text += "; not verified: the signatures within do not hold, or their keys are not known here"
+	}
+	if err := t.track(it, verified); err != nil {
 		return err
 	}
 	if err := t.ladder.note(it, &e); err != nil {
 		return err
 	}
-	if err := t.lines.note(it, &e); err != nil {
-		return err
+	if _, received := it.content.(*hotline.Received); verified || !received {
+		if err := t.lines.note(it, &e); err != nil {
+			return err
+		}
 	}
 	return t.events.add(&e)
+}
+
+// signs reports whether an entry holds what somebody signed and the audit verifies.
+func signs(content any) bool {
+	switch content.(type) {
+	case *hotline.Sent, *hotline.Received, *hotline.Receipted, *hotline.Witnessed:
+		return true
+	}
+	return false
 }
 
 func (t *teller) document(c *hotline.Document) string {

@@ -9,8 +9,12 @@ import (
 
 // track follows statements from the tender to the acknowledgement. A statement
 // is told by its sender's log, which holds the receiver's signatures over the
-// later times; by the receiver's only if the sender's is not given.
-func (t *teller) track(it *item) error {
+// later times; by the receiver's only if the sender's is not given. Of what another party is
+// said to have sent, received or acknowledged nothing counts that is not verified.
+func (t *teller) track(it *item, verified bool) error {
+	if _, own := it.content.(*hotline.Sent); !own && !verified {
+		return nil
+	}
 	switch c := it.content.(type) {
 	case *hotline.Sent:
 		return t.trackSent(it, c)
@@ -26,7 +30,7 @@ func (t *teller) track(it *item) error {
 
 func (t *teller) trackSent(it *item, c *hotline.Sent) error {
 	st := it.facts.st
-	if st == nil {
+	if st == nil || st.Header.From != t.self {
 		return nil
 	}
 	for _, q := range c.Sequences {
