@@ -214,13 +214,13 @@ func (c *crossing) check() error {
 	if err := c.unseenPlaces(); err != nil {
 		return err
 	}
-	if err := c.tellHeads(); err != nil {
+	if err := c.tellForks(); err != nil { // first: what others can make many of hides no fork
 		return err
 	}
 	if err := c.tellClosings(); err != nil {
 		return err
 	}
-	if err := c.tellForks(); err != nil {
+	if err := c.tellHeads(); err != nil {
 		return err
 	}
 	if err := c.tellRepeated(); err != nil {

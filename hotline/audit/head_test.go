@@ -141,3 +141,20 @@ func TestBackDatedStatementIsToldOfItsSender(t *testing.T) {
 		}
 	}
 }
+
+// Promise: no number of false heads that a peer names hides that the log which holds them was forked.
+func TestForkIsToldBesideManyFalseHeads(t *testing.T) {
+	w := newWorld(t, terms(), "XA", "XB")
+	a, b := w.at("XA"), w.at("XB")
+	for range MaxObservations + 1 {
+		a.send(a.submit(naming(a, 1, tlog.Hash{1})), "XB")
+		w.pass(second)
+	}
+	entries := slices.Clone(b.entries)
+	i := last(t, entries, hotline.EntryReceived)
+	entries[i] = reenter(t, entries[i], func(e *hotline.Entry, _ any) { e.Salt[0] ^= 1 })
+	r := audited(t, a.export(), b.exportOf(entries))
+	if got := found(r); !slices.Contains(got, "fork@XB") || !slices.Contains(got, "head-not-in-log@XA") {
+		t.Errorf("no fork among %d observations, %d more", len(got), r.MoreProtocol)
+	}
+}
