@@ -128,6 +128,9 @@ func (r *Rebuilt) Mark(text string) error {
 // Crowd fills the outbox towards a peer with statements that are none, and returns
 // how they are taken out again, once another has found no place.
 func (n *Node) Crowd(peer hotline.Party) (clear func()) {
+	for n.senders.Load() == nil && n.ctx.Err() == nil { // its term may just have begun
+		pause(n.ctx, time.Millisecond)
+	}
 	x := n.senders.Load().to(peer)
 	x.mu.Lock()
 	defer x.mu.Unlock()
