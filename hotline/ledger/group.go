@@ -292,7 +292,7 @@ func (r *run) answered(a *Ask, st *hotline.Statement, index uint64) {
 func (r *run) ownUnreadable(st *hotline.Statement) (func(uint64), error) {
 	s, h := r.s, &st.Header
 	key := askKey{h.Cause - 1, h.Kind}
-	if s.asks[key] != nil {
+	if a := s.asks[key]; a != nil && a.Until >= r.t {
 		return nil, hotline.Refuse(hotline.CodeDuplicate, "entry %d is already called unreadable", h.Cause-1)
 	}
 	if len(h.To) != 1 {
@@ -304,12 +304,13 @@ func (r *run) ownUnreadable(st *hotline.Statement) (func(uint64), error) {
 			index, ok = e.Index, true
 		}
 	} else if pair := s.pairs[h.To[0]]; pair != nil {
-		index, ok = pair.Seen.find(*h.Re)
+		index, ok = pair.Seen.find(*h.Re, r.t)
 	}
 	if !ok || index != h.Cause-1 {
 		return nil, hotline.Refuse(hotline.CodeReference, "entry %d is no accepted statement of %s", h.Cause-1, h.To[0])
 	}
 	return func(at uint64) {
+		s.answered = slices.DeleteFunc(s.answered, func(k askKey) bool { return k == key }) // of an earlier time
 		s.keepAsk(&Ask{Kind: h.Kind, Cause: h.Cause - 1, To: h.To, Answered: at + 1, Until: r.t + window})
 		s.answered = append(s.answered, key)
 	}, nil

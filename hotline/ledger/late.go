@@ -51,8 +51,8 @@ func (s *State) lately(d *Duty, at hotline.Time) {
 	}
 }
 
-// explained finds what a late reason is about, or nil.
-func (s *State) explained(h *hotline.Header) *Late {
+// explained finds what a late reason of a time is about, or nil.
+func (s *State) explained(h *hotline.Header, t hotline.Time) *Late {
 	find := func(list []Late) *Late {
 		for i := range list {
 			if list[i].Entry+1 == h.Cause && list[i].Subject == *h.Re {
@@ -65,7 +65,7 @@ func (s *State) explained(h *hotline.Header) *Late {
 		return find(k.Late)
 	}
 	for _, p := range sortedKeys(s.pairs) {
-		if l := find(s.pairs[p].Late); l != nil {
+		if l := find(s.pairs[p].Late); l != nil && !l.forgotten(t) {
 			return l
 		}
 	}
@@ -75,7 +75,7 @@ func (s *State) explained(h *hotline.Header) *Late {
 // lateReason takes an operator's reason for a duty that was overdue.
 func (r *run) lateReason(st *hotline.Statement) (func(uint64), error) {
 	h := &st.Header
-	l := r.s.explained(h)
+	l := r.s.explained(h, r.t)
 	switch {
 	case l == nil:
 		return nil, hotline.Refuse(hotline.CodeNotOwed, "entry %d says of no own duty about %s that it was overdue", h.Cause-1, h.Re.Short())
@@ -87,5 +87,8 @@ func (r *run) lateReason(st *hotline.Statement) (func(uint64), error) {
 
 // forgetLate drops what is no longer explained: a line has no end.
 func (p *Pair) forgetLate(t hotline.Time) {
-	p.Late = slices.DeleteFunc(p.Late, func(l Late) bool { return l.Due+hotline.Time(hotline.SettledMemory.Milliseconds()) < t })
+	p.Late = slices.DeleteFunc(p.Late, func(l Late) bool { return l.forgotten(t) })
 }
+
+// forgotten reports whether what belongs to no case is no longer explained at t.
+func (l *Late) forgotten(t hotline.Time) bool { return l.Due+settledMemory < t }

@@ -8,8 +8,10 @@ import (
 
 // recents remembers ids until a time of the log: what must be known for a
 // while and may then be forgotten, so that memory stays bounded (SPEC §6.6).
+// Whoever asks says at which time: what is still kept beyond its time is known
+// no more, so no answer depends on when it was dropped (SPEC §7.3).
 type recents struct {
-	at    map[hotline.ID]uint64
+	at    map[hotline.ID]kept
 	queue []recent // by expiry
 }
 
@@ -19,31 +21,27 @@ type recent struct {
 	Until hotline.Time
 }
 
-func newRecents() recents { return recents{at: map[hotline.ID]uint64{}} }
-
-func (r *recents) find(id hotline.ID) (uint64, bool) {
-	i, ok := r.at[id]
-	return i, ok
+type kept struct {
+	index uint64
+	until hotline.Time
 }
 
-// holds reports whether the id is remembered until t at least.
-func (r *recents) holds(id hotline.ID, t hotline.Time) bool {
-	if _, ok := r.at[id]; !ok {
-		return false
-	}
-	for i := 0; i < len(r.queue) && r.queue[i].Until < t; i++ { // few: what is over by the newest entry is forgotten
-		if r.queue[i].ID == id {
-			return false
-		}
-	}
-	return true
+func newRecents() recents { return recents{at: map[hotline.ID]kept{}} }
+
+func (r *recents) find(id hotline.ID, t hotline.Time) (uint64, bool) {
+	k, ok := r.at[id]
+	return k.index, ok && k.until >= t
 }
 
-func (r *recents) add(id hotline.ID, index uint64, until hotline.Time) {
-	if _, ok := r.at[id]; ok {
+// add remembers an id that is not known at t.
+func (r *recents) add(id hotline.ID, index uint64, t, until hotline.Time) {
+	switch k, ok := r.at[id]; {
+	case ok && k.until >= t:
 		return
+	case ok:
+		r.queue = slices.DeleteFunc(r.queue, func(x recent) bool { return x.ID == id })
 	}
-	r.at[id] = index
+	r.at[id] = kept{index, until}
 	i := len(r.queue)
 	for i > 0 && r.queue[i-1].Until > until {
 		i--
@@ -66,18 +64,20 @@ type settling struct {
 	Until hotline.Time
 }
 
+var settledMemory = hotline.Time(hotline.SettledMemory.Milliseconds())
+
 // settle notes that a case was touched at t.
 func (s *State) settle(c *Case, t hotline.Time) {
 	c.Touched = t
-	s.settling = append(s.settling, settling{c.ID.Key(), t + hotline.Time(hotline.SettledMemory.Milliseconds())})
+	s.settling = append(s.settling, settling{c.ID.Key(), t + settledMemory})
 }
 
 // forget drops what its window has passed at t, the time of the newest entry.
-// It runs after the deadlines before a command and before the command itself,
-// so that a replay, which sees deadlines and commands apart, forgets at the
-// same point of the log. It never looks at the time of the command: a refused
-// one makes no entry, so nothing may be forgotten because of it. A projection
-// forgets no case: it does not see what keeps one open towards a third party.
+// It never looks at the time of the command: a refused one makes no entry, so
+// nothing may be forgotten because of it. Decisions do look at their own time,
+// which is never earlier, and see none of this; but for the bounds of what is
+// remembered, and for cases. A projection drops no case: it does not see what
+// keeps one open towards a third party.
 func (s *State) forget(t hotline.Time) {
 	s.recent.forget(t)
 	for _, p := range s.pairs {
@@ -98,7 +98,7 @@ func (s *State) forget(t hotline.Time) {
 	n = 0
 	for n < len(s.settling) && s.settling[n].Until < t {
 		c := s.cases[s.settling[n].Key]
-		if c != nil && s.part == nil && !c.holds() && c.Touched+hotline.Time(hotline.SettledMemory.Milliseconds()) < t && !s.waits(c) {
+		if c != nil && s.part == nil && !c.holds() && c.Touched+settledMemory < t && !s.waits(c) {
 			s.dropCase(s.settling[n].Key)
 		}
 		n++

@@ -403,7 +403,7 @@ func (r *Replay) assumeCase(e *hotline.Entry, st *hotline.Statement, code hotlin
 // have forgotten it.
 func (r *Replay) assumeForgotten(id *hotline.CaseID, t hotline.Time) {
 	k := r.s.caseOf(id)
-	if k != nil && !k.holds() && !r.s.waits(k) && k.Touched+hotline.Time(hotline.SettledMemory.Milliseconds()) < t {
+	if k != nil && !k.holds() && !r.s.waits(k) && k.Touched+settledMemory < t {
 		r.s.dropCase(id.Key())
 	}
 }

@@ -57,8 +57,7 @@ func (r *run) receive() error {
 	}
 	in := st.InCase()
 	if in == nil {
-		pair.Seen.forget(r.t) // what it replaces may be over without an entry that said so
-		pair.Seen.add(st.ID, index, r.t+window)
+		pair.Seen.add(st.ID, index, r.t, r.t+window)
 	}
 	then(index)
 	r.effect(Effect{Type: Received, Peer: from, ID: st.ID, Kind: st.Header.Kind, Index: index, Sequence: n,
@@ -205,7 +204,8 @@ func (r *run) accepted(st *hotline.Statement) bool {
 	// By the time of its own entry, whatever was forgotten by then: so a part of the log that does
 	// not show the entry before decides the same.
 	pair := s.pair(from)
-	return pair.Seen.holds(st.ID, r.t) || find(pair.Duties, hotline.DutyAcknowledge, st.ID, from) != nil
+	_, seen := pair.Seen.find(st.ID, r.t)
+	return seen || find(pair.Duties, hotline.DutyAcknowledge, st.ID, from) != nil
 }
 
 // peerCase finds the case of a peer's statement. The opener may open it here;
@@ -319,7 +319,7 @@ func (r *run) peer(st *hotline.Statement, k *Case, d *hotline.SignedDirectory) (
 	case hotline.KindSuspension:
 		return r.suspension(st, k)
 	case hotline.KindEscalation:
-		if !r.s.wasSentTo(h.From, *h.Re, k) {
+		if !r.s.wasSentTo(h.From, *h.Re, k, r.t) {
 			return nil, hotline.Refuse(hotline.CodeReference, "nothing of this id was sent to %s", h.From)
 		}
 	case hotline.KindLineTest:
@@ -335,7 +335,7 @@ func (r *run) peer(st *hotline.Statement, k *Case, d *hotline.SignedDirectory) (
 	case hotline.KindReject:
 		return r.wasRejected(st)
 	case hotline.KindUnreadable:
-		if !r.s.wasSentTo(h.From, *h.Re, k) {
+		if !r.s.wasSentTo(h.From, *h.Re, k, r.t) {
 			return nil, hotline.Refuse(hotline.CodeReference, "nothing of this id was sent to %s", h.From)
 		}
 	}
@@ -354,9 +354,9 @@ func (s *State) acknowledgedBy(p hotline.Party, id hotline.ID) bool {
 	return o != nil && o.Acknowledged
 }
 
-// wasSentTo reports whether an own statement went to p, be it settled or not:
-// what p says about it may be overtaken by a receipt or an acknowledgement.
-func (s *State) wasSentTo(p hotline.Party, id hotline.ID, k *Case) bool {
+// wasSentTo reports whether at t an own statement is known to have gone to p, be
+// it settled or not: what p says about it may be overtaken by a receipt or an acknowledgement.
+func (s *State) wasSentTo(p hotline.Party, id hotline.ID, k *Case, t hotline.Time) bool {
 	if s.sentTo(p, id) != nil {
 		return true
 	}
@@ -368,7 +368,7 @@ func (s *State) wasSentTo(p hotline.Party, id hotline.ID, k *Case) bool {
 	if pair == nil {
 		return false
 	}
-	_, ok := pair.Done.find(id)
+	_, ok := pair.Done.find(id, t)
 	return ok
 }
 
@@ -378,7 +378,7 @@ func (r *run) settled(p hotline.Party, o *Sent) {
 	pair := r.s.pairs[p]
 	delete(pair.Sent, o.ID)
 	if o.Case == nil {
-		pair.Done.add(o.ID, o.Index, r.t+window)
+		pair.Done.add(o.ID, o.Index, r.t, r.t+window)
 	}
 }
 

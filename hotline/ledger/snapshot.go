@@ -157,7 +157,7 @@ func RestoreState(b []byte) (*State, error) {
 		s.pagings[p.Page.Index] = p
 	}
 	for _, e := range im.Recent {
-		s.recent.add(e.ID, e.Index, e.Until)
+		s.recent.add(e.ID, e.Index, 0, e.Until)
 	}
 	if err := s.restoreDocuments(&im); err != nil {
 		return nil, fmt.Errorf("snapshot: %w", err)
@@ -196,10 +196,10 @@ func (s *State) restorePair(im *pairImage) {
 		p.Sent[o.ID] = o
 	}
 	for _, e := range im.Seen {
-		p.Seen.add(e.ID, e.Index, e.Until)
+		p.Seen.add(e.ID, e.Index, 0, e.Until)
 	}
 	for _, e := range im.Done {
-		p.Done.add(e.ID, e.Index, e.Until)
+		p.Done.add(e.ID, e.Index, 0, e.Until)
 	}
 	s.pairs[p.Peer] = &p
 	for _, d := range p.Duties {

@@ -15,7 +15,8 @@ func (r *run) submit() error {
 	if err != nil {
 		return err
 	}
-	if index, ok := s.recent.find(st.ID); ok {
+	// By what is kept: a refusal would make somebody sign anew what is logged.
+	if index, ok := s.recent.find(st.ID, s.time); ok {
 		r.res.Index, r.res.Existing = index, true
 		return nil
 	}
@@ -29,9 +30,9 @@ func (r *run) submit() error {
 	sent := r.sent(st)
 	// A statement of the group comes in by the same door as an officer's: what
 	// is signed is never derived.
-	index := r.add(hotline.EntrySent, s.ownScope(st), hotline.Outside, sent)
+	index := r.add(hotline.EntrySent, s.ownScope(st, r.t), hotline.Outside, sent)
 	r.placed(st.ID, index)
-	s.recent.add(st.ID, index, max(r.t, st.Header.Issued)+window)
+	s.recent.add(st.ID, index, r.t, max(r.t, st.Header.Issued)+window)
 	s.dropDraft(st.ID)
 	s.dropHit(r.c.Key)
 	r.effect(Effect{Type: Accepted, ID: st.ID, Kind: st.Header.Kind, Index: index, Precedence: st.Header.Precedence, Status: st.Header.Status, Case: st.InCase(), Time: r.t})
@@ -229,8 +230,8 @@ func (s *State) onDuty(role hotline.Role) []string {
 	return names
 }
 
-// ownScope says whom an own statement concerns.
-func (s *State) ownScope(st *hotline.Statement) hotline.Scope {
+// ownScope says whom an own statement of a time concerns.
+func (s *State) ownScope(st *hotline.Statement, at hotline.Time) hotline.Scope {
 	h := &st.Header
 	parties := slices.Concat([]hotline.Party{s.self}, h.To, h.Notify)
 	if h.Kind == hotline.KindNonDelivery {
@@ -239,7 +240,7 @@ func (s *State) ownScope(st *hotline.Statement) hotline.Scope {
 		}
 	}
 	if h.Kind == hotline.KindLateReason {
-		if l := s.explained(h); l != nil && l.Peer != "" {
+		if l := s.explained(h, at); l != nil && l.Peer != "" {
 			parties = append(parties, l.Peer)
 		}
 	}
