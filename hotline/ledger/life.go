@@ -124,7 +124,7 @@ func (c *Case) acknowledgedBy(p hotline.Party, id hotline.ID) bool {
 func (c *Case) unanswered(asker, asked hotline.Party) bool {
 	back := c.takenBack(asker)
 	return slices.ContainsFunc(c.Known, func(x Known) bool {
-		return answering[x.Kind] != nil && x.From == asker && slices.Contains(x.To, asked) && !back[x.ID] && !c.concluded(asked, asker, &x)
+		return answering[x.Kind] != nil && x.From == asker && x.goesTo(asked) && !back[x.ID] && !c.concluded(asked, asker, &x)
 	})
 }
 

@@ -74,10 +74,10 @@ func (s *State) settle(c *Case, t hotline.Time) {
 
 // forget drops what its window has passed at t, the time of the newest entry.
 // It never looks at the time of the command: a refused one makes no entry, so
-// nothing may be forgotten because of it. Decisions do look at their own time,
-// which is never earlier, and see none of this; but for the bounds of what is
-// remembered, and for cases. A projection drops no case: it does not see what
-// keeps one open towards a third party.
+// nothing may be forgotten because of it. Decisions look at their own time, which
+// is never earlier, so they see none of this; but for the bounds of what is kept.
+// A projection drops no case: it does not see what keeps one open towards a third
+// party.
 func (s *State) forget(t hotline.Time) {
 	s.recent.forget(t)
 	for _, p := range s.pairs {
@@ -98,7 +98,7 @@ func (s *State) forget(t hotline.Time) {
 	n = 0
 	for n < len(s.settling) && s.settling[n].Until < t {
 		c := s.cases[s.settling[n].Key]
-		if c != nil && s.part == nil && !c.holds() && c.Touched+settledMemory < t && !s.waits(c) {
+		if c != nil && s.part == nil && s.forgotten(c, t) {
 			s.dropCase(s.settling[n].Key)
 		}
 		n++
@@ -123,11 +123,85 @@ func (d *Duty) inVain() bool {
 // waits reports whether a statement of the case is still on its way.
 func (s *State) waits(c *Case) bool {
 	for _, p := range s.pairs {
-		for _, o := range p.Sent {
-			if o.Case != nil && *o.Case == c.ID {
-				return true
-			}
+		if p.waits(c) {
+			return true
 		}
 	}
 	return false
+}
+
+func (p *Pair) waits(c *Case) bool {
+	for _, o := range p.Sent {
+		if o.Case != nil && *o.Case == c.ID {
+			return true
+		}
+	}
+	return false
+}
+
+// forgotten reports whether a case is one that nobody knows any more at t: it is
+// settled, and was not touched for so long. A part that hides what others do in
+// the case takes it from the entry, as far as what is shown allows it.
+func (s *State) forgotten(c *Case, t hotline.Time) bool {
+	open := slices.ContainsFunc(c.Duties, func(d *Duty) bool { return !d.inVain() && !s.mayBeDone(d, t) })
+	return !open && c.Touched+settledMemory < t && !s.waits(c) && (!s.part.ofParties() || s.gone)
+}
+
+// quiet reports whether at t nothing between this party and p is remembered of a
+// case: nothing between the two is open, and the last of it lies so far back.
+func (s *State) quiet(c *Case, p hotline.Party, t hotline.Time) bool {
+	last := hotline.Time(0)
+	for i := range c.Known {
+		if x := &c.Known[i]; x.From == p || x.goesTo(p) && x.From == s.self {
+			last = max(last, x.Time)
+		}
+	}
+	for _, d := range c.Duties {
+		switch {
+		case d.Peer != p:
+		case !d.inVain():
+			return false
+		case d.Next > 0:
+			last = max(last, d.Clocks[d.Next-1].Due)
+		}
+	}
+	return last+settledMemory < t && (s.pairs[p] == nil || !s.pairs[p].waits(c))
+}
+
+// lapsed is quiet in a case that another party opened. It opens such a case anew
+// when it is forgotten, and only the record of all of the parties in it would tell
+// whether it was. So what stands between two is forgotten whatever the others do,
+// and it comes to the same.
+func (s *State) lapsed(c *Case, p hotline.Party, t hotline.Time) bool {
+	return c.ID.Party != s.self && s.quiet(c, p, t)
+}
+
+// lapse returns what is still known in a case when what stood between this party
+// and p is forgotten. What went to others as well is known as theirs.
+func (c *Case) lapse(self, p hotline.Party) []Known {
+	left := make([]Known, 0, len(c.Known))
+	for _, x := range c.Known {
+		switch {
+		case x.From == p:
+			continue
+		case x.From == self && x.goesTo(p):
+			x.Past = append(slices.Clone(x.Past), p)
+		}
+		left = append(left, x)
+	}
+	return left
+}
+
+// letGo drops what else stands in a case between this party and p when it is
+// forgotten: what is owed in vain with the pages for it, and what was late.
+func (s *State) letGo(c *Case, p hotline.Party) {
+	c.Late = slices.DeleteFunc(c.Late, func(l Late) bool { return l.Peer == p })
+	c.Duties = slices.DeleteFunc(c.Duties, func(d *Duty) bool {
+		if d.Peer != p || !d.inVain() {
+			return false
+		}
+		d.done = true
+		s.endPages(d)
+		return true
+	})
 }

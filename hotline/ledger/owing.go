@@ -6,18 +6,38 @@ import (
 	"example.org/hotline/hotline"
 )
 
-// own checks what an own statement does, by its kind, and returns what follows
-// once its entry is made. A kind without a line here follows the rules of its
-// table alone: delivered, and acknowledged if it opens that duty.
+// own checks what an own statement does, and returns what follows once its entry
+// is made.
 func (r *run) own(st *hotline.Statement) (func(index uint64), error) {
 	h := &st.Header
-	var k *Case
-	if h.Case != nil {
-		var err error
-		if k, err = r.s.inCase(h.Case, h); err != nil {
-			return nil, err
-		}
+	if h.Case == nil {
+		return r.ownIn(nil, st)
 	}
+	k, err := r.s.inCase(h.Case, h, r.t)
+	if err != nil {
+		return nil, err
+	}
+	then, err := r.ownIn(k, st)
+	if err != nil {
+		return nil, err
+	}
+	lapsed := slices.DeleteFunc(slices.Clone(h.To), func(p hotline.Party) bool { return !r.s.concerns(p) || !r.s.lapsed(k, p, r.t) })
+	return func(index uint64) {
+		for _, p := range lapsed {
+			said := k.Known[len(k.Known)-1]
+			k.Known = append((&Case{Known: k.Known[:len(k.Known)-1]}).lapse(r.s.self, p), said)
+			r.s.letGo(k, p)
+		}
+		if then != nil {
+			then(index)
+		}
+	}, nil
+}
+
+// ownIn is own in a case, or in none. A kind without a line here follows the
+// rules of its table alone: delivered, and acknowledged if it opens that duty.
+func (r *run) ownIn(k *Case, st *hotline.Statement) (func(index uint64), error) {
+	h := &st.Header
 	if h.Case == nil && h.Kind.Rules().Opens && len(r.s.cases) >= hotline.MaxOpenCases {
 		return nil, hotline.Refuse(hotline.CodeBusy, "%d cases are open", len(r.s.cases))
 	}

@@ -15,9 +15,10 @@ import (
 // and is taken as the log gives it. Of two parties: the numbers of clocks within
 // a case; that a third party opened a case or admitted somebody to it; that the
 // duty to assess or to alert was discharged, or opened, towards a third party
-// alone, or the last alert that stood retracted towards it. Of a case: which sequences the hidden entries used up; that the case was
-// forgotten in between. Of both: that too many other cases are open. Nothing else
-// is: an entry that these do not explain is a Difference.
+// alone, or the last alert that stood retracted towards it; that a case that is
+// settled as far as it is shown was forgotten, or opened anew in another status.
+// Of a case: which sequences the hidden entries used up. Of both: that too many
+// other cases are open. Nothing else is: an entry that these do not explain is a Difference.
 
 // Part says what a projection shows beside what is common.
 type Part struct {
@@ -148,7 +149,7 @@ func (r *Replay) projectDue(index uint64, e *hotline.Entry, due *hotline.Due) er
 			r.s.time = run.t
 			return nil
 		}
-		if !ok || next > run.t || !r.mayBeDone(r.s.heap[0].duty) && !r.s.over(r.s.heap[0].duty) {
+		if !ok || next > run.t || !r.s.mayBeDone(r.s.heap[0].duty, next) && !r.s.over(r.s.heap[0].duty) {
 			return &Difference{Index: index, Text: "no clock of what is shown is due here in this order"}
 		}
 		r.s.lift(r.s.heap[0].duty)
@@ -175,7 +176,7 @@ func (r *Replay) passClocks(index uint64, t hotline.Time) error {
 			return nil
 		}
 		d := r.s.heap[0].duty
-		if !r.mayBeDone(d) && !r.s.over(d) {
+		if !r.s.mayBeDone(d, next) && !r.s.over(d) {
 			return &Difference{Index: index, Missing: hotline.EntryDue,
 				Text: fmt.Sprintf("the clock of the duty %s that was due at %d did not fire before it", d.Class, next)}
 		}
@@ -183,30 +184,30 @@ func (r *Replay) passClocks(index uint64, t hotline.Time) error {
 	}
 }
 
-// mayBeDone reports whether a hidden statement can have discharged the duty:
+// mayBeDone reports whether a hidden statement can have discharged the duty by t:
 // an assessment that names third parties alone, or the alert to those of them
 // who were still to be told.
-func (r *Replay) mayBeDone(d *Duty) bool {
-	if !r.s.part.ofParties() {
+func (s *State) mayBeDone(d *Duty, t hotline.Time) bool {
+	if !s.part.ofParties() {
 		return false
 	}
 	switch d.Class {
 	case hotline.DutyAssess:
 		return true
 	case hotline.DutyAlert:
-		k := r.s.caseOf(d.Case)
-		return k != nil && r.toldHidden(k, d, r.s.heap[0].due)
+		k := s.caseOf(d.Case)
+		return k != nil && s.toldHidden(k, d, t)
 	}
 	return false
 }
 
 // toldHidden reports whether third parties alone were still to be told by t.
-func (r *Replay) toldHidden(k *Case, d *Duty, t hotline.Time) bool {
+func (s *State) toldHidden(k *Case, d *Duty, t hotline.Time) bool {
 	left := k.Untold
 	if d.Overdue {
-		left = r.s.tellable(left, t)
+		left = s.tellable(left, t)
 	}
-	return len(k.Untold) > 0 && !slices.ContainsFunc(left, r.s.concerns)
+	return len(k.Untold) > 0 && !slices.ContainsFunc(left, s.concerns)
 }
 
 // owedToHidden reports whether a due entry is of a duty towards third parties
@@ -237,12 +238,12 @@ func (r *Replay) assume(e *hotline.Entry, content any) (forget func()) {
 			return forget
 		}
 		r.s.crowded = x.Code == hotline.CodeBusy
-		if st.InCase() != nil {
+		if st.InCase() != nil && r.s.part.ofParties() {
 			r.assumeReceived(e, st, x.Code)
 		}
 		if r.s.part.ofCase() {
 			r.assumeUsed(st, e.Parts.Sender)
-			return r.assumeElsewhere(st, x.Code)
+			return r.assumeElsewhere(st, x.Code, e.Time)
 		}
 	}
 	return forget
@@ -251,7 +252,7 @@ func (r *Replay) assume(e *hotline.Entry, content any) (forget func()) {
 // assumeElsewhere lets a peer speak in the case about an own statement that is
 // not of it, as far as the entry shows that there is one: what can be said about
 // it there changes nothing in the case.
-func (r *Replay) assumeElsewhere(st *hotline.Statement, code hotline.Code) (forget func()) {
+func (r *Replay) assumeElsewhere(st *hotline.Statement, code hotline.Code, t hotline.Time) (forget func()) {
 	h := &st.Header
 	switch {
 	case h.Re == nil || r.s.sentTo(h.From, *h.Re) != nil,
@@ -259,7 +260,7 @@ func (r *Replay) assumeElsewhere(st *hotline.Statement, code hotline.Code) (forg
 		code != "" && code != hotline.CodeStatus && code != hotline.CodeCase:
 		return func() {}
 	}
-	if k := r.s.caseOf(st.InCase()); k != nil && k.known(*h.Re) != nil && h.Kind != hotline.KindAcknowledgement {
+	if k := r.s.caseOf(st.InCase()); k != nil && !r.s.forgotten(k, t) && k.known(*h.Re) != nil && h.Kind != hotline.KindAcknowledgement {
 		return func() {}
 	}
 	o := &Sent{ID: *h.Re, Kind: hotline.KindText, Status: h.Status, Case: &hotline.CaseID{}}
@@ -274,45 +275,33 @@ func (r *Replay) assumeElsewhere(st *hotline.Statement, code hotline.Code) (forg
 	return func() { delete(pair.Sent, o.ID) }
 }
 
-// assumeReceived is assume for a statement in a case.
+// assumeReceived is assume for a statement in a case, where what others do in it
+// is hidden. If the case may have been forgotten, what stood between the two has
+// lapsed, so it is decided alike whether it was; but for its status, for the
+// bound on open cases, and for who may use it.
 func (r *Replay) assumeReceived(e *hotline.Entry, st *hotline.Statement, code hotline.Code) {
-	in := st.InCase()
-	if code == "" {
-		r.assumeAnew(st, e.Time)
+	s, h, in := r.s, &st.Header, st.InCase()
+	s.gone = code == hotline.CodeCase || code == hotline.CodeBusy && in.Party == h.From
+	if !slices.Contains(withinCase, code) {
+		return
 	}
-	switch {
-	case code == hotline.CodeDuplicate:
-		return // it is remembered, and its case
-	case code == hotline.CodeCase, code == hotline.CodeBusy:
-		r.assumeForgotten(in, e.Time)
-	case !r.s.part.ofParties() && in.Party == st.Header.From:
-		t := r.s.time
-		if r.skipped {
-			t = e.Time // a hidden entry may have passed the time until which it was remembered
-		}
-		r.assumeForgotten(in, t) // its opener may open it anew
-	case r.s.part.ofParties() && slices.Contains(withinCase, code):
-		r.assumeCase(e, st, code)
+	r.assumeCase(e, st, code)
+	if k := s.caseOf(in); k != nil && s.lapsed(k, h.From, e.Time) && (k.Status == h.Status) != (code != hotline.CodeStatus) {
+		k.Status = statusOf(h, code) // its opener opened it anew
 	}
+}
+
+// statusOf is the status of the case of a statement that was accepted, or rejected
+// for its status.
+func statusOf(h *hotline.Header, code hotline.Code) hotline.Status {
+	if code == hotline.CodeStatus {
+		return hotline.Actual + hotline.Exercise - min(h.Status, hotline.Exercise)
+	}
+	return h.Status
 }
 
 // withinCase is what comes of a peer's statement only in a case that the peer may use.
 var withinCase = []hotline.Code{"", hotline.CodeStatus, hotline.CodeReference, hotline.CodeNotOwed, hotline.CodeDuplicate}
-
-// assumeAnew forgets a statement that is accepted anew, and what answered it: its case was
-// forgotten in between, and may have been opened again by what is hidden.
-func (r *Replay) assumeAnew(st *hotline.Statement, t hotline.Time) {
-	k := r.s.caseOf(st.InCase())
-	if k == nil {
-		return
-	}
-	x := k.known(st.ID)
-	if x == nil || x.Time+hotline.Time(hotline.SettledMemory.Milliseconds()) >= t ||
-		slices.ContainsFunc(k.Duties, func(d *Duty) bool { return d.Subject == st.ID }) {
-		return
-	}
-	k.Known = slices.DeleteFunc(k.Known, func(y Known) bool { return y.ID == st.ID || y.Re == st.ID })
-}
 
 // assumeUsed takes the sequences of a peer as used up that must be for this one
 // to have come: those further below than a gap may be. An auditor of a case does
@@ -345,7 +334,7 @@ func (r *Replay) assumeSent(e *hotline.Entry, st *hotline.Statement) {
 	if h.Kind == hotline.KindAssessment && (k.Stage == NotifiableCase || k.Stage == Tendered) && !k.standsAlert(s.self) {
 		// Every alert was retracted, the last of them towards third parties alone;
 		// before that it may have told the last of those who were to be told.
-		if d := find(k.Duties, hotline.DutyAlert, k.Assessment, ""); d != nil && r.toldHidden(k, d, e.Time) {
+		if d := find(k.Duties, hotline.DutyAlert, k.Assessment, ""); d != nil && s.toldHidden(k, d, e.Time) {
 			s.lift(d)
 		}
 		k.Stage = Tendered
@@ -391,21 +380,8 @@ func (r *Replay) assumeCase(e *hotline.Entry, st *hotline.Statement, code hotlin
 	if in.Party == s.self || (in.Party == h.From && code != hotline.CodeStatus) {
 		return // its opener opens it
 	}
-	status := h.Status
-	if code == hotline.CodeStatus {
-		status = hotline.Actual + hotline.Exercise - min(h.Status, hotline.Exercise)
-	}
-	s.keepCase(&Case{ID: *in, Status: status, Precedence: h.Precedence, Stage: Concerned, Opened: e.Time,
+	s.keepCase(&Case{ID: *in, Status: statusOf(h, code), Precedence: h.Precedence, Stage: Concerned, Opened: e.Time,
 		Touched: e.Time, Parties: []hotline.Party{h.From}})
-}
-
-// assumeForgotten forgets a case that was settled for so long that the log may
-// have forgotten it.
-func (r *Replay) assumeForgotten(id *hotline.CaseID, t hotline.Time) {
-	k := r.s.caseOf(id)
-	if k != nil && !k.holds() && !r.s.waits(k) && k.Touched+settledMemory < t {
-		r.s.dropCase(id.Key())
-	}
 }
 
 // numberAsGiven takes the number of a clock within a case as given: clocks of

@@ -166,18 +166,29 @@ func (r *run) accept(st *hotline.Statement, sender *hotline.SenderEntry) (func(u
 	if r.accepted(st) {
 		return nil, hotline.Refuse(hotline.CodeDuplicate, "statement %s was accepted under another sequence", st.ID.Short())
 	}
-	k, err := s.peerCase(st)
+	k, err := s.peerCase(st, r.t)
 	if err != nil {
 		return nil, err
 	}
 	if err := s.mayWait(h); err != nil {
 		return nil, err
 	}
+	lapsed := k != nil && s.lapsed(k, h.From, r.t)
+	var known []Known
+	if lapsed {
+		known, k.Known = k.Known, k.lapse(s.self, h.From)
+	}
 	then, err := r.peer(st, k, d)
 	if err != nil {
+		if lapsed {
+			k.Known = known // what is rejected changes nothing in the case
+		}
 		return nil, err
 	}
 	return func(index uint64) {
+		if lapsed {
+			s.letGo(k, h.From)
+		}
 		if st.InCase() != nil {
 			r.enter(st, k, index)
 		}
@@ -199,7 +210,7 @@ func (r *run) accepted(st *hotline.Statement) bool {
 	s, from := r.s, st.Header.From
 	if in := st.InCase(); in != nil {
 		k := s.caseOf(in)
-		return k != nil && k.known(st.ID) != nil
+		return k != nil && !s.forgotten(k, r.t) && !s.lapsed(k, from, r.t) && k.known(st.ID) != nil
 	}
 	// By the time of its own entry, whatever was forgotten by then: so a part of the log that does
 	// not show the entry before decides the same.
@@ -210,19 +221,19 @@ func (r *run) accepted(st *hotline.Statement) bool {
 
 // peerCase finds the case of a peer's statement. The opener may open it here;
 // any other party must have been an addressee in it.
-func (s *State) peerCase(st *hotline.Statement) (*Case, error) {
+func (s *State) peerCase(st *hotline.Statement, t hotline.Time) (*Case, error) {
 	h := &st.Header
 	in := st.InCase()
 	if in == nil {
 		return nil, nil
 	}
-	if s.caseOf(in) == nil && in.Party == h.From {
+	if k := s.caseOf(in); in.Party == h.From && (k == nil || s.forgotten(k, t)) {
 		if s.full(len(s.cases), hotline.MaxOpenCases) || s.full(s.opened[h.From], hotline.MaxCasesOfOne) {
 			return nil, hotline.Refuse(hotline.CodeBusy, "%d cases are open, %d of them by %s", len(s.cases), s.opened[h.From], h.From)
 		}
 		return nil, nil
 	}
-	return s.inCase(in, h)
+	return s.inCase(in, h, t)
 }
 
 // full reports whether a bound is reached. A projection, which does not see all
@@ -252,9 +263,8 @@ func (s *State) mayWait(h *hotline.Header) error {
 // asked to say in it: nobody is woken for what is forgotten.
 func (s *State) keepCase(k *Case) {
 	key := k.ID.Key()
-	if s.cases[key] == nil {
-		s.opened[k.ID.Party]++
-	}
+	s.dropCase(key) // of an earlier time, if it still stands there
+	s.opened[k.ID.Party]++
 	s.cases[key] = k
 }
 
@@ -361,8 +371,9 @@ func (s *State) wasSentTo(p hotline.Party, id hotline.ID, k *Case, t hotline.Tim
 		return true
 	}
 	if k != nil {
-		x := k.known(id)
-		return x != nil && x.From == s.self && slices.Contains(x.To, p)
+		if x := k.known(id); x != nil && x.From == s.self && x.goesTo(p) {
+			return true
+		}
 	}
 	pair := s.pairs[p]
 	if pair == nil {
@@ -482,8 +493,9 @@ func (r *run) rejected(st *hotline.Statement, n, index uint64, code hotline.Code
 	}
 	var c *hotline.CaseID
 	if h.Case != nil {
-		// Only in a case that the sender may use: a reject admits nobody.
-		if _, err := r.s.inCase(h.Case, h); err == nil {
+		// Only in a case that the sender may use, and of which something between
+		// the two is remembered: a reject admits nobody.
+		if k, err := r.s.inCase(h.Case, h, r.t); err == nil && !r.s.quiet(k, h.From, r.t) {
 			c = h.Case
 		}
 	}

@@ -15,7 +15,6 @@ import (
 // entries that it shows, and Skip tells of the hidden ones.
 type Replay struct {
 	s        *State
-	skipped  bool           // entries before the one that is fed are hidden
 	pending  []made         // made by Apply, not yet seen in the log
 	clock    *hotline.Entry // seen, and held until the command behind it is known
 	readings []hotline.Reading
@@ -60,7 +59,7 @@ func (r *Replay) Skip(index uint64) error {
 	if len(r.pending) > 0 {
 		return &Difference{Index: r.s.size, Missing: r.pending[0].entry.Type, Text: "an entry that the decisions demand here is not shown"}
 	}
-	r.s.size, r.skipped = index, true
+	r.s.size = index
 	return nil
 }
 
@@ -85,7 +84,7 @@ func (r *Replay) Feed(index uint64, e *hotline.Entry, content any, verify func(*
 	}
 	if r.s.part != nil {
 		err := r.project(index, e, content, verify)
-		r.s.crowded, r.skipped = false, false
+		r.s.crowded, r.s.gone = false, false
 		return err
 	}
 	return r.whole(index, e, content, verify)

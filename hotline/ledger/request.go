@@ -55,14 +55,14 @@ func (c *Case) openAnswer(class hotline.Duty, peer hotline.Party, request hotlin
 func (c *Case) concluded(asked, asker hotline.Party, request *Known) bool {
 	a, back := answering[request.Kind], c.takenBack(asked)
 	return slices.ContainsFunc(c.Known, func(x Known) bool {
-		return x.Kind == a.by && x.From == asked && x.Re == request.ID && slices.Contains(x.To, asker) && x.Disposition.Concludes() && !back[x.ID]
+		return x.Kind == a.by && x.From == asked && x.Re == request.ID && x.goesTo(asker) && x.Disposition.Concludes() && !back[x.ID]
 	})
 }
 
 // request finds in the case what an answer of one party to another answers.
 func (c *Case) request(st *hotline.Statement, asker, asked hotline.Party) (*Known, error) {
 	x := c.known(*st.Header.Re)
-	if x == nil || answering[x.Kind] == nil || answering[x.Kind].by != st.Header.Kind || x.From != asker || !slices.Contains(x.To, asked) {
+	if x == nil || answering[x.Kind] == nil || answering[x.Kind].by != st.Header.Kind || x.From != asker || !x.goesTo(asked) {
 		return nil, hotline.Refuse(hotline.CodeReference, "%s is no request of %s to %s that a %s answers", st.Header.Re.Short(), asker, asked, st.Header.Kind)
 	}
 	return x, nil
@@ -157,7 +157,7 @@ func (r *run) assisted(st *hotline.Statement, k *Case) (func(uint64), error) {
 func (c *Case) approved(asked, asker hotline.Party, request hotline.ID) bool {
 	back := c.takenBack(asked)
 	return slices.ContainsFunc(c.Known, func(x Known) bool {
-		return x.Kind == hotline.KindAssistanceResponse && x.From == asked && slices.Contains(x.To, asker) && x.Re == request &&
+		return x.Kind == hotline.KindAssistanceResponse && x.From == asked && x.goesTo(asker) && x.Re == request &&
 			x.Disposition == hotline.Approved && !back[x.ID]
 	})
 }

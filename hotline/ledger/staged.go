@@ -216,7 +216,7 @@ func (c *Case) alert(teller, told hotline.Party) *Known {
 	back := c.takenBack(teller)
 	for i := range c.Known {
 		x := &c.Known[i]
-		if isAlert(x.Kind) && x.From == teller && slices.Contains(x.To, told) && !back[x.ID] &&
+		if isAlert(x.Kind) && x.From == teller && x.goesTo(told) && !back[x.ID] &&
 			(found == nil || x.Precedence < found.Precedence) { // FLASH is the lowest number
 			found = x
 		}
@@ -242,7 +242,7 @@ func (c *Case) newest(teller, told hotline.Party, kind hotline.Kind) *Known {
 	}
 	for i := len(c.Known) - 1; i >= 0; i-- {
 		x := &c.Known[i]
-		if x.From != teller || !slices.Contains(x.To, told) {
+		if x.From != teller || !x.goesTo(told) {
 			continue
 		}
 		if x.Kind == kind && !back[x.ID] {

@@ -56,7 +56,7 @@ func (r *run) dispute(st *hotline.Statement, k *Case) (func(uint64), error) {
 func (r *run) disputedHere(st *hotline.Statement, k *Case) error {
 	h := &st.Header
 	if k != nil {
-		if x := k.known(*h.Re); x != nil && x.From == r.s.self {
+		if x := k.known(*h.Re); x != nil && x.From == r.s.self && x.goesTo(h.From) {
 			return nil
 		}
 	}
@@ -73,7 +73,7 @@ func (r *run) suspension(st *hotline.Statement, k *Case) (func(uint64), error) {
 		for _, p := range h.To {
 			pair := s.pairs[p]
 			now := k == nil && pair != nil && pair.SuspendedHere
-			if x := k.lastSuspension(s.self, p); x != nil {
+			if x := k.lastSuspension(s.self, p); x != nil && !s.lapsed(k, p, r.t) {
 				now = x.Disposition == hotline.Suspended
 			}
 			if s.concerns(p) && now == suspends {

@@ -61,6 +61,7 @@ type State struct {
 	keyof map[keys.ID]hotline.KeyUse
 
 	part    *Part   // what a projection shows; nil: the whole log
+	gone    bool    // projection: the case of the entry that is replayed was forgotten, by that entry
 	crowded bool    // projection: too much is open here for the statement of the entry that is replayed, by that entry
 	turns   *[]Turn // of a replay: what the entry did to duties; nil: nobody asks
 	working Working
@@ -194,7 +195,13 @@ type Known struct {
 	Re          hotline.ID // zero: it refers to nothing
 	Precedence  hotline.Precedence
 	Disposition hotline.Disposition
-	Alone       keys.ID // who released an ACTUAL alert alone; zero: nobody did
+	Alone       keys.ID         // who released an ACTUAL alert alone; zero: nobody did
+	Past        []hotline.Party // of To, those towards whom it is forgotten
+}
+
+// goesTo reports whether p is an addressee who is remembered as one.
+func (x *Known) goesTo(p hotline.Party) bool {
+	return slices.Contains(x.To, p) && !slices.Contains(x.Past, p)
 }
 
 // Told is how far one addressee of a statement is.

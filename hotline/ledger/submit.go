@@ -284,11 +284,11 @@ func (c *Case) note(st *hotline.Statement, index uint64, t hotline.Time) {
 	c.Touched = t
 }
 
-// inCase finds the case of a statement and checks that its author may use it.
-func (s *State) inCase(id *hotline.CaseID, h *hotline.Header) (*Case, error) {
+// inCase finds the case of a statement at t and checks that its author may use it.
+func (s *State) inCase(id *hotline.CaseID, h *hotline.Header, t hotline.Time) (*Case, error) {
 	k := s.caseOf(id)
 	switch {
-	case k == nil:
+	case k == nil || s.forgotten(k, t):
 		return nil, hotline.Refuse(hotline.CodeCase, "case %s is not known here", id)
 	case !slices.Contains(k.Parties, h.From):
 		return nil, hotline.Refuse(hotline.CodeCase, "%s was no addressee in case %s", h.From, id)
