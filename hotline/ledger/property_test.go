@@ -22,13 +22,7 @@ import (
 //
 // A default run is short; -rapid.checks=2000 is the one to trust before a release.
 func TestInvariants(t *testing.T) {
-	checks := flag.Lookup("rapid.checks")
-	if checks.Value.String() == checks.DefValue {
-		if err := checks.Value.Set("40"); err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = checks.Value.Set(checks.DefValue) }()
-	}
+	defer setChecks(t, "40")()
 	rapid.Check(t, func(rt *rapid.T) {
 		cryptotest.SetGlobalRandom(t, 1)
 		g := newGame(rt)
@@ -37,6 +31,18 @@ func TestInvariants(t *testing.T) {
 		}
 		g.w.check()
 	})
+}
+
+// setChecks makes a default run short. What it returns takes that back.
+func setChecks(t *testing.T, n string) (restore func()) {
+	checks := flag.Lookup("rapid.checks")
+	if checks.Value.String() != checks.DefValue {
+		return func() {}
+	}
+	if err := checks.Value.Set(n); err != nil {
+		t.Fatal(err)
+	}
+	return func() { _ = checks.Value.Set(checks.DefValue) }
 }
 
 // game is a random run: the world, what was said in it, and the watch that is
