@@ -239,11 +239,12 @@ func (r *Replay) assume(e *hotline.Entry, content any) (forget func()) {
 		}
 		r.s.crowded = x.Code == hotline.CodeBusy
 		if st.InCase() != nil && r.s.part.ofParties() {
-			r.assumeReceived(e, st, x.Code)
+			forget = r.assumeReceived(e, st, x.Code)
 		}
 		if r.s.part.ofCase() {
 			r.assumeUsed(st, e.Parts.Sender)
-			return r.assumeElsewhere(st, x.Code, e.Time)
+			elsewhere, more := r.assumeElsewhere(st, x.Code, e.Time), forget
+			forget = func() { elsewhere(); more() }
 		}
 	}
 	return forget
@@ -279,15 +280,29 @@ func (r *Replay) assumeElsewhere(st *hotline.Statement, code hotline.Code, t hot
 // is hidden. If the case may have been forgotten, what stood between the two has
 // lapsed, so it is decided alike whether it was; but for its status, for the
 // bound on open cases, and for who may use it.
-func (r *Replay) assumeReceived(e *hotline.Entry, st *hotline.Statement, code hotline.Code) {
+func (r *Replay) assumeReceived(e *hotline.Entry, st *hotline.Statement, code hotline.Code) (forget func()) {
 	s, h, in := r.s, &st.Header, st.InCase()
 	s.gone = code == hotline.CodeCase || code == hotline.CodeBusy && in.Party == h.From
-	if !slices.Contains(withinCase, code) {
-		return
+	if code == hotline.CodeCase {
+		return func() {}
+	}
+	before := s.caseOf(in)
+	was := Case{}
+	if before != nil {
+		was.Status, was.Parties = before.Status, slices.Clone(before.Parties)
 	}
 	r.assumeCase(e, st, code)
 	if k := s.caseOf(in); k != nil && s.lapsed(k, h.From, e.Time) && (k.Status == h.Status) != (code != hotline.CodeStatus) {
 		k.Status = statusOf(h, code) // its opener opened it anew
+	}
+	return func() {
+		switch {
+		case code == "":
+		case before == nil: // it may have been rejected before the case was looked for
+			s.dropCase(in.Key())
+		default:
+			before.Status, before.Parties = was.Status, was.Parties
+		}
 	}
 }
 
@@ -299,9 +314,6 @@ func statusOf(h *hotline.Header, code hotline.Code) hotline.Status {
 	}
 	return h.Status
 }
-
-// withinCase is what comes of a peer's statement only in a case that the peer may use.
-var withinCase = []hotline.Code{"", hotline.CodeStatus, hotline.CodeReference, hotline.CodeNotOwed, hotline.CodeDuplicate}
 
 // assumeUsed takes the sequences of a peer as used up that must be for this one
 // to have come: those further below than a gap may be. An auditor of a case does
@@ -361,8 +373,8 @@ func (r *Replay) lacksHidden(asked, to []hotline.Party) bool {
 	return !slices.ContainsFunc(to, func(p hotline.Party) bool { return !slices.Contains(asked, p) })
 }
 
-// assumeCase opens a case, or admits a party to it, where a third party's
-// hidden statement must have done so. A case rejected for its status had
+// assumeCase opens a case, or admits the sender to it, where a hidden statement
+// must have done so, by a code that says that the case was found. A case rejected for its status had
 // another one.
 func (r *Replay) assumeCase(e *hotline.Entry, st *hotline.Statement, code hotline.Code) {
 	s, h, in := r.s, &st.Header, st.InCase()
@@ -377,10 +389,14 @@ func (r *Replay) assumeCase(e *hotline.Entry, st *hotline.Statement, code hotlin
 			Touched: e.Time, Parties: []hotline.Party{s.self}})
 		return
 	}
-	if in.Party == s.self || (in.Party == h.From && code != hotline.CodeStatus) {
+	if in.Party == h.From && code != hotline.CodeStatus {
 		return // its opener opens it
 	}
-	s.keepCase(&Case{ID: *in, Status: statusOf(h, code), Precedence: h.Precedence, Stage: Concerned, Opened: e.Time,
+	stage := Concerned
+	if in.Party == s.self {
+		stage = Opened // as above
+	}
+	s.keepCase(&Case{ID: *in, Status: statusOf(h, code), Precedence: h.Precedence, Stage: stage, Opened: e.Time,
 		Touched: e.Time, Parties: []hotline.Party{h.From}})
 }
 
