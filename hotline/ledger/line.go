@@ -16,7 +16,7 @@ import (
 // its hours: both sides originate, and neither needs to agree on a phase.
 func (r *run) scheduleLineTest(pair *Pair) {
 	s := r.s
-	c, at := r.testing(pair.Peer)
+	c, at := r.testing(pair.Peer, func(t *hotline.Terms) bool { return t.LineTest != 0 })
 	if c == nil || pair.has(hotline.DutyLineTest) {
 		return
 	}
@@ -24,18 +24,42 @@ func (r *run) scheduleLineTest(pair *Pair) {
 		Opened: r.t, Deadline: lineSlot(c, s.self < pair.Peer, at, 1)}, single("line", nil))
 }
 
-// testing returns the version of the convention by which the line to p is
-// tested, and from when on; nil if it is not. An amendment that is valid later
-// may bring the tests.
-func (r *run) testing(p hotline.Party) (*hotline.SignedConvention, hotline.Time) {
-	s := r.s
-	if c := s.Convention(r.t); s.testsLine(c, p) {
+// testing returns the version of the convention by which the line to p is tested
+// with a term, and from when on; nil if it is not.
+func (r *run) testing(p hotline.Party, has func(*hotline.Terms) bool) (*hotline.SignedConvention, hotline.Time) {
+	return r.bringing(func(c *hotline.SignedConvention) bool { return r.s.testsLine(c, p) && has(&c.Terms) })
+}
+
+// bringing returns the version of the convention that knows a duty, and from when
+// on it counts: the one in force, or the first of those that are valid later;
+// nil if none does. So what an amendment brings is set when it comes into the
+// ledger, and begins when it comes into force.
+func (r *run) bringing(knows func(*hotline.SignedConvention) bool) (*hotline.SignedConvention, hotline.Time) {
+	if c := r.s.Convention(r.t); knows(c) {
 		return c, r.t
 	}
-	if c := s.conventions[len(s.conventions)-1]; s.testsLine(c, p) {
-		return c, max(r.t, c.ValidFrom)
+	for _, later := range r.s.conventions {
+		if at := later.ValidFrom; at > r.t {
+			if c := r.s.Convention(at); knows(c) {
+				return c, at
+			}
+		}
 	}
 	return nil, 0
+}
+
+// knownSince returns when the version in force at t, or one before it that no
+// other came after, began to know a duty that it knows; 0: from the beginning.
+func (s *State) knownSince(t hotline.Time, knows func(*hotline.SignedConvention) bool) (since hotline.Time) {
+	i := int(s.Convention(t).Version) - 1
+	for i > 0 && knows(s.conventions[i]) {
+		since = s.conventions[i].ValidFrom
+		i--
+	}
+	if knows(s.conventions[i]) {
+		return 0
+	}
+	return since
 }
 
 // lineSlot is the time of the n-th slot after at of the party whose code sorts
@@ -101,8 +125,8 @@ func (r *run) proved(pair *Pair, class hotline.Duty, by hotline.ID) {
 // have been asked rings as well as the one that was not answered.
 func (r *run) awaitLine(pair *Pair, class hotline.Duty, since hotline.ID) {
 	s := r.s
-	c, at := r.testing(pair.Peer)
-	if c == nil || c.Terms.LineAlarm == 0 {
+	c, at := r.testing(pair.Peer, func(t *hotline.Terms) bool { return t.LineAlarm != 0 })
+	if c == nil {
 		return
 	}
 	// A test that comes may be a little early by the clock here: it is never
@@ -135,8 +159,8 @@ func (s *State) deskTargets() []string {
 // sorts later asks half an interval later.
 func (r *run) scheduleWatchTest(pair *Pair) {
 	s := r.s
-	c, at := r.testing(pair.Peer)
-	if c == nil || c.Terms.WatchTest == 0 || pair.has(hotline.DutyWatchTest) {
+	c, at := r.testing(pair.Peer, func(t *hotline.Terms) bool { return t.WatchTest != 0 })
+	if c == nil || pair.has(hotline.DutyWatchTest) {
 		return
 	}
 	interval := hotline.Time(c.Terms.WatchTest)
@@ -207,12 +231,15 @@ func (s *State) House() []*Duty { return slices.Clone(s.house.Duties) }
 
 // confirmContacts follows the own directory, or new terms: the duty to try
 // every contact point again runs from when the directory says that it was done,
-// and for a party that never said so from now.
+// and for a party that never said so from when the duty is known. It is not
+// overdue before the terms are in force, and what lies before it opens is no
+// reminder.
 func (r *run) confirmContacts() {
 	s := r.s
-	newest, d := s.conventions[len(s.conventions)-1], s.Directory(s.self)
-	term := hotline.Time(newest.Terms.Contacts)
-	if term == 0 || d == nil || newest.Observes(s.self) {
+	knows := func(c *hotline.SignedConvention) bool { return c.Terms.Contacts != 0 && !c.Observes(s.self) }
+	c, at := r.bringing(knows)
+	d := s.Directory(s.self)
+	if c == nil || d == nil {
 		return
 	}
 	if len(s.house.Duties) > 0 {
@@ -221,13 +248,16 @@ func (r *run) confirmContacts() {
 		}
 		r.dischargeDuty(s.house.Duties[0])
 	}
-	from := d.Confirmed
-	if s.house.Confirmed = from; from == 0 {
-		from = r.t
+	from, term := at, hotline.Time(c.Terms.Contacts)
+	if s.house.Confirmed = d.Confirmed; d.Confirmed != 0 {
+		from = max(d.Confirmed, s.knownSince(at, knows)-term)
 	}
 	who := s.onDuty(hotline.Authority)
-	s.open(&Duty{Class: hotline.DutyContacts, Status: hotline.Actual, Precedence: hotline.Routine, Opened: r.t, Deadline: from + term},
-		[]hotline.Rung{{Permille: 900, Office: "contacts", Targets: who}, {Permille: hotline.Deadline, Office: "contacts", Targets: who, Repeat: contactRepeat}})
+	rungs := []hotline.Rung{{Permille: 900, Office: "contacts", Targets: who}, {Permille: hotline.Deadline, Office: "contacts", Targets: who, Repeat: contactRepeat}}
+	if from+term*900/hotline.Deadline < at {
+		rungs = rungs[1:]
+	}
+	s.open(&Duty{Class: hotline.DutyContacts, Status: hotline.Actual, Precedence: hotline.Routine, Opened: from, Deadline: from + term}, rungs)
 }
 
 // contactRepeat: with the term of the profiles the alarm comes every 9 days.

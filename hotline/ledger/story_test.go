@@ -130,9 +130,6 @@ func setupOf(t tester, a args) setup {
 		x.voters = int(n)
 	}
 	x.change = func(c *hotline.Convention) {
-		if profile := a.pairs["terms"]; profile != "" {
-			c.Terms = hotlinetest.Terms(profile)
-		}
 		changeTerms(c, a)
 	}
 	return x
@@ -140,6 +137,9 @@ func setupOf(t tester, a args) setup {
 
 func changeTerms(c *hotline.Convention, a args) {
 	const minute = 60_000
+	if profile := a.pairs["terms"]; profile != "" {
+		c.Terms = hotlinetest.Terms(profile)
+	}
 	c.Terms.LineTest = 0
 	if a.has("line-test") {
 		c.Terms.LineTest = 60 * minute
