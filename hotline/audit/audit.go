@@ -149,28 +149,23 @@ func (r *Report) judge(ctx context.Context, open []*export, opt Options) error {
 			return x.head.Party == p && x.head.Generation == generation && index < x.head.Size && x.head.mustShow(with, inCase)
 		})
 	}
-	cross := &crossing{report: r, missed: map[missed]uint64{}, forks: map[forkKey]*forkFound{}, closed: map[logKey]*closed{}, forked: map[logKey]uint64{},
-		unseen: newUnseen(r.dir, "unseen", compareUnseen), heads: newUnseen(r.dir, "heads", compareHeads), proofs: opt.Proofs}
-	rows, err := newBuckets(r.dir, "docket", total, (*docketRow).each)
-	if err == nil {
-		cross.tenders, err = newBuckets(r.dir, "tenders", total, (*tendering).each)
-	}
-	var sides *buckets[side]
-	if err == nil && opt.Cross {
-		sides, err = newBuckets(r.dir, "sides", total, (*side).each)
-	}
-	defer func() {
-		rows.close()
-		sides.close()
-		cross.tenders.close()
-		cross.unseen.close()
-		cross.heads.close()
-		for _, j := range cross.logs {
-			j.close()
-		}
-	}()
+	cross, err := newCrossing(r, opt.Proofs, total)
+	defer cross.close()
 	if err != nil {
 		return err
+	}
+	rows, err := newBuckets(r.dir, "docket", total, (*docketRow).each)
+	defer rows.close()
+	if err != nil {
+		return err
+	}
+	var sides *buckets[side]
+	if opt.Cross {
+		sides, err = newBuckets(r.dir, "sides", total, (*side).each)
+		defer sides.close()
+		if err != nil {
+			return err
+		}
 	}
 	for i, x := range open {
 		j, err := newJudged(x, r.dir, i, rows, others)

@@ -174,6 +174,23 @@ type crossing struct {
 	proofs  string // directory for proofs of forks; "": none are written
 }
 
+// newCrossing makes one for logs of so many entries; proofs is the directory for proofs of forks. It is to be closed also after an error.
+func newCrossing(r *Report, proofs string, total uint64) (c *crossing, err error) {
+	c = &crossing{report: r, missed: map[missed]uint64{}, forks: map[forkKey]*forkFound{}, closed: map[logKey]*closed{}, forked: map[logKey]uint64{},
+		unseen: newUnseen(r.dir, "unseen", compareUnseen), heads: newUnseen(r.dir, "heads", compareHeads), proofs: proofs}
+	c.tenders, err = newBuckets(r.dir, "tenders", total, (*tendering).each)
+	return c, err
+}
+
+func (c *crossing) close() {
+	c.tenders.close()
+	c.unseen.close()
+	c.heads.close()
+	for _, j := range c.logs {
+		j.close()
+	}
+}
+
 // missed is why the places that one log claims of another could not be judged.
 type missed struct {
 	party      hotline.Party
