@@ -161,7 +161,7 @@ func (d *Departure) hold(ctx context.Context, w *Network, tell func(string, ...a
 			}
 			tell("    proven to anybody by %s: %s signed heads of size %d and %d that are not of one log", o.Proof, p.Party, p.Older.Size, p.Newer.Size)
 		}
-		if o.Party != departing {
+		if o.Party != departing && o.Other != departing {
 			errs = append(errs, fmt.Errorf("%s: %s is observed of %s, which kept to the protocol: %s", what, o.Code, o.Party, o.Text))
 		}
 	}

@@ -105,7 +105,8 @@ type RungLine struct {
 type ObservationLine struct {
 	Class audit.Class   `json:"class"` // protocol or terms
 	Code  audit.Code    `json:"code"`
-	Party hotline.Party `json:"party"` // in whose log it stands
+	Party hotline.Party `json:"party"`           // in whose log it stands
+	Other hotline.Party `json:"other,omitempty"` // one of the two is meant
 	Entry uint64        `json:"entry"`
 	Text  string        `json:"text"`
 }
@@ -167,7 +168,7 @@ func (w *Network) examine(ctx context.Context, r *Report) error {
 	defer found.Close()
 	r.Exit, r.NotJudged, r.Observations = found.ExitCode(), found.NotJudged, []ObservationLine{}
 	for _, o := range found.Observations {
-		r.Observations = append(r.Observations, ObservationLine{o.Class, o.Code, o.Party, o.Entry, o.Text})
+		r.Observations = append(r.Observations, ObservationLine{o.Class, o.Code, o.Party, o.Other, o.Entry, o.Text})
 	}
 	for _, p := range w.Parties {
 		line := PartyLine{Party: p.Code}

@@ -94,18 +94,15 @@ func (j *judged) keepProofs(it *item) error {
 		p.Kind, p.Unproven = receiptProof, unproven(f.proof.Of.Marks)
 		p.OwnUnproven = j.unproven(it)
 		p.Stated, p.Tendered, p.What = f.proof.Of.Index, f.tendered, f.own.Header.Kind
-		if !p.Unproven && !p.OwnUnproven && tooEarly(f.proof.Time, f.sentTime) {
-			j.contradicts(it.index, f.proof.Time, f.sentTime, fmt.Sprintf("%s signed that it received statement %s", f.proof.Party, p.Statement.Short()),
-				"it was tendered here")
+		if !p.Unproven && !p.OwnUnproven {
+			j.contradicts(p.Statement, fact{f.proof.Party, f.proof.Index, f.proof.Time}, fact{j.x.head.Party, p.Stated, f.sentTime})
 		}
 		if err := j.keepOwnTender(it); err != nil {
 			return err
 		}
 	}
-	if !p.Unproven && !p.OwnUnproven && tooEarly(it.entry.Time, p.Time) {
-		j.contradicts(it.index, it.entry.Time, p.Time,
-			fmt.Sprintf("%s was logged here", map[proofKind]string{tenderProof: "statement ", receiptProof: "the receipt for "}[p.Kind]+p.Statement.Short()),
-			fmt.Sprintf("%s signed that it logged its part", p.Party))
+	if !p.Unproven && !p.OwnUnproven {
+		j.contradicts(p.Statement, fact{j.x.head.Party, it.index, it.entry.Time}, fact{p.Party, p.Index, p.Time})
 	}
 	return j.proofs.add(&p)
 }
@@ -146,18 +143,6 @@ func (j *judged) keepAnswer(it *item) error {
 
 // unproven reports whether no majority of clocks backed the time of what bears these marks.
 func unproven(m hotline.Marks) bool { return m&hotline.MarkTimeUnproven != 0 }
-
-// tooEarly reports whether a later fact bears an earlier time than the fact
-// that it follows, by more than clocks may differ.
-func tooEarly(later, earlier hotline.Time) bool { return later+skewMark < earlier }
-
-// contradicts observes that a fact is tooEarly.
-func (j *judged) contradicts(entry uint64, later, earlier hotline.Time, what, after string) {
-	j.observe(observe(TimeContradiction, j.x.head.Party, entry, fmt.Sprintf("%s at %s, %s before %s at %s: one of the two logs bears a wrong time",
-		what, stamp(later), length(earlier-later), after, stamp(earlier))))
-}
-
-var skewMark = hotline.Time(hotline.SkewMark.Milliseconds())
 
 // crossing holds the proofs of all logs against the logs themselves.
 type crossing struct {
@@ -243,6 +228,7 @@ func (c *crossing) check() error {
 	if err := c.tellRepeated(); err != nil {
 		return err
 	}
+	c.tellClocks()
 	c.views()
 	for m, n := range c.missed {
 		c.report.NotJudged = append(c.report.NotJudged, m.text(n))

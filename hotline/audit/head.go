@@ -60,8 +60,8 @@ func (c *crossing) head(holder, n int, p *proof, k mark) error {
 	if p.Kind == witnessProof {
 		party, entry, what = by.x.head.Party, p.Own, "what was cosigned"
 	}
-	by.observe(observe(BackDated, party, entry, fmt.Sprintf("%s was logged at %s, but names a checkpoint of %s whose last entry is of %s: one of the two clocks is wrong",
-		what, stamp(p.OwnTime), of.x.head.Party, stamp(k.time))))
+	by.disagree(BackDated, party, entry, of.x.head.Party, fmt.Sprintf("%s was logged by %s at %s, but names a checkpoint of %s whose last entry, %d, is of %s, %s later: %s",
+		what, party, stamp(p.OwnTime), of.x.head.Party, p.Index, stamp(k.time), length(k.time-p.OwnTime), whose))
 	return nil
 }
 

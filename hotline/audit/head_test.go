@@ -122,8 +122,9 @@ func TestStatementOfAnotherInTheOwnPlaceAccusesNobodyElse(t *testing.T) {
 	}
 }
 
-// Promise: a statement that its sender dated back is told of the sender, by whichever log holds it.
-func TestBackDatedStatementIsToldOfItsSender(t *testing.T) {
+// Promise: a statement that its sender dated back is told at the sender's entry, by whichever log holds it, and names the log whose head
+// contradicts it too.
+func TestBackDatedStatementIsToldAtItsEntry(t *testing.T) {
 	w := newWorld(t, terms(), "XA", "XB")
 	a, b := w.at("XA"), w.at("XB")
 	w.pass(60 * minute)
@@ -135,7 +136,7 @@ func TestBackDatedStatementIsToldOfItsSender(t *testing.T) {
 	a.deliver(st, "XB")
 	for _, dirs := range [][]string{{b.export()}, {a.export(), b.export()}} {
 		r := audited(t, dirs...)
-		wantCodes(t, r, "back-dated@XA")
+		wantCodes(t, r, "back-dated@XA|XB")
 		if len(r.Observations) != 1 || r.Observations[0].Entry != a.results[st.ID].Index {
 			t.Errorf("observed %+v", r.Observations)
 		}

@@ -32,6 +32,7 @@ type judged struct {
 	cosignatures []cosignature // of the cosigned checkpoint
 
 	observations []Observation
+	clocks       []Observation // of times that contradict each other, not told yet
 	listed       map[Class]int
 	more         map[Class]uint64
 	lapses       map[lapse]int // index of the observation of a duty that is overdue and open

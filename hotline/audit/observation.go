@@ -104,6 +104,7 @@ type Observation struct {
 	Code    Code          `json:"code"`
 	Section string        `json:"section"`          // of the specification
 	Party   hotline.Party `json:"party"`            // in whose log it stands
+	Other   hotline.Party `json:"other,omitempty"`  // one of the two broke the rule, and the material does not show which (SPEC §10.2 rule 10)
 	Entry   uint64        `json:"entry"`            // its index there
 	Status  string        `json:"status,omitempty"` // of a lapse: that of the duty
 	Text    string        `json:"text"`             // for people
@@ -118,6 +119,17 @@ type Observation struct {
 func observe(code Code, party hotline.Party, entry uint64, text string) Observation {
 	info := codeInfo[code]
 	return Observation{Class: info.Class, Code: code, Section: info.Section, Party: party, Entry: entry, Text: text}
+}
+
+// parties are whom it names, with a word between where it is one of two.
+func (o *Observation) parties(or string) string { return either(o.Party, o.Other, or) }
+
+// either names a party, or one of two.
+func either(party, other hotline.Party, or string) string {
+	if other == "" {
+		return string(party)
+	}
+	return string(party) + or + string(other)
 }
 
 // codeOfDifference names what a replay found.

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"iter"
 	"os"
 	"slices"
@@ -236,14 +237,8 @@ func (r *Report) sort() {
 		}
 		return compare(a.Generation, b.Generation)
 	})
-	slices.SortStableFunc(r.Observations, func(a, b Observation) int {
-		if c := strings.Compare(string(a.Party), string(b.Party)); c != 0 {
-			return c
-		}
-		if c := compare(a.Entry, b.Entry); c != 0 {
-			return c
-		}
-		return strings.Compare(string(a.Code), string(b.Code))
+	slices.SortStableFunc(r.Observations, func(a, b Observation) int { // by other and text too: two logs may show the same
+		return cmp.Or(cmp.Compare(a.Party, b.Party), cmp.Compare(a.Entry, b.Entry), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Other, b.Other), cmp.Compare(a.Text, b.Text))
 	})
 	r.Observations = slices.CompactFunc(r.Observations, func(a, b Observation) bool { return a == b })
 	slices.Sort(r.NotJudged)

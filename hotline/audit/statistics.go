@@ -43,9 +43,11 @@ type LogCount struct {
 	Witnesses  int           `json:"witnesses"` // independent ones
 }
 
-// ObservationCount says how often something was observed of one party's log.
+// ObservationCount says how often something was observed of one party, or of one
+// of two.
 type ObservationCount struct {
 	Party  hotline.Party `json:"party"`
+	Other  hotline.Party `json:"other,omitempty"`
 	Class  Class         `json:"class"`
 	Code   Code          `json:"code"`
 	Status string        `json:"status,omitempty"`
@@ -136,12 +138,12 @@ func (r *Report) countObservations() []ObservationCount {
 	groups := groups[ObservationCount]{}
 	for i := range r.Observations {
 		o := &r.Observations[i]
-		if g, _ := groups.of(ObservationCount{Party: o.Party, Class: o.Class, Code: o.Code, Status: o.Status}); g != nil {
+		if g, _ := groups.of(ObservationCount{Party: o.Party, Other: o.Other, Class: o.Class, Code: o.Code, Status: o.Status}); g != nil {
 			g.Count++
 		}
 	}
 	slices.SortFunc(groups.list, func(a, b *ObservationCount) int {
-		return cmp.Or(strings.Compare(string(a.Party), string(b.Party)), strings.Compare(string(a.Code), string(b.Code)), byStatus(a.Status, b.Status))
+		return cmp.Or(cmp.Compare(a.Party, b.Party), cmp.Compare(a.Other, b.Other), cmp.Compare(a.Code, b.Code), byStatus(a.Status, b.Status))
 	})
 	return groups.values()
 }

@@ -27,7 +27,7 @@ func (s *Statistics) WriteText(w io.Writer, how Text) error {
 		return fmt.Sprintf("%s\t%d\t%s\t%d\t%d\t%d", l.Party, l.Generation, strings.TrimSpace(string(l.Kind)+" "+string(l.With)), l.Entries, l.Shown, l.Witnesses)
 	})
 	columns(b, "Observations", "status\tparty\tclass\tcode\tcount", s.Observations, func(o *ObservationCount) string {
-		return fmt.Sprintf("%s\t%s\t%s\t%s\t%d", how.word(o.Status), o.Party, o.Class, o.Code, o.Count)
+		return fmt.Sprintf("%s\t%s\t%s\t%s\t%d", how.word(o.Status), either(o.Party, o.Other, " or "), o.Class, o.Code, o.Count)
 	})
 	columns(b, "Statements, once for each addressee", "status\tfrom\tkind\tprecedence\tcount\treceived\tnot accepted", s.Statements, func(c *StatementCount) string {
 		return fmt.Sprintf("%s\t%s\t%s\t%s\t%d\t%d\t%d", how.word(c.Status), c.From, c.Kind, c.Precedence, c.Count, c.Received, c.Rejected)

@@ -32,7 +32,7 @@ func (r *Report) WriteCSV(w io.Writer, what string) error {
 		err = rows(out, "party,log,generation,duty,role,section,peer,case,statement,status,precedence,opened,opened_by,due,outcome,overdue,said,ended,entry,"+
 			"late_ms,reason,reason_entry,awaited_by,awaited_outcome,differs,text", r.Verdicts(), (*Verdict).cells)
 	case "observations":
-		err = rows(out, "class,code,section,party,entry,status,due,done,text", func(yield func(Observation, error) bool) {
+		err = rows(out, "class,code,section,party,other,entry,status,due,done,text", func(yield func(Observation, error) bool) {
 			for _, o := range r.Observations {
 				if !yield(o, nil) {
 					return
@@ -104,7 +104,7 @@ func (v *Verdict) cells() []string {
 }
 
 func (o *Observation) cells() []string {
-	return []string{string(o.Class), string(o.Code), o.Section, string(o.Party), count(o.Entry), o.Status, instant(o.Due), instant(o.Done), o.Text}
+	return []string{string(o.Class), string(o.Code), o.Section, string(o.Party), string(o.Other), count(o.Entry), o.Status, instant(o.Due), instant(o.Done), o.Text}
 }
 
 func count(n uint64) string { return strconv.FormatUint(n, 10) }

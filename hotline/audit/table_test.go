@@ -72,7 +72,7 @@ func TestTablesHoldNoFormula(t *testing.T) {
 			}
 		}
 	}
-	if got := lines[len(lines)-1]; got[8] != "two \"trees\", one size\nof = 1" || got[1] != "fork" {
+	if got := lines[len(lines)-1]; got[9] != "two \"trees\", one size\nof = 1" || got[1] != "fork" {
 		t.Errorf("%q is changed", got)
 	}
 	if got := lines[1][1]; got != "'=1+1" {

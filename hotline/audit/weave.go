@@ -182,8 +182,8 @@ func (c *chain) cosignatures(found []tlog.Cosignature) (list []cosignature) {
 func (j *judged) cosignedBefore(index uint64, k mark, s cosignature) {
 	end := s.time + wholeSecond
 	if k.shown && !k.unproven && tooEarly(end, k.time) {
-		j.observe(observe(TimeContradiction, j.x.head.Party, index, fmt.Sprintf("%s cosigned this log at %s, %s before the time of the last entry that it covers, %s: one of the two clocks is wrong",
-			s.by, stamp(s.time), length(k.time-end), stamp(k.time))))
+		j.disagree(TimeContradiction, j.x.head.Party, index, s.by, fmt.Sprintf("%s cosigned the log of %s at %s, %s before the time of the last entry that it covers, %s: %s",
+			s.by, j.x.head.Party, stamp(s.time), length(k.time-end), stamp(k.time), whose))
 	}
 }
 
@@ -217,8 +217,9 @@ func (j *judged) keepAnchor(it *item) error {
 	for _, s := range j.chain.cosignatures(found) {
 		p.By, p.Time = s.by, s.time
 		if !p.OwnUnproven && tooEarly(p.OwnTime, p.Time) {
-			j.observe(observe(BackDated, from, index, fmt.Sprintf("statement %s was logged at %s, but stands on a cosignature of %s of %s",
-				f.st.ID.Short(), stamp(p.OwnTime), s.by, stamp(p.Time))))
+			// Of the sender alone: by SPEC §7.13 rule 3 its ledger makes no such entry, whatever the witness signed.
+			j.disagree(BackDated, from, index, "", fmt.Sprintf("statement %s was logged at %s, but stands on a cosignature of %s of %s, which a ledger that keeps the rules leaves out",
+				f.st.ID.Short(), stamp(p.OwnTime), s.by, stamp(p.Time)))
 		}
 		if err := j.proofs.add(&p); err != nil {
 			return err

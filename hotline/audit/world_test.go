@@ -315,11 +315,11 @@ func audited(t testing.TB, dirs ...string) *Report {
 	return r
 }
 
-// found lists observations as code@party.
+// found lists observations as code@party, or code@party|other where one of two is meant.
 func found(r *Report) []string {
 	list := []string{}
 	for _, o := range r.Observations {
-		list = append(list, fmt.Sprintf("%s@%s", o.Code, o.Party))
+		list = append(list, fmt.Sprintf("%s@%s", o.Code, o.parties("|")))
 	}
 	return list
 }

@@ -106,7 +106,11 @@ func (r *Report) writeObservations(b *bufio.Writer, how Text) {
 	}
 	fmt.Fprintf(b, "\nObservations\n")
 	for _, o := range r.Observations {
-		fmt.Fprintf(b, "  %s %s (SPEC §%s), %s entry %d: %s%s\n", o.Class, o.Code, o.Section, o.Party, o.Entry, how.mark(o.Status), o.Text)
+		who := string(o.Party)
+		if o.Other != "" {
+			who = o.parties(" or ") + ", " + who
+		}
+		fmt.Fprintf(b, "  %s %s (SPEC §%s), %s entry %d: %s%s\n", o.Class, o.Code, o.Section, who, o.Entry, how.mark(o.Status), o.Text)
 		if o.Proof != "" {
 			fmt.Fprintf(b, "      proof for others: %s (hotline-audit proof)\n", o.Proof)
 		}
