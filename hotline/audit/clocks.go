@@ -35,6 +35,34 @@ func (j *judged) contradicts(id hotline.ID, later, earlier fact) {
 	}
 }
 
+// keepWord notes an entry of another log that an own entry proves, if a cosigned
+// checkpoint covers that.
+func (j *judged) keepWord(own uint64, f fact) {
+	if own >= j.log.Cosigned || f.time <= j.words[f.party].time {
+		return
+	}
+	if j.words == nil {
+		j.words = map[hotline.Party]fact{}
+	}
+	j.words[f.party] = f
+}
+
+// againstOwnWord observes that a witness cosigned this log at a time before that of an
+// entry of its own which the log held by then. k is the mark of the last entry under the
+// cosignature: that is contradicted only if it is later than the word of the witness too.
+func (j *judged) againstOwnWord(k mark, s cosignature) bool {
+	word, end := j.words[s.by], s.time+wholeSecond
+	if !tooEarly(end, word.time) {
+		return false
+	}
+	j.disagree(TimeContradiction, s.by, word.entry, "", fmt.Sprintf("%s cosigned the log of %s at %s, and that log held by then this entry of %s, at %s, %s later: both times are its own word",
+		s.by, j.x.head.Party, stamp(s.time), s.by, stamp(word.time), length(word.time-end)))
+	if tooEarly(word.time, k.time) {
+		j.cosignedBefore(j.log.Cosigned-1, k, s)
+	}
+	return true
+}
+
 // disagree keeps an observation of two clocks until forks are told: a peer with a wrong
 // clock makes as many of them as it sends statements.
 func (j *judged) disagree(code Code, party hotline.Party, entry uint64, other hotline.Party, text string) {

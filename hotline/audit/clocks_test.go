@@ -73,6 +73,39 @@ func TestIntervalThatContradictsItselfNamesBothSigners(t *testing.T) {
 	}
 }
 
+// Promise: a witness whose cosignature is dated before what it had itself signed, and the log held by then, is named alone: its
+// cosignature bounds no entry, and contradicts the log only as far as its own earlier word does. What the log held only later says
+// nothing.
+func TestWitnessThatContradictsItselfIsNamedAlone(t *testing.T) {
+	w := newWorld(t, terms(), "XA", "XB", "XC")
+	a, c := w.at("XA"), w.at("XC")
+	w.pass(120 * minute)
+	early := func() (note []byte) {
+		w.by(-60*minute, func() { note = a.cosignedBy(len(a.entries), "XC") })
+		return note
+	}
+	before := early()
+	if r := audited(t, with(t, a.export(), before)); len(r.Observations) != 0 {
+		t.Fatalf("before anything: %+v", r.Observations)
+	}
+	a.submit(a.Detection(w.now))
+	before = early()
+	st := c.submit(c.Text(w.now, "XA", "Please call."))
+	c.send(st, "XA")
+	wantEach(t, audited(t, with(t, a.export(), before)), "time-contradiction@XA|XC")
+	r := audited(t, with(t, a.export(), early()))
+	wantFound(t, r, "time-contradiction@XC")
+	if o := r.Observations[0]; o.Entry != c.results[st.ID].Index || !strings.Contains(o.Text, "XA") || r.ExitCode() != ExitProtocol {
+		t.Errorf("observed %+v, want entry %d", o, c.results[st.ID].Index)
+	}
+	if i, err := r.Interval("XA", 1, uint64(len(a.entries)-1)); err != nil || i.Before != 0 {
+		t.Errorf("its cosignature bounds an entry: %+v, %v", i, err)
+	}
+	w.pass(6 * minute)
+	a.submit(a.Detection(w.now))
+	wantFound(t, audited(t, with(t, a.export(), early())), "time-contradiction@XC", "time-contradiction@XA|XC")
+}
+
 // Promise: a party with a fast clock puts nothing alone on whoever names a head of its log in a statement or records it as a witness.
 func TestFastClockIsNamedBesideWhoNamesItsHead(t *testing.T) {
 	w := newWorld(t, terms(), "XA", "XB", "XC")

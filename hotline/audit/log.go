@@ -29,7 +29,8 @@ type judged struct {
 	sides     *buckets[side] // nil: nobody asks
 	log       Log
 
-	cosignatures []cosignature // of the cosigned checkpoint
+	cosignatures []cosignature          // of the cosigned checkpoint
+	words        map[hotline.Party]fact // the latest entry of each other log that an entry under it proves
 
 	observations []Observation
 	clocks       []Observation // of times that contradict each other, not told yet

@@ -98,6 +98,9 @@ func (c *crossing) knowledge(holder int, p *proof) error {
 	if p.isHead() || p.Unproven || by == c.logs[holder].x.head.Party {
 		return nil
 	}
+	if p.ofEntry() {
+		c.logs[holder].keepWord(p.Own, fact{by, p.Index, p.Time})
+	}
 	if err := c.weave.known(holder, p.Own, by, p.Time); err != nil || p.Kind != receiptProof {
 		return err
 	}
@@ -113,6 +116,7 @@ func (c *crossing) knowledge(holder int, p *proof) error {
 func (c *crossing) sighting(holder, n int, p *proof, k mark) error {
 	of, self := c.logs[n].x.head.Party, c.logs[holder].x.head.Party
 	if p.isHead() && k.shown && !k.unproven && of != self {
+		c.logs[holder].keepWord(p.Own, fact{of, p.Index, k.time})
 		if err := c.weave.known(holder, p.Own, of, k.time); err != nil {
 			return err
 		}
@@ -141,6 +145,9 @@ func (c *crossing) cosigned() error {
 			return err
 		}
 		for _, s := range j.cosignatures {
+			if j.againstOwnWord(k, s) {
+				continue // it bounds nothing
+			}
 			j.cosignedBefore(j.log.Cosigned-1, k, s)
 			if err := c.weave.seen(n, j.log.Cosigned-1, s.by, s.time+wholeSecond); err != nil {
 				return err
