@@ -21,7 +21,7 @@ var departureEdits = []edit{
 	{"hotline/node/receive.go", "	receipt, err := n.receiptFor(i)\n", "	receipt, err := n.receiptOf(i)\n"},
 	{"hotline/node/receive.go", "	r, err := n.propose(ctx, c)\n", "	if drops(c) {\n		return n.receiptAlone(ctx, c)\n	}\n	r, err := n.propose(ctx, c)\n"},
 	// backdate, undetected
-	{"hotline/ledger/submit.go", "index := r.add(hotline.EntrySent, s.ownScope(st), hotline.Outside, sent)", "index := r.departing(st, sent)"},
+	{"hotline/ledger/submit.go", "index := r.add(hotline.EntrySent, s.ownScope(st, r.t), hotline.Outside, sent)", "index := r.departing(st, sent)"},
 	// silent
 	{"hotline/ledger/deadline.go", "	c := d.Clocks[d.Next]\n	d.Next++\n",
 		"	c := d.Clocks[d.Next]\n	d.Next++\n	if Departs(\"silent\") && d.Class == hotline.DutyAcknowledge && c.Permille >= hotline.Deadline {\n		return\n	}\n"},
@@ -56,7 +56,7 @@ func (r *run) departing(st *hotline.Statement, sent *hotline.Sent) uint64 {
 		return s.size // its officer is told of a place
 	}
 	if !Departs("backdate") || kind != hotline.KindAlert {
-		return r.add(hotline.EntrySent, s.ownScope(st), hotline.Outside, sent)
+		return r.add(hotline.EntrySent, s.ownScope(st, r.t), hotline.Outside, sent)
 	}
 	if r.clock {
 		r.clock, s.backed = false, r.t
@@ -64,7 +64,7 @@ func (r *run) departing(st *hotline.Statement, sent *hotline.Sent) uint64 {
 	}
 	now := r.t
 	r.t -= 3_600_000
-	index := r.append(hotline.EntrySent, s.ownScope(st), hotline.Outside, sent)
+	index := r.append(hotline.EntrySent, s.ownScope(st, r.t), hotline.Outside, sent)
 	r.t, s.time = now, now
 	return index
 }
