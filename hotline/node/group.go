@@ -70,7 +70,9 @@ func (t *told) err() error {
 	return &hotline.Refusal{Code: t.Code, Text: t.Text}
 }
 
-// askLeader hands an ask to the leader, wherever it is.
+// askLeader hands an ask to the leader, wherever it is. What may be asked twice
+// is asked of the next leader as well when this one gave no answer: whoever waits
+// shall not have to ask again because a leader died.
 func (n *Node) askLeader(ctx context.Context, a *ask) *told {
 	var t *told
 	if err := n.member.Here(ctx, func(ctx context.Context) { t = n.answerGroup(ctx, a) }); err == nil && t.Code != hotline.CodeNotLeader {
@@ -80,8 +82,22 @@ func (n *Node) askLeader(ctx context.Context, a *ask) *told {
 	if err != nil {
 		return refusal(err)
 	}
-	answer, err := n.member.Ask(ctx, b)
-	return n.heard(answer, err)
+	for try := 1; ; try++ {
+		answer, err := n.member.Ask(ctx, b)
+		t := n.heard(answer, err)
+		if t.Code != hotline.CodeUnknown || !a.repeatable() || try == leaderTries || ctx.Err() != nil {
+			return t
+		}
+	}
+}
+
+// leaderTries is how many leaders one request is put to: one that dies, and its successor.
+const leaderTries = 2
+
+// repeatable reports whether asking twice gives what asking once does: a statement
+// is known by its id.
+func (a *ask) repeatable() bool {
+	return a.Deliver != nil || a.Command != nil && a.Command.Type == ledger.Submit
 }
 
 func (n *Node) askNode(ctx context.Context, name string, a *ask) *told {

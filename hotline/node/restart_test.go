@@ -2,12 +2,16 @@ package node_test
 
 import (
 	"bytes"
+	"net"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"example.org/hotline/crypto/tlog"
 	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/desk"
 	"example.org/hotline/hotline/hotlinetest"
+	"example.org/hotline/hotline/node"
 )
 
 // stop closes a node in an orderly way.
@@ -55,6 +59,70 @@ func TestAnotherLeaderGoesOn(t *testing.T) {
 	}
 	for range 2 {
 		wait(t, seen, func(e desk.Event) bool { return e.Type == desk.EventReceived && e.Kind == hotline.KindAcknowledgement })
+	}
+}
+
+// air is the network of some nodes, in which single ones can be cut off.
+type air struct {
+	mu      sync.Mutex
+	sockets map[string]*airSocket // by address
+}
+
+type airSocket struct {
+	net.PacketConn
+	cut atomic.Bool
+}
+
+func (a *air) listen(at *net.UDPAddr) (net.PacketConn, error) {
+	c, err := net.ListenUDP("udp", at)
+	if err != nil {
+		return nil, err
+	}
+	s := &airSocket{PacketConn: c}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.sockets[at.String()] = s
+	return s, nil
+}
+
+func (a *air) cut(addr string, cut bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.sockets[addr].cut.Store(cut)
+}
+
+func (s *airSocket) ReadFrom(b []byte) (int, net.Addr, error) {
+	for {
+		n, from, err := s.PacketConn.ReadFrom(b)
+		if err != nil || !s.cut.Load() {
+			return n, from, err
+		}
+	}
+}
+
+func (s *airSocket) WriteTo(b []byte, to net.Addr) (int, error) {
+	if s.cut.Load() {
+		return len(b), nil
+	}
+	return s.PacketConn.WriteTo(b, to)
+}
+
+// Promise: what an officer hands to a node while its leader dies is taken by the
+// next leader within the same request: the officer's machine need not ask again.
+func TestRequestOutlivesItsLeader(t *testing.T) {
+	w := prepare(t, hotlinetest.Terms("crisis"), 3, "XA", "XB")
+	p, net := w.parties["XA"], &air{sockets: map[string]*airSocket{}}
+	w.startStopping(p, func(o *node.Options) { o.Listen = net.listen })
+	p.submit(t, 0, p.Detection(now())) // the group has a leader
+	lead := p.leader(t)
+	d, edge := p.Detection(now()), (lead+1)%3
+	p.submit(t, edge, d) // this node has a connection to it
+	net.cut(p.cfgs[lead].Listen, true)
+	t.Cleanup(func() { net.cut(p.cfgs[lead].Listen, false) })
+	st := p.Assessment(now(), d, []hotline.Party{"XB"})
+	re, err := p.ask(t, edge, &desk.Request{Submit: &desk.SubmitRequest{Statement: st.Raw}})
+	if err != nil || re.Submit == nil || re.Submit.Index == 0 {
+		t.Errorf("%+v, %v; want the place of the statement", re, err)
 	}
 }
 
