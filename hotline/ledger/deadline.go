@@ -149,12 +149,21 @@ func (s *State) watch(d *Duty, key string) {
 func (s *State) close(d *Duty) { s.end(d, DutyDropped) }
 
 // lift drops a duty that stands for nothing any more, and what was asked for it.
-func (s *State) lift(d *Duty) { s.liftAs(d, DutyDropped) }
+// Nothing else may come that ends the memory of its case: it is looked at again.
+func (s *State) lift(d *Duty) {
+	s.liftAs(d, DutyDropped)
+	if d.Case != nil {
+		s.settling = append(s.settling, settling{d.Case.Key(), s.time + settledMemory})
+	}
+}
 
 func (s *State) liftAs(d *Duty, how TurnType) {
 	s.end(d, how)
-	if d.Class == hotline.DutyAlert {
+	switch d.Class {
+	case hotline.DutyAlert:
 		s.dropAsksAbout(hotline.KindAutomaticAlert, d.Subject)
+	case hotline.DutyAcknowledge:
+		s.dropAsksAbout(hotline.KindEscalation, d.Subject)
 	}
 }
 
@@ -223,6 +232,7 @@ func (r *run) fire() {
 		ref := heap.Pop(&s.heap).(clockRef)
 		r.fired(ref.duty, pages)
 	}
+	r.vacate()
 }
 
 func (r *run) fired(d *Duty, pages map[*Duty]int) {
@@ -234,6 +244,10 @@ func (r *run) fired(d *Duty, pages map[*Duty]int) {
 	d.Next++
 	overdue := c.Permille == hotline.Deadline && !d.Class.Recurs()
 	d.Overdue = d.Overdue || overdue
+	last := overdue && awaits(d) && r.s.forNobody(d, c.Due)
+	if last { // nobody can do anything about it
+		c.Targets = nil
+	}
 	scope := r.s.dutyScope(d)
 	index := r.add(hotline.EntryDue, scope, hotline.Derived, &hotline.Due{
 		Duty: d.Class, Subject: d.Subject, Peer: d.Peer, Due: c.Due, Clock: c.Number,
@@ -257,6 +271,9 @@ func (r *run) fired(d *Duty, pages map[*Duty]int) {
 	}
 	if d.Class.Recurs() || overdue {
 		r.lapse(d, c, index)
+	}
+	if last {
+		r.s.lift(d)
 	}
 }
 

@@ -205,12 +205,10 @@ func (s *State) addressees(a *Ask, t hotline.Time) []hotline.Party {
 // tellable keeps of a list those to whom something can be told by the convention
 // in force at t; nobody, if this party can tell nothing (SPEC §6.3 rule 12).
 func (s *State) tellable(list []hotline.Party, t hotline.Time) []hotline.Party {
-	c := s.Convention(t)
-	speaks := func(p hotline.Party) bool { return c.Member(p) != nil && !c.Observes(p) }
-	if !speaks(s.self) {
+	if !s.speaks(s.self, t) {
 		return nil
 	}
-	return slices.DeleteFunc(slices.Clone(list), func(p hotline.Party) bool { return !speaks(p) })
+	return slices.DeleteFunc(slices.Clone(list), func(p hotline.Party) bool { return !s.speaks(p, t) })
 }
 
 // askAutomaticAlert follows a passed alert deadline: what an officer has

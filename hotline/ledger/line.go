@@ -190,12 +190,15 @@ func partners(c *hotline.SignedConvention, a, b hotline.Party, slot hotline.Time
 	return (i+j)%rounds == int(slot%hotline.Time(rounds))
 }
 
-// over reports whether a clock of the line, or of the contacts, or one after the
-// deadline to alert, stands for nothing any more: an amendment ended it. Then it passes without an entry; so only its due time may decide,
+// over reports whether the next clock of a duty stands for nothing any more: an
+// amendment ended it. Then it passes without an entry; so only its due time may decide,
 // which a replay knows too.
 func (s *State) over(d *Duty) bool {
-	c := s.Convention(d.Clocks[d.Next].Due)
+	clock := &d.Clocks[d.Next]
+	c := s.Convention(clock.Due)
 	switch d.Class {
+	case hotline.DutyLineTest, hotline.DutyLineReply:
+		return false // their one clock is the end of them
 	case hotline.DutyLineAnswered, hotline.DutyLineHeard:
 		return !s.testsLine(c, d.Peer) || c.Terms.LineAlarm == 0
 	case hotline.DutyWatchTest:
@@ -203,10 +206,14 @@ func (s *State) over(d *Duty) bool {
 	case hotline.DutyContacts:
 		return c.Terms.Contacts == 0 || c.Observes(s.self)
 	case hotline.DutyAlert:
-		k := s.caseOf(d.Case)
-		return d.Overdue && k != nil && len(s.tellable(k.Untold, d.Clocks[d.Next].Due)) == 0
+		return d.Overdue && s.forNobody(d, clock.Due)
+	case hotline.DutyAcknowledge: // before the deadline it wakes who must read what came
+		return clock.Permille >= hotline.Deadline && s.forNobody(d, clock.Due)
 	}
-	return false
+	if awaits(d) { // until the deadline: what does not come stays on the record
+		return (d.Overdue || d.Class.Provisional() && !s.speaks(s.self, clock.Due)) && s.forNobody(d, clock.Due)
+	}
+	return s.forNobody(d, clock.Due)
 }
 
 // manned notes that a person of a party answered a TEST of the other.

@@ -43,6 +43,7 @@ type State struct {
 	opened      map[hotline.Party]int // derived: how many of cases each party opened
 	unanswered  map[hotline.Party]int // derived: how many duties to acknowledge are open towards each
 	house       house
+	vacated     uint64 // version of the convention by which the duties for nobody were ended last
 	recent      recents
 	asks        map[askKey]*Ask
 	answered    []askKey              // of asks: answered or overtaken, in the order in which they are forgotten

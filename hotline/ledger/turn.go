@@ -16,7 +16,7 @@ type TurnType uint8
 
 // The turns. A duty is dropped when its one clock has fired and nothing more
 // can come, when the line proved to be alive, when the convention knows it no
-// more or leaves nobody who could be told, or, in a part of a log, when what is hidden may have discharged it.
+// more or leaves nobody to whom it is owed or from whom it may come, or, in a part of a log, when what is hidden may have discharged it.
 const (
 	DutyOpened     TurnType = 1
 	DutyDischarged TurnType = 2

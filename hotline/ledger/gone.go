@@ -1,0 +1,53 @@
+package ledger
+
+import (
+	"slices"
+
+	"example.org/hotline/hotline"
+)
+
+// This file ends what is owed towards whoever an amendment made an observer of, or
+// ended the part of: nobody can do it any more, and nobody owes it (SPEC §6.3
+// rules 12 and 13).
+
+// speaks reports whether p is a party by the convention in force at t, and not only
+// an observer.
+func (s *State) speaks(p hotline.Party, t hotline.Time) bool {
+	c := s.Convention(t)
+	return c.Member(p) != nil && !c.Observes(p)
+}
+
+// awaits reports whether a duty waits for what comes from the peer.
+func awaits(d *Duty) bool { return d.Class == hotline.DutyDeliver || d.Class.Provisional() }
+
+// forNobody reports whether by the convention in force at t nobody is left to whom a
+// duty is owed, or from whom what it waits for may still come.
+func (s *State) forNobody(d *Duty, t hotline.Time) bool {
+	switch {
+	case d.Class == hotline.DutyAlert:
+		k := s.caseOf(d.Case)
+		return k != nil && len(s.tellable(k.Untold, t)) == 0
+	case d.Class == hotline.DutyRatify:
+		alert := s.caseOf(d.Case).known(d.Subject)
+		return alert != nil && !slices.ContainsFunc(alert.To, func(p hotline.Party) bool { return s.speaks(p, t) })
+	case d.Class.Provisional() && !s.speaks(s.self, t):
+		return true
+	}
+	return d.Peer != "" && !s.speaks(d.Peer, t)
+}
+
+// vacate ends, when another version of the convention comes into force, the duties for
+// nobody that have no clock left: the others end with their next one.
+func (r *run) vacate() {
+	s := r.s
+	c := s.Convention(r.t)
+	if c == nil || c.Version <= s.vacated {
+		return
+	}
+	s.vacated = c.Version
+	for _, d := range s.OpenDuties() {
+		if d.Next == len(d.Clocks) && s.forNobody(d, r.t) {
+			s.lift(d)
+		}
+	}
+}
