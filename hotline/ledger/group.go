@@ -154,11 +154,12 @@ func (s *State) Ask(cause uint64, kind hotline.Kind, t hotline.Time) *Ask {
 }
 
 // due returns a copy of an ask with those to whom it goes if it is tendered at t;
-// nil if that is nobody of those whom it names.
+// nil if that is nobody of those whom it names, or if this party only observes: it
+// would be refused (SPEC §6.8).
 func (s *State) due(a *Ask, t hotline.Time) *Ask {
 	c := a.clone()
-	c.To = s.addressees(a, t)
-	if len(a.To) > 0 && len(c.To) == 0 {
+	c.To = s.tellable(a.To, t)
+	if len(a.To) > 0 && len(c.To) == 0 || s.Convention(t).Observes(s.self) {
 		return nil
 	}
 	return c
