@@ -203,6 +203,45 @@ func TestWhoWasNamedAndNeverToldSeesTheAssessmentAnew(t *testing.T) {
 	}
 }
 
+// Promise: what was owed to a party that only observes now is told as lifted, by every log and part of one,
+// with the reason in words; what had not come from it until its deadline stays overdue.
+func TestVerdictsTowardsOneThatObservesNow(t *testing.T) {
+	w := newWorld(t, hotlinetest.Terms("crisis"), "XA", "XB", "XC")
+	a, b, c := w.at("XA"), w.at("XB"), w.at("XC")
+	as := a.submit(a.Assessment(w.now, a.submit(a.Detection(w.now)), []hotline.Party{"XB", "XC"}))
+	alert := a.submit(a.Alert(w.now, as, []hotline.Party{"XB", "XC"}))
+	a.send(alert, "XB", "XC")
+	b.acknowledge(alert)
+	next := a.Convention.Convention
+	next.Parties = slices.Clone(next.Parties)
+	next.Version, next.Previous, next.ValidFrom = 2, a.Convention.Hash, w.now+10*minute
+	next.Parties[2].Observer = true
+	raw := hotlinetest.Amend(a.Convention, &next, a.Party, b.Party, c.Party).Raw
+	for _, p := range []*peer{a, b, c} {
+		p.do(&ledger.Command{Type: ledger.Document, Document: raw})
+	}
+	w.pass(31 * 24 * 60 * minute)
+	for _, p := range []*peer{a, b, c} {
+		p.tick()
+	}
+	a.do(&ledger.Command{Type: ledger.Document, Document: a.SignDirectory(a.Page(2))}) // so that each part shows how late it is
+	towards := func(v *Verdict) bool { return v.Peer == "XC" && v.Role == Owed }
+	for _, dirs := range [][]string{{a.export(), b.export(), c.export()}, {a.export()}, {a.pair("XC")}} {
+		list := verdictsOf(t, audited(t, dirs...), towards)
+		wantVerdicts(t, list, "XA: owed supplement lifted", "XA: owed report-final lifted")
+		for _, v := range list {
+			if v.Overdue || v.Awaited != nil && v.Awaited.Differs || !strings.Contains(v.fate(), "leaves nobody") {
+				t.Errorf("%s: %+v", v.fate(), v)
+			}
+		}
+	}
+	waited := verdictsOf(t, audited(t, a.export()), func(v *Verdict) bool { return v.Party == "XC" && v.Role == Provisional })
+	wantVerdicts(t, waited, "XC: provisional acknowledge lifted")
+	if !waited[0].Overdue || waited[0].Said == 0 {
+		t.Errorf("%+v", waited[0])
+	}
+}
+
 // Promise: the alert that a duty demands or follows stands beside it with its
 // provable interval, and the report says how wide those of all alerts are, and of
 // how many an end is unbounded.

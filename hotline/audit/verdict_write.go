@@ -85,9 +85,9 @@ func (v *Verdict) fate() string {
 	case Withdrawn:
 		text = fmt.Sprintf("withdrawn %s by entry %d, which takes back what opened it", stamp(v.Ended), v.Entry)
 	case Lifted:
-		text = fmt.Sprintf("ended %s: the convention knows it no more", stamp(v.Ended))
-		if v.class == hotline.DutyAlert {
-			text = fmt.Sprintf("ended %s: the convention leaves nobody who could be told", stamp(v.Ended))
+		text = fmt.Sprintf("ended %s: the convention leaves nobody towards whom it could be done", stamp(v.Ended))
+		if v.class >= hotline.DutyLineAnswered {
+			text = fmt.Sprintf("ended %s: the convention knows it no more", stamp(v.Ended))
 		}
 	case Hidden:
 		text = "whether it was done is not shown"
