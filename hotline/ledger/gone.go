@@ -36,6 +36,25 @@ func (s *State) forNobody(d *Duty, t hotline.Time) bool {
 	return d.Peer != "" && !s.speaks(d.Peer, t)
 }
 
+// goesLike reports whether addressees are those of an own statement, or all of them to
+// whom something can be told at t: what is said about it is kept from nobody by one who
+// left (SPEC §4.4, §4.21).
+func (s *State) goesLike(to []hotline.Party, what *Known, t hotline.Time) bool {
+	return slices.Equal(to, what.To) || slices.Equal(to, s.tellable(what.To, t))
+}
+
+// toldBefore are the addressees of what an own retraction takes back, or a
+// ratification confirms: its scope names them all (SPEC §7.3).
+func (s *State) toldBefore(h *hotline.Header) []hotline.Party {
+	if h.Kind != hotline.KindRetract && h.Kind != hotline.KindRatification {
+		return nil
+	}
+	if what := s.caseOf(h.Case).known(*h.Re); what != nil {
+		return what.To
+	}
+	return nil
+}
+
 // vacate ends, when another version of the convention comes into force, the duties for
 // nobody that have no clock left: the others end with their next one.
 func (r *run) vacate() {

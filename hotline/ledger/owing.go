@@ -224,8 +224,8 @@ func (r *run) ratification(st *hotline.Statement, k *Case) (func(uint64), error)
 	if alert == nil || find(k.Duties, hotline.DutyRatify, *h.Re, "") == nil {
 		return nil, hotline.Refuse(hotline.CodeNotOwed, "no alert of this id waits for ratification")
 	}
-	if !slices.Equal(alert.To, h.To) {
-		return nil, hotline.Refuse(hotline.CodeWrongAddressee, "a ratification goes to the alert's addressees: %v", alert.To)
+	if !r.s.goesLike(h.To, alert, r.t) {
+		return nil, hotline.Refuse(hotline.CodeWrongAddressee, "a ratification goes to the alert's addressees: %v", r.s.tellable(alert.To, r.t))
 	}
 	if err := ratifiesAnother(r.s.Directory(r.s.self), h, alert); err != nil {
 		return nil, err

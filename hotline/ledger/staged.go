@@ -139,12 +139,12 @@ func (r *run) retract(st *hotline.Statement, k *Case) (func(uint64), error) {
 		return nil, hotline.Refuse(hotline.CodeReference, "%s is no own statement of this case that can be retracted", h.Re.Short())
 	case k.retracted(s.self, *h.Re):
 		return nil, hotline.Refuse(hotline.CodeDuplicate, "%s is retracted already", h.Re.Short())
-	case !slices.Equal(what.To, h.To):
-		return nil, hotline.Refuse(hotline.CodeWrongAddressee, "a retraction goes to the addressees of what it retracts: %v", what.To)
+	case !s.goesLike(h.To, what, r.t):
+		return nil, hotline.Refuse(hotline.CodeWrongAddressee, "a retraction goes to the addressees of what it retracts: %v", s.tellable(what.To, r.t))
 	}
 	back := *what
 	return func(uint64) {
-		for _, p := range h.To {
+		for _, p := range back.To { // towards one who left or only observes, too
 			r.withdrawn(s.tells(k, p), &back, st)
 		}
 		if isAlert(back.Kind) && k.Stage == Tendered && !k.standsAlert(s.self) && find(k.Duties, hotline.DutyAlert, k.Assessment, "") == nil {
@@ -236,20 +236,18 @@ func (c *Case) newest(teller, told hotline.Party, kind hotline.Kind) *Known {
 	report := kind == hotline.KindSupplement || kind == hotline.KindProgress || kind == hotline.KindFinal
 	back, alerts := c.takenBack(teller), map[hotline.ID]bool{}
 	for i := range c.Known {
-		if isAlert(c.Known[i].Kind) {
-			alerts[c.Known[i].ID] = true
+		if x := &c.Known[i]; isAlert(x.Kind) && x.From == teller && x.goesTo(told) {
+			alerts[x.ID] = true
 		}
 	}
 	for i := len(c.Known) - 1; i >= 0; i-- {
 		x := &c.Known[i]
-		if x.From != teller || !x.goesTo(told) {
-			continue
-		}
-		if x.Kind == kind && !back[x.ID] {
+		switch {
+		case x.From != teller:
+		case report && x.Kind == hotline.KindRetract && alerts[x.Re]:
+			return nil // whomever it goes to
+		case x.Kind == kind && x.goesTo(told) && !back[x.ID]:
 			return x
-		}
-		if report && x.Kind == hotline.KindRetract && alerts[x.Re] {
-			return nil
 		}
 	}
 	return nil

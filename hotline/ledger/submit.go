@@ -233,7 +233,7 @@ func (s *State) onDuty(role hotline.Role) []string {
 // ownScope says whom an own statement of a time concerns.
 func (s *State) ownScope(st *hotline.Statement, at hotline.Time) hotline.Scope {
 	h := &st.Header
-	parties := slices.Concat([]hotline.Party{s.self}, h.To, h.Notify)
+	parties := slices.Concat([]hotline.Party{s.self}, h.To, h.Notify, s.toldBefore(h))
 	if h.Kind == hotline.KindNonDelivery {
 		if body, err := st.OpenBody(); err == nil {
 			parties = append(parties, body.(*hotline.NonDelivery).To)
