@@ -108,6 +108,17 @@ func (s *seat) seal(h *hotline.Header, body []byte) ([]byte, error) {
 	return payload, err
 }
 
+// stillOf keeps of a statement's addressees those to whom something can be told by the version in force (SPEC §6.3 rule 12): what is
+// said about it goes to these. Where nobody is left it keeps all, and the refusal names who left or only observes.
+func (s *seat) stillOf(to []hotline.Party) []hotline.Party {
+	c := s.convention(s.time())
+	still := slices.DeleteFunc(slices.Clone(to), func(p hotline.Party) bool { return c.Member(p) == nil || c.Observes(p) })
+	if len(still) == 0 {
+		return to
+	}
+	return still
+}
+
 func sortedParties(list []hotline.Party) []hotline.Party {
 	if len(list) == 0 {
 		return nil

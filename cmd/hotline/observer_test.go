@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -79,5 +80,20 @@ func TestNothingIsComposedForAnObserver(t *testing.T) {
 	}
 	if _, err := d.pick([]string{"XC"}); err == nil {
 		t.Error("a card for the line to an observer")
+	}
+}
+
+// TestWhatIsSaidLikeAStatementGoesToWhoCanBeTold: what an officer takes back, ratifies or reports on goes to those addressees of the
+// statement to whom something can still be told; where nobody is left, to all of them, which is refused with the reason.
+func TestWhatIsSaidLikeAStatementGoesToWhoCanBeTold(t *testing.T) {
+	s := observedSeat(t, codebook.English, "XC")
+	for _, v := range []struct{ said, want []hotline.Party }{
+		{[]hotline.Party{"XA"}, []hotline.Party{"XA"}},
+		{[]hotline.Party{"XA", "XC", "XD"}, []hotline.Party{"XA"}}, // XD is no party
+		{[]hotline.Party{"XC", "XD"}, []hotline.Party{"XC", "XD"}},
+	} {
+		if got := s.stillOf(v.said); !slices.Equal(got, v.want) {
+			t.Errorf("what went to %v goes to %v, want %v", v.said, got, v.want)
+		}
 	}
 }

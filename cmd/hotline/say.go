@@ -180,7 +180,7 @@ func (s *seat) about(ctx context.Context, m manner, l *letter, id string) (hotli
 	l.re, l.in, l.status, l.precedence, l.tlp = &st.ID, st.InCase(), h.Status, h.Precedence, h.TLP
 	switch m.goes {
 	case likeIt:
-		l.to = h.To
+		l.to = s.stillOf(h.To)
 	case toSender:
 		l.to = []hotline.Party{h.From}
 	case nobody:

@@ -252,7 +252,7 @@ func newSendRatificationCmd(a *app) *cobra.Command {
 		if h.Kind != hotline.KindAlert || h.From != s.party() {
 			return refused(hotline.CodeReference, "name the alert that waits", "%s is a %s of %s, not an own alert", st.ID.Short(), h.Kind, h.From)
 		}
-		raw, err := s.compose(ctx, &letter{kind: hotline.KindRatification, status: h.Status, precedence: h.Precedence, tlp: h.TLP, to: h.To, in: h.Case,
+		raw, err := s.compose(ctx, &letter{kind: hotline.KindRatification, status: h.Status, precedence: h.Precedence, tlp: h.TLP, to: s.stillOf(h.To), in: h.Case,
 			re: &st.ID, body: &hotline.Note{Language: language, Text: text}})
 		if err != nil {
 			return err
