@@ -20,7 +20,7 @@ type watch struct {
 	tell  map[hotline.ID]*telling // by case
 
 	placed map[hotline.ID]uint64     // entry of each statement
-	refers map[hotline.ID]hotline.ID // what it refers to
+	refers map[hotline.ID]hotline.ID // the request that an answer answers
 	closed map[string]uint64         // entry that last closed a class of duty, by subject of the case or request and peer
 }
 
@@ -153,7 +153,7 @@ func (w *watch) received(x *hotline.Received) {
 
 func (w *watch) place(st *hotline.Statement) {
 	w.placed[st.ID] = w.size - 1
-	if st.Header.Re != nil {
+	if k := st.Header.Kind; k == hotline.KindReply || k == hotline.KindAssistanceResponse {
 		w.refers[st.ID] = *st.Header.Re
 	}
 }
