@@ -154,15 +154,16 @@ func (s *State) Ask(cause uint64, kind hotline.Kind, t hotline.Time) *Ask {
 }
 
 // due returns a copy of an ask with those to whom it goes if it is tendered at t;
-// nil if that is nobody of those whom it names, or if this party only observes: it
-// would be refused (SPEC §6.8).
+// nil if that is nobody of those whom it names, or if it would be refused: this party
+// only observes, or one of them has left and is not left out (SPEC §6.8).
 func (s *State) due(a *Ask, t hotline.Time) *Ask {
-	c := a.clone()
-	c.To = s.tellable(a.To, t)
-	if len(a.To) > 0 && len(c.To) == 0 || s.Convention(t).Observes(s.self) {
+	now := a.clone()
+	now.To = s.tellable(a.To, t)
+	out := len(a.To) - len(now.To)
+	if s.Convention(t).Observes(s.self) || out > 0 && (len(now.To) == 0 || a.Kind != hotline.KindAutomaticAlert) {
 		return nil
 	}
-	return c
+	return now
 }
 
 // roomKey is a peer, and up to how many statements may wait in its outbox.
