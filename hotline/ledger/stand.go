@@ -73,7 +73,10 @@ func (r *run) suspension(st *hotline.Statement, k *Case) (func(uint64), error) {
 		for _, p := range h.To {
 			pair := s.pairs[p]
 			now := k == nil && pair != nil && pair.SuspendedHere
-			if x := k.lastSuspension(s.self, p); x != nil && !s.lapsed(k, p, r.t) {
+			if x := k.lastSuspension(s.self, p); x != nil {
+				if s.lapsed(k, p, r.t) {
+					continue // forgotten with this statement: either changes something
+				}
 				now = x.Disposition == hotline.Suspended
 			}
 			if s.concerns(p) && now == suspends {
