@@ -477,6 +477,7 @@ func (r *run) undeliverable(h *hotline.Header, o *Sent) {
 	r.discharge(hotline.DutyDeliver, s.dutiesOf(o.Case, h.From), *h.Re, h.From)
 	if k := s.caseOf(o.Case); k != nil {
 		k.tell(h.From, *h.Re, ToldRejected)
+		s.settle(k, r.t) // the reject may stand outside of the case, and be the last that it waited for
 	}
 	r.effect(Effect{Type: Settled, Peer: h.From, ID: *h.Re, Kind: o.Kind, Sequence: o.Sequence, Text: string(h.Reason)})
 	r.effect(Effect{Type: Page, Peer: h.From, ID: *h.Re, Precedence: o.Precedence, Status: o.Status, Time: r.t, Case: o.Case,
