@@ -230,27 +230,44 @@ func (c *Case) said(teller, told hotline.Party, kind hotline.Kind) bool {
 	return c.newest(teller, told, kind) != nil
 }
 
-// newest finds the newest such statement. A report counts only if no alert was
-// retracted after it: it belonged to that alert.
+// newest finds the newest such statement. A report counts only as long as an alert
+// stands: it belonged to what was retracted (SPEC §6.9).
 func (c *Case) newest(teller, told hotline.Party, kind hotline.Kind) *Known {
-	report := kind == hotline.KindSupplement || kind == hotline.KindProgress || kind == hotline.KindFinal
-	back, alerts := c.takenBack(teller), map[hotline.ID]bool{}
+	back, since := c.takenBack(teller), 0
+	if kind == hotline.KindSupplement || kind == hotline.KindProgress || kind == hotline.KindFinal {
+		since = c.sinceNoneStood(teller, told)
+	}
+	for i := len(c.Known) - 1; i >= since; i-- {
+		if x := &c.Known[i]; x.Kind == kind && x.From == teller && x.goesTo(told) && !back[x.ID] {
+			return x
+		}
+	}
+	return nil
+}
+
+// sinceNoneStood is the place behind the last retraction that left no alert of one
+// party to another standing; 0: none did. It may have overtaken its alert.
+func (c *Case) sinceNoneStood(teller, told hotline.Party) (since int) {
+	alerts, standing, back := map[hotline.ID]bool{}, map[hotline.ID]bool{}, map[hotline.ID]bool{}
 	for i := range c.Known {
 		if x := &c.Known[i]; isAlert(x.Kind) && x.From == teller && x.goesTo(told) {
 			alerts[x.ID] = true
 		}
 	}
-	for i := len(c.Known) - 1; i >= 0; i-- {
-		x := &c.Known[i]
-		switch {
+	for i := range c.Known {
+		switch x := &c.Known[i]; {
 		case x.From != teller:
-		case report && x.Kind == hotline.KindRetract && alerts[x.Re]:
-			return nil // whomever it goes to
-		case x.Kind == kind && x.goesTo(told) && !back[x.ID]:
-			return x
+		case alerts[x.ID] && !back[x.ID]:
+			standing[x.ID] = true
+		case x.Kind == hotline.KindRetract && alerts[x.Re]: // whomever it goes to
+			back[x.Re] = true
+			delete(standing, x.Re)
+			if len(standing) == 0 {
+				since = i + 1
+			}
 		}
 	}
-	return nil
+	return since
 }
 
 // takenBack are the statements that a party has retracted: one pass over a case
