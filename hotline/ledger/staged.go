@@ -181,12 +181,16 @@ func (r *run) alertWithdrawn(b between, what *Known, by *hotline.Statement) {
 		}
 		return
 	}
-	term := r.s.Convention(r.t).Terms.Progress.At(stands.Precedence)
-	d := ofClass(b.k.Duties, b.progress, b.peer)
-	if d == nil || stands.Precedence <= what.Precedence || d.Deadline-d.Opened == hotline.Time(term) {
+	if stands.Precedence <= what.Precedence || b.k.Status == hotline.Test || b.k.said(b.teller, b.told, hotline.KindFinal) {
 		return
 	}
-	r.withdraw(d)
+	term := r.s.Convention(r.t).Terms.Progress.At(stands.Precedence)
+	if d := ofClass(b.k.Duties, b.progress, b.peer); d != nil {
+		if d.Deadline-d.Opened == hotline.Time(term) {
+			return
+		}
+		r.withdraw(d)
+	}
 	r.startReport(b, b.progress, by, term)
 }
 
