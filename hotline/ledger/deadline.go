@@ -237,7 +237,7 @@ func (r *run) fire() {
 
 func (r *run) fired(d *Duty, pages map[*Duty]int) {
 	if r.s.over(d) {
-		r.s.lift(d)
+		r.passOver(d)
 		return
 	}
 	c := d.Clocks[d.Next]

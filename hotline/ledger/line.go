@@ -216,6 +216,22 @@ func (s *State) over(d *Duty) bool {
 	return s.forNobody(d, clock.Due)
 }
 
+// passOver drops a duty of which a clock stands for nothing any more, and sets what
+// a later version of the convention brings in its place. Of that, too, only the due
+// time of the clock may decide.
+func (r *run) passOver(d *Duty) {
+	then := &run{s: r.s, c: r.c, t: d.Clocks[d.Next].Due, res: r.res}
+	r.s.lift(d)
+	switch d.Class {
+	case hotline.DutyLineAnswered, hotline.DutyLineHeard:
+		then.awaitLine(r.s.pairs[d.Peer], d.Class, hotline.ID{})
+	case hotline.DutyWatchTest:
+		then.scheduleWatchTest(r.s.pairs[d.Peer])
+	case hotline.DutyContacts:
+		then.confirmContacts()
+	}
+}
+
 // manned notes that a person of a party answered a TEST of the other.
 func (m *Manned) manned(d *hotline.SignedDirectory, st *hotline.Statement, t hotline.Time) {
 	if o := d.Officer(st.Header.Authors[0]); o != nil {

@@ -152,7 +152,7 @@ func (r *Replay) projectDue(index uint64, e *hotline.Entry, due *hotline.Due) er
 		if !ok || next > run.t || !r.s.mayBeDone(r.s.heap[0].duty, next) && !r.s.over(r.s.heap[0].duty) {
 			return &Difference{Index: index, Text: "no clock of what is shown is due here in this order"}
 		}
-		r.s.lift(r.s.heap[0].duty)
+		run.passOver(r.s.heap[0].duty)
 	}
 	ref := heap.Pop(&r.s.heap).(clockRef)
 	run.fired(ref.duty, map[*Duty]int{})
@@ -180,7 +180,7 @@ func (r *Replay) passClocks(index uint64, t hotline.Time) error {
 			return &Difference{Index: index, Missing: hotline.EntryDue,
 				Text: fmt.Sprintf("the clock of the duty %s that was due at %d did not fire before it", d.Class, next)}
 		}
-		r.s.lift(d)
+		r.run(&Command{Type: Tick, Time: t}).passOver(d)
 	}
 }
 
