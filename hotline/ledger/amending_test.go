@@ -1,0 +1,69 @@
+package ledger_test
+
+import (
+	"testing"
+	"testing/cryptotest"
+
+	"pgregory.net/rapid"
+
+	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/hotlinetest"
+	"example.org/hotline/hotline/ledger"
+)
+
+// TestAmendmentsDecideAlike holds what is promised of every log, as TestInvariants, where
+// the convention is amended again and again: terms end and begin, a party only
+// observes for a while, and what an amendment ended before its time is passed over.
+func TestAmendmentsDecideAlike(t *testing.T) {
+	defer setChecks(t, "20")()
+	rapid.Check(t, func(rt *rapid.T) {
+		cryptotest.SetGlobalRandom(t, 1)
+		g := newGame(rt)
+		for range rapid.IntRange(10, 50).Draw(rt, "steps") {
+			if g.chance(15, "amended") {
+				g.amend()
+			}
+			for _, m := range g.w.members {
+				m.Convention = m.state.Convention(g.w.now)
+			}
+			g.step()
+		}
+		g.w.check()
+	})
+}
+
+// amend makes the next version of the convention, and everybody learns of it.
+func (g *game) amend() {
+	c := g.w.convention.Convention
+	c.Parties = append([]hotline.Member{}, c.Parties...)
+	c.Version, c.Previous = c.Version+1, g.w.convention.Hash
+	c.ValidFrom = max(c.ValidFrom, g.w.now) + rapid.SampledFrom([]hotline.Time{1, 60_000, 3 * 3600_000, 24 * 3600_000, 40 * 24 * 3600_000}).Draw(g.T, "valid after")
+	terms := hotlinetest.Terms("crisis")
+	for _, term := range []*int64{&terms.LineTest, &terms.WatchTest, &terms.Contacts} {
+		if g.chance(40, "without a term") {
+			*term = 0
+		}
+	}
+	if g.chance(40, "without an alarm") {
+		terms.LineAlarm = 0
+	}
+	terms.Automatic = g.chance(70, "automatic")
+	c.Terms = terms
+	observer := g.pick(6, "observer") // of three parties, or none
+	for i := range c.Parties {
+		c.Parties[i].Observer = i == observer
+	}
+	if c.Validate() != nil {
+		return // an alarm without tests
+	}
+	var signers []*hotlinetest.Party
+	for i, m := range c.Parties {
+		if g.w.convention.Demands(m) || !g.w.convention.Parties[i].Observer {
+			signers = append(signers, g.w.members[m.Party].Party)
+		}
+	}
+	g.w.convention = hotlinetest.Amend(g.w.convention, &c, signers...)
+	for _, p := range g.w.order {
+		g.propose(g.w.members[p], &ledger.Command{Type: ledger.Document, Document: g.w.convention.Raw})
+	}
+}
