@@ -176,11 +176,11 @@ func (s *State) lapsed(c *Case, p hotline.Party, t hotline.Time) bool {
 	return c.ID.Party != s.self && s.quiet(c, p, t)
 }
 
-// lapse returns what is still known in a case when what stood between this party
-// and p is forgotten. What went to others as well is known as theirs.
-func (c *Case) lapse(self, p hotline.Party) []Known {
-	left := make([]Known, 0, len(c.Known))
-	for _, x := range c.Known {
+// lapse returns what is still known of a case when what stood between self and p
+// in it is forgotten. What went to others as well is known as theirs.
+func lapse(known []Known, self, p hotline.Party) []Known {
+	left := make([]Known, 0, len(known))
+	for _, x := range known {
 		switch {
 		case x.From == p:
 			continue

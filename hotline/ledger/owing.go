@@ -24,8 +24,8 @@ func (r *run) own(st *hotline.Statement) (func(index uint64), error) {
 	lapsed := slices.DeleteFunc(slices.Clone(h.To), func(p hotline.Party) bool { return !r.s.concerns(p) || !r.s.lapsed(k, p, r.t) })
 	return func(index uint64) {
 		for _, p := range lapsed {
-			said := k.Known[len(k.Known)-1]
-			k.Known = append((&Case{Known: k.Known[:len(k.Known)-1]}).lapse(r.s.self, p), said)
+			before, said := k.Known[:len(k.Known)-1], k.Known[len(k.Known)-1]
+			k.Known = append(lapse(before, r.s.self, p), said)
 			r.s.letGo(k, p)
 		}
 		if then != nil {

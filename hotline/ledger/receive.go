@@ -176,7 +176,7 @@ func (r *run) accept(st *hotline.Statement, sender *hotline.SenderEntry) (func(u
 	lapsed := k != nil && s.lapsed(k, h.From, r.t)
 	var known []Known
 	if lapsed {
-		known, k.Known = k.Known, k.lapse(s.self, h.From)
+		known, k.Known = k.Known, lapse(k.Known, s.self, h.From)
 	}
 	then, err := r.peer(st, k, d)
 	if err != nil {
