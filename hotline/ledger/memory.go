@@ -95,14 +95,14 @@ func (s *State) forget(t hotline.Time) {
 		}
 	}
 	s.answered = s.answered[n:] // as in recents
-	n = 0
-	for n < len(s.settling) && s.settling[n].Until < t {
+	var over []string
+	for n = 0; n < len(s.settling) && s.settling[n].Until < t; n++ {
 		c := s.cases[s.settling[n].Key]
 		if c != nil && s.part == nil && s.forgotten(c, t) {
-			s.dropCase(s.settling[n].Key)
+			over = append(over, s.settling[n].Key)
 		}
-		n++
 	}
+	s.dropCases(over...)
 	clear(s.settling[:n])
 	s.settling = s.settling[n:] // as in recents
 }

@@ -299,7 +299,7 @@ func (r *Replay) assumeReceived(e *hotline.Entry, st *hotline.Statement, code ho
 		switch {
 		case code == "":
 		case before == nil: // it may have been rejected before the case was looked for
-			s.dropCase(in.Key())
+			s.dropCases(in.Key())
 		default:
 			before.Status, before.Parties = was.Status, was.Parties
 		}

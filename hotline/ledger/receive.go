@@ -258,27 +258,38 @@ func (s *State) mayWait(h *hotline.Header) error {
 	return nil
 }
 
-// keepCase and dropCase are the only ways into and out of what is remembered of
+// keepCase and dropCases are the only ways into and out of what is remembered of
 // cases. What a case still owes in vain goes with it, the pages for it, and what the group was
 // asked to say in it: nobody is woken for what is forgotten.
 func (s *State) keepCase(k *Case) {
 	key := k.ID.Key()
-	s.dropCase(key) // of an earlier time, if it still stands there
+	s.dropCases(key) // of an earlier time, if it still stands there
 	s.opened[k.ID.Party]++
 	s.cases[key] = k
 }
 
-func (s *State) dropCase(key string) {
-	if k := s.cases[key]; k != nil {
-		s.opened[k.ID.Party]--
-		if s.part == nil { // a part of a log does not always know
-			s.dropAsks(func(a *Ask) bool { return a.Case != nil && *a.Case == k.ID })
+// dropCases looks through what is asked for once, however many cases go: all of a
+// busy day are forgotten by one command.
+func (s *State) dropCases(keys ...string) {
+	var over map[hotline.CaseID]bool
+	for _, key := range keys {
+		k := s.cases[key]
+		if k == nil {
+			continue
 		}
+		if over == nil {
+			over = map[hotline.CaseID]bool{}
+		}
+		over[k.ID] = true
+		s.opened[k.ID.Party]--
 		for _, d := range k.Duties {
 			d.done = true
 			s.endPages(d)
 		}
 		delete(s.cases, key)
+	}
+	if len(over) > 0 && s.part == nil { // a part of a log does not always know
+		s.dropAsks(func(a *Ask) bool { return a.Case != nil && over[*a.Case] })
 	}
 }
 
