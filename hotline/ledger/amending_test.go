@@ -2,7 +2,6 @@ package ledger_test
 
 import (
 	"testing"
-	"testing/cryptotest"
 
 	"pgregory.net/rapid"
 
@@ -15,11 +14,8 @@ import (
 // the convention is amended again and again: terms end and begin, a party only
 // observes for a while, and what an amendment ended before its time is passed over.
 func TestAmendmentsDecideAlike(t *testing.T) {
-	defer setChecks(t, "20")()
-	rapid.Check(t, func(rt *rapid.T) {
-		cryptotest.SetGlobalRandom(t, 1)
-		g := newGame(rt)
-		for range rapid.IntRange(10, 50).Draw(rt, "steps") {
+	play(t, "20", func(g *game) {
+		for range rapid.IntRange(10, 50).Draw(g.T, "steps") {
 			if g.chance(15, "amended") {
 				g.amend()
 			}
@@ -28,7 +24,6 @@ func TestAmendmentsDecideAlike(t *testing.T) {
 			}
 			g.step()
 		}
-		g.w.check()
 	})
 }
 

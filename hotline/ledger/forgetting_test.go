@@ -3,7 +3,6 @@ package ledger_test
 import (
 	"slices"
 	"testing"
-	"testing/cryptotest"
 
 	"pgregory.net/rapid"
 
@@ -16,19 +15,15 @@ import (
 // is settled, and then so much time passes that some of it is forgotten. Each pair
 // and each case decides as the whole.
 func TestPartsForgetAsTheLog(t *testing.T) {
-	defer setChecks(t, "40")()
-	rapid.Check(t, func(rt *rapid.T) {
-		cryptotest.SetGlobalRandom(t, 1)
-		g := newGame(rt)
+	play(t, "40", func(g *game) {
 		g.w.observe, g.w.twins = nil, 40 // a case that is opened anew numbers its clocks anew
-		for range rapid.IntRange(20, 80).Draw(rt, "steps") {
+		for range rapid.IntRange(20, 80).Draw(g.T, "steps") {
 			g.pass()
 			m := g.party()
 			steps := []func(*member){g.text, g.text, g.text, g.ask, g.acknowledge, g.acknowledge, g.settle, g.settle, g.settle, g.settle, g.answer, g.answer,
 				g.report, g.stand, g.stand, g.anything, g.anything, g.compose, g.detect, g.assess, g.alert, g.explain}
 			steps[g.pick(len(steps), "step")](m)
 		}
-		g.w.check()
 	})
 }
 

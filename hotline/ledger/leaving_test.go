@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/cryptotest"
 
 	"pgregory.net/rapid"
 
@@ -21,10 +20,7 @@ import (
 // who is no party, nothing is asked for in vain, and no duty for nobody is left
 // that has no clock.
 func TestPartsDecideAsTheLogWhenOneLeaves(t *testing.T) {
-	defer setChecks(t, "30")()
-	rapid.Check(t, func(rt *rapid.T) {
-		cryptotest.SetGlobalRandom(t, 1)
-		g := newGame(rt)
+	play(t, "30", func(g *game) {
 		invariants := g.w.observe
 		g.w.observe = func(m *member, c *ledger.Command, r *ledger.Result) {
 			invariants(m, c, r)
@@ -32,14 +28,14 @@ func TestPartsDecideAsTheLogWhenOneLeaves(t *testing.T) {
 		}
 		steps := []func(*member){g.detect, g.assess, g.assess, g.alert, g.alert, g.alert, g.acknowledge, g.deliver, g.deliver, g.settle,
 			g.composed, g.tick, g.ask, g.ask, g.answer, g.report, g.report, g.stand, g.text, g.explain, g.takeBack, g.takeBack}
-		for amended := range rapid.IntRange(1, 2).Draw(rt, "amendments") {
-			for range rapid.IntRange(5, 30).Draw(rt, "before") {
+		for amended := range rapid.IntRange(1, 2).Draw(g.T, "amendments") {
+			for range rapid.IntRange(5, 30).Draw(g.T, "before") {
 				g.wait()
 				steps[g.pick(len(steps), "step")](g.party())
 			}
 			g.leave(amended > 0)
 		}
-		for range rapid.IntRange(5, 30).Draw(rt, "after") {
+		for range rapid.IntRange(5, 30).Draw(g.T, "after") {
 			g.wait()
 			steps[g.pick(len(steps), "step")](g.party())
 		}
@@ -47,7 +43,6 @@ func TestPartsDecideAsTheLogWhenOneLeaves(t *testing.T) {
 		for _, p := range g.w.order {
 			g.w.must(g.w.members[p], &ledger.Command{Type: ledger.Members, Voters: g.w.members[p].nodes(2)})
 		}
-		g.w.check()
 	})
 }
 

@@ -22,13 +22,21 @@ import (
 //
 // A default run is short; -rapid.checks=2000 is the one to trust before a release.
 func TestInvariants(t *testing.T) {
-	defer setChecks(t, "40")()
+	play(t, "40", func(g *game) {
+		for range rapid.IntRange(10, 50).Draw(g.T, "steps") {
+			g.step()
+		}
+	})
+}
+
+// play makes random runs, so many by default, and decides the logs of each again in
+// the end.
+func play(t *testing.T, checks string, run func(*game)) {
+	defer setChecks(t, checks)()
 	rapid.Check(t, func(rt *rapid.T) {
 		cryptotest.SetGlobalRandom(t, 1)
 		g := newGame(rt)
-		for range rapid.IntRange(10, 50).Draw(rt, "steps") {
-			g.step()
-		}
+		run(g)
 		g.w.check()
 	})
 }
