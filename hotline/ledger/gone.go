@@ -6,9 +6,9 @@ import (
 	"example.org/hotline/hotline"
 )
 
-// This file ends what is owed towards whoever an amendment made an observer of, or
-// ended the part of: nobody can do it any more, and nobody owes it (SPEC §6.3
-// rules 12 and 13).
+// This file ends what an amendment left standing for nothing: duties of which the
+// terms are gone (SPEC §6.12), and what is owed towards whoever left or only observes
+// now: nobody can do it any more, and nobody owes it (SPEC §6.3 rules 12 and 13).
 
 // speaks reports whether p is a party by the convention in force at t, and not only
 // an observer.
@@ -34,6 +34,48 @@ func (s *State) forNobody(d *Duty, t hotline.Time) bool {
 		return true
 	}
 	return d.Peer != "" && !s.speaks(d.Peer, t)
+}
+
+// over reports whether the next clock of a duty stands for nothing any more: an
+// amendment ended it. Then it passes without an entry; so only its due time may decide,
+// which a replay knows too.
+func (s *State) over(d *Duty) bool {
+	clock := &d.Clocks[d.Next]
+	c := s.Convention(clock.Due)
+	switch d.Class {
+	case hotline.DutyLineTest, hotline.DutyLineReply:
+		return false // their one clock is the end of them
+	case hotline.DutyLineAnswered, hotline.DutyLineHeard:
+		return !s.testsLine(c, d.Peer) || c.Terms.LineAlarm == 0
+	case hotline.DutyWatchTest:
+		return !s.testsLine(c, d.Peer) || c.Terms.WatchTest == 0
+	case hotline.DutyContacts:
+		return c.Terms.Contacts == 0 || c.Observes(s.self)
+	case hotline.DutyAlert:
+		return d.Overdue && s.forNobody(d, clock.Due)
+	case hotline.DutyAcknowledge: // before the deadline it wakes who must read what came
+		return clock.Permille >= hotline.Deadline && s.forNobody(d, clock.Due)
+	}
+	if awaits(d) { // until the deadline: what does not come stays on the record
+		return (d.Overdue || d.Class.Provisional() && !s.speaks(s.self, clock.Due)) && s.forNobody(d, clock.Due)
+	}
+	return s.forNobody(d, clock.Due)
+}
+
+// passOver drops a duty of which a clock stands for nothing any more, and sets what
+// a later version of the convention brings in its place. Of that, too, only the due
+// time of the clock may decide.
+func (r *run) passOver(d *Duty) {
+	then := &run{s: r.s, c: r.c, t: d.Clocks[d.Next].Due, res: r.res}
+	r.s.lift(d)
+	switch d.Class {
+	case hotline.DutyLineAnswered, hotline.DutyLineHeard:
+		then.awaitLine(r.s.pairs[d.Peer], d.Class, hotline.ID{})
+	case hotline.DutyWatchTest:
+		then.scheduleWatchTest(r.s.pairs[d.Peer])
+	case hotline.DutyContacts:
+		then.confirmContacts()
+	}
 }
 
 // goesLike reports whether addressees are those of an own statement, or all of them to

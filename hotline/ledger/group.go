@@ -155,12 +155,12 @@ func (s *State) Ask(cause uint64, kind hotline.Kind, t hotline.Time) *Ask {
 
 // due returns a copy of an ask with those to whom it goes if it is tendered at t;
 // nil if that is nobody of those whom it names, or if it would be refused: this party
-// only observes, or one of them has left and is not left out (SPEC §6.8).
+// only observes, or one to whom it goes has left or does (SPEC §6.8).
 func (s *State) due(a *Ask, t hotline.Time) *Ask {
 	now := a.clone()
-	now.To = s.tellable(a.To, t)
-	out := len(a.To) - len(now.To)
-	if s.Convention(t).Observes(s.self) || out > 0 && (len(now.To) == 0 || a.Kind != hotline.KindAutomaticAlert) {
+	now.To = s.addressees(a, t)
+	gone := len(s.tellable(now.To, t)) < len(now.To)
+	if s.Convention(t).Observes(s.self) || gone || len(a.To) > 0 && len(now.To) == 0 {
 		return nil
 	}
 	return now

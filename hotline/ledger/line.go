@@ -190,48 +190,6 @@ func partners(c *hotline.SignedConvention, a, b hotline.Party, slot hotline.Time
 	return (i+j)%rounds == int(slot%hotline.Time(rounds))
 }
 
-// over reports whether the next clock of a duty stands for nothing any more: an
-// amendment ended it. Then it passes without an entry; so only its due time may decide,
-// which a replay knows too.
-func (s *State) over(d *Duty) bool {
-	clock := &d.Clocks[d.Next]
-	c := s.Convention(clock.Due)
-	switch d.Class {
-	case hotline.DutyLineTest, hotline.DutyLineReply:
-		return false // their one clock is the end of them
-	case hotline.DutyLineAnswered, hotline.DutyLineHeard:
-		return !s.testsLine(c, d.Peer) || c.Terms.LineAlarm == 0
-	case hotline.DutyWatchTest:
-		return !s.testsLine(c, d.Peer) || c.Terms.WatchTest == 0
-	case hotline.DutyContacts:
-		return c.Terms.Contacts == 0 || c.Observes(s.self)
-	case hotline.DutyAlert:
-		return d.Overdue && s.forNobody(d, clock.Due)
-	case hotline.DutyAcknowledge: // before the deadline it wakes who must read what came
-		return clock.Permille >= hotline.Deadline && s.forNobody(d, clock.Due)
-	}
-	if awaits(d) { // until the deadline: what does not come stays on the record
-		return (d.Overdue || d.Class.Provisional() && !s.speaks(s.self, clock.Due)) && s.forNobody(d, clock.Due)
-	}
-	return s.forNobody(d, clock.Due)
-}
-
-// passOver drops a duty of which a clock stands for nothing any more, and sets what
-// a later version of the convention brings in its place. Of that, too, only the due
-// time of the clock may decide.
-func (r *run) passOver(d *Duty) {
-	then := &run{s: r.s, c: r.c, t: d.Clocks[d.Next].Due, res: r.res}
-	r.s.lift(d)
-	switch d.Class {
-	case hotline.DutyLineAnswered, hotline.DutyLineHeard:
-		then.awaitLine(r.s.pairs[d.Peer], d.Class, hotline.ID{})
-	case hotline.DutyWatchTest:
-		then.scheduleWatchTest(r.s.pairs[d.Peer])
-	case hotline.DutyContacts:
-		then.confirmContacts()
-	}
-}
-
 // manned notes that a person of a party answered a TEST of the other.
 func (m *Manned) manned(d *hotline.SignedDirectory, st *hotline.Statement, t hotline.Time) {
 	if o := d.Officer(st.Header.Authors[0]); o != nil {
