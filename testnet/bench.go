@@ -238,21 +238,6 @@ func (n *Node) ship() error {
 	return writeTOML(n.config, c)
 }
 
-// whileUp runs f until it ends, or until a process of the network ends unasked: then ctx ends, and the error is why.
-func (w *Network) whileUp(ctx context.Context, f func(ctx context.Context) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	done := make(chan error, 1)
-	go func() { done <- f(ctx) }() // awaited below
-	select {
-	case err := <-done:
-		return err
-	case err := <-w.Failed():
-		cancel(err)
-		return errors.Join(err, <-done)
-	}
-}
-
 // measureGroups measures two groups of three nodes.
 func (b *bench) measureGroups(ctx context.Context) (err error) {
 	if !b.wants("idle", "load", "failover", "audit") {

@@ -23,15 +23,6 @@ type day struct {
 
 // live lives the day.
 func (w *Network) live(ctx context.Context, departure string) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go func() { // ends with the day
-		select {
-		case err := <-w.Failed():
-			cancel(err)
-		case <-ctx.Done():
-		}
-	}()
 	d := &day{w: w, departure: departure, xa: w.Party("XA"), xb: w.Party("XB"), xc: w.Party("XC"), heard: map[hotline.Party]*Watch{}}
 	for _, p := range w.Parties {
 		heard, err := p.Officer("U1").Watch(ctx)

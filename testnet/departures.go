@@ -106,7 +106,7 @@ func (d *Departure) Try(ctx context.Context, r DepartureRun) (err error) {
 	if err := w.Ready(ctx); err != nil {
 		return err
 	}
-	if err := w.live(ctx, d.Name); err != nil {
+	if err := w.whileUp(ctx, func(ctx context.Context) error { return w.live(ctx, d.Name) }); err != nil {
 		return err
 	}
 	return d.judge(ctx, w, r.Tell)

@@ -126,20 +126,17 @@ func (x *field) begin(ctx context.Context) error {
 // rounds is a trial that does one thing again and again on a network that runs, and the reckoning at the end.
 func rounds(round func(context.Context, *field, int) error) func(context.Context, *field) error {
 	return func(ctx context.Context, x *field) error {
-		ctx, end := x.w.whole(ctx)
-		defer end()
-		if err := x.begin(ctx); err != nil {
-			return err
-		}
-		for i := range x.Rounds {
-			if err := round(ctx, x, i); err != nil {
-				return fmt.Errorf("round %d: %w", i+1, err)
+		return x.w.whileUp(ctx, func(ctx context.Context) error {
+			if err := x.begin(ctx); err != nil {
+				return err
 			}
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		return x.reckon(ctx)
+			for i := range x.Rounds {
+				if err := round(ctx, x, i); err != nil {
+					return fmt.Errorf("round %d: %w", i+1, err)
+				}
+			}
+			return x.reckon(ctx)
+		})
 	}
 }
 

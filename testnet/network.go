@@ -432,19 +432,25 @@ func (w *Network) fail(err error) {
 	}
 }
 
-// whole returns a context that ends when a process of the network ends unasked, with that as its cause: whoever waits for the node would
-// wait in vain, and be told only that it does not answer. end must be called.
-func (w *Network) whole(ctx context.Context) (_ context.Context, end func()) {
+// whileUp runs f until it ends, or until a process of the network ends unasked: then ctx ends with that as its cause, and the error begins
+// with it. Whoever waits for the node would wait in vain, and be told only that it does not answer.
+func (w *Network) whileUp(ctx context.Context, f func(ctx context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
-	var wg sync.WaitGroup
-	wg.Go(func() {
+	defer cancel(nil)
+	done := make(chan error, 1)
+	go func() { done <- f(ctx) }() // awaited below
+	select {
+	case err := <-done:
 		select {
-		case err := <-w.failed:
-			cancel(err)
-		case <-ctx.Done():
+		case ended := <-w.failed: // at the very end
+			return errors.Join(ended, err)
+		default:
+			return err
 		}
-	})
-	return ctx, func() { cancel(nil); wg.Wait() }
+	case ended := <-w.failed:
+		cancel(ended)
+		return errors.Join(ended, <-done)
+	}
 }
 
 // Close ends every connection of the officers and every process, and waits for them. It leaves the directory as it is.

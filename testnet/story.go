@@ -44,16 +44,15 @@ type story struct {
 // Run tells the story over a network that is ready: one warning that goes well, one that nobody answers, one that nobody releases, a
 // line test, and an audit of all logs. It waits for events of the desks alone. It fails if anything is otherwise than the
 // story says, down to the auditor's observations, and if a process ends.
-func (w *Network) Run(ctx context.Context, how Story) (*Report, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go func() { // ends with the story
-		select {
-		case err := <-w.Failed():
-			cancel(err)
-		case <-ctx.Done():
-		}
-	}()
+func (w *Network) Run(ctx context.Context, how Story) (report *Report, err error) {
+	err = w.whileUp(ctx, func(ctx context.Context) (err error) {
+		report, err = w.tell(ctx, how)
+		return err
+	})
+	return report, err
+}
+
+func (w *Network) tell(ctx context.Context, how Story) (*Report, error) {
 	c := w.Documents.Convention()
 	s := &story{Story: how, w: w, xa: w.Parties[0], xb: w.Parties[1], report: &Report{Dir: w.Dir, Convention: c.ID.String(), Terms: c.Terms.Profile}}
 	for _, place := range []struct {
@@ -69,9 +68,6 @@ func (w *Network) Run(ctx context.Context, how Story) (*Report, error) {
 	}
 	for _, chapter := range []func(context.Context) error{s.opening, s.answered, s.unanswered, s.unreleased, s.lineTest, s.late, s.audited} {
 		if err := chapter(ctx); err != nil {
-			if why := context.Cause(ctx); why != nil {
-				err = why
-			}
 			return nil, err
 		}
 	}
