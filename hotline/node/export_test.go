@@ -80,7 +80,8 @@ type Rebuilt struct {
 	list     [][]byte
 }
 
-// Rebuild takes state and entries of this node.
+// Rebuild takes state and entries of this node, which goes on meanwhile: the entries
+// are those that the state counts, however many have come since.
 func (n *Node) Rebuild(dir string) (r *Rebuilt, err error) {
 	r = &Rebuilt{dir: dir}
 	write, err := n.machine.Snapshot()
@@ -92,7 +93,11 @@ func (n *Node) Rebuild(dir string) (r *Rebuilt, err error) {
 		return r, err
 	}
 	r.snapshot = b.Bytes()
-	for raw, err := range n.machine.store.Entries(0, n.machine.state.Size()) {
+	s, err := ledger.RestoreState(r.snapshot)
+	if err != nil {
+		return r, err
+	}
+	for raw, err := range n.machine.store.Entries(0, s.Size()) {
 		if err != nil {
 			return r, err
 		}
