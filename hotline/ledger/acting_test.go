@@ -314,7 +314,10 @@ func (s *story) page(m *member, a args) {
 	}
 	if name, role, ok := strings.Cut(a.pairs["grant"], ":"); ok {
 		o := d.OfficerByName(m.Name(name))
-		o.Roles = append(o.Roles, hotline.Role(role))
+		o.Roles = append(slices.Clone(o.Roles), hotline.Role(role))
+		slices.SortFunc(o.Roles, func(a, b hotline.Role) int {
+			return cmp.Compare(slices.Index(hotline.Roles, a), slices.Index(hotline.Roles, b))
+		})
 	}
 	for _, name := range list(a.pairs["person"]) {
 		d.OfficerByName(m.Name(name)).Person = hotline.ID{7}

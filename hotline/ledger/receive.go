@@ -414,9 +414,13 @@ func (r *run) automaticFits(st *hotline.Statement, d *hotline.SignedDirectory) e
 	if !slices.Contains(inner.Header.Notify, r.s.self) {
 		return hotline.Refuse(hotline.CodeWrongAddressee, "the embedded assessment does not name %s", r.s.self)
 	}
-	o := d.Officer(inner.Header.Authors[0])
-	if o == nil || !o.Has(hotline.Operator) {
-		return hotline.Refuse(hotline.CodeRole, "the embedded assessment is not signed by an operator of directory %d", d.Number)
+	// The officer was one when the assessment was logged; a page of the directory that
+	// came since must not keep the alert from anybody.
+	if !slices.ContainsFunc(r.s.directories[d.Party], func(x *hotline.SignedDirectory) bool {
+		o := x.Officer(inner.Header.Authors[0])
+		return x.Number <= d.Number && o != nil && o.Has(hotline.Operator)
+	}) {
+		return hotline.Refuse(hotline.CodeRole, "the embedded assessment is not signed by an operator of a directory up to number %d", d.Number)
 	}
 	return nil
 }
