@@ -110,7 +110,7 @@ func (n *Node) Rebuild(dir string) (r *Rebuilt, err error) {
 // given, and closes it. It returns where history was to be gone on with, and whether
 // the files were whole in the end.
 func (r *Rebuilt) Start(f func(missing [][]byte) [][]byte) (from uint64, whole bool, err error) {
-	m, err := openMachine(r.dir, slog.New(slog.DiscardHandler), func([]ledger.Effect) {}, func() {})
+	m, err := r.open()
 	if err != nil {
 		return 0, false, err
 	}
@@ -123,6 +123,35 @@ func (r *Rebuilt) Start(f func(missing [][]byte) [][]byte) (from uint64, whole b
 		err = m.fill(from, f(r.list[from:]))
 	}
 	return from, m.complete() == nil, err
+}
+
+func (r *Rebuilt) open() (*machine, error) {
+	return openMachine(r.dir, slog.New(slog.DiscardHandler), func([]ledger.Effect) {}, func() {})
+}
+
+// Find opens the machine with a new index, as after a crash, and looks a statement
+// up for an officer three times: before history is fetched, before it is indexed, and
+// when all of it is.
+func (r *Rebuilt) Find(prefix string) (missing, read, indexed error) {
+	m, err := r.open()
+	if err != nil {
+		return err, err, err
+	}
+	n := &Node{machine: m}
+	look := func() error {
+		_, err := n.find(prefix)
+		return err
+	}
+	err = m.Restore(bytes.NewReader(r.snapshot))
+	missing = look()
+	err = errors.Join(err, m.fill(0, r.list))
+	read = look()
+	err = errors.Join(err, m.catchUpIndex())
+	indexed = look()
+	if err = errors.Join(err, m.close()); err != nil {
+		return err, err, err
+	}
+	return missing, read, indexed
 }
 
 // Mark puts back the mark of fetched history, as a loss of power may.

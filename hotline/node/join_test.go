@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/desk"
 	"example.org/hotline/hotline/hotlinetest"
 )
@@ -105,5 +106,24 @@ func TestUncheckedHistoryIsFetchedAgain(t *testing.T) {
 		if from, whole, err := r.Start(all); from == 0 || !whole || err != nil {
 			t.Errorf("the mark %q came back: history goes on at %d: whole %t, %v", mark, from, whole, err)
 		}
+	}
+}
+
+// Promise: an officer is not told that a statement is not there by a node that has not read all of its log: after a crash the
+// index is made again, and the alert that has just come in is the last to be found.
+func TestNodeThatHasNotReadItsLogDeniesNoStatement(t *testing.T) {
+	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
+	w.ready()
+	alert := w.warn("XA", "XB")
+	r, err := w.parties["XA"].nodes[0].Rebuild(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	busy := func(err error) bool { return hotline.CodeOf(err) == hotline.CodeBusy }
+	if missing, read, indexed := r.Find(alert.ID.String()); !busy(missing) || !busy(read) || indexed != nil {
+		t.Errorf("before history is there: %v; before it is indexed: %v; then: %v", missing, read, indexed)
+	}
+	if _, _, err := r.Find("00000000"); hotline.CodeOf(err) != hotline.CodeNotFound {
+		t.Errorf("a node that has read all of its log is asked for what is not there: %v", err)
 	}
 }

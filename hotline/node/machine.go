@@ -338,10 +338,14 @@ func (m *machine) indexSome() (more bool, err error) {
 // place finds the entry of a statement. known is false while files or index
 // are not complete: then "not found" says nothing.
 func (m *machine) place(id hotline.ID) (at uint64, ok, known bool) {
-	known = m.complete() == nil && m.ids().size() >= m.store.Size()
+	known = m.indexed()
 	at, ok = m.ids().find(id)
 	return at, ok && at < m.store.Size(), known
 }
+
+// indexed reports whether files and index are complete: then what is not found is
+// not there (SPEC §12 rule 12).
+func (m *machine) indexed() bool { return m.complete() == nil && m.ids().size() >= m.store.Size() }
 
 // judgement returns the judge who knows the documents of the state.
 func (m *machine) judgement() *ledger.Judge {

@@ -190,12 +190,15 @@ func (n *Node) find(prefix string) (uint64, error) {
 		return 0, hotline.Refuse(hotline.CodeMalformed, "%q is not the beginning of an id: hexadecimal digits, at most %d", prefix, 2*len(hotline.ID{}))
 	}
 	var found []hotline.ID
+	all := n.machine.indexed() // before the look: what comes meanwhile may be missed
 	for _, id := range n.machine.ids().prefix(b, 64) {
 		if id.String()[:len(prefix)] == prefix {
 			found = append(found, id)
 		}
 	}
 	switch {
+	case len(found) == 0 && !all:
+		return 0, hotline.Refuse(hotline.CodeBusy, "no statement's id begins with %s in what this node has read of its log so far: ask again, or another node", prefix)
 	case len(found) == 0:
 		return 0, hotline.Refuse(hotline.CodeNotFound, "no statement's id begins with %s", prefix)
 	case len(found) >= maxPrefix:
