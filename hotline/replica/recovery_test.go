@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -256,6 +257,116 @@ func TestSupersededSnapshotStopsNobody(t *testing.T) {
 	if len(tripped.errs) > 0 {
 		t.Errorf("the process must stop: %v", tripped.errs)
 	}
+}
+
+// fenced is a Network that can be cut off and joined again.
+type fenced struct {
+	Network
+	mu    sync.Mutex
+	shut  bool
+	conns []*quic.Conn
+}
+
+func (f *fenced) fence(shut bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.shut = shut
+	for _, c := range f.conns {
+		_ = c.CloseWithError(closedByUs, "cut off")
+	}
+	f.conns = nil
+}
+
+func (f *fenced) keep(conn *quic.Conn) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.shut {
+		_ = conn.CloseWithError(closedByUs, "cut off")
+		return
+	}
+	f.conns = append(f.conns, conn)
+}
+
+func (f *fenced) Dial(ctx context.Context, member, addr string) (*quic.Conn, error) {
+	conn, err := f.Network.Dial(ctx, member, addr)
+	if err == nil {
+		f.keep(conn)
+	}
+	return conn, err
+}
+
+func (f *fenced) Accept(ctx context.Context) (*quic.Conn, string, error) {
+	conn, from, err := f.Network.Accept(ctx)
+	if err == nil {
+		f.keep(conn)
+	}
+	return conn, from, err
+}
+
+// slowWriter is a Machine whose state takes long to write, when it is told to.
+type slowWriter struct {
+	*journal
+	slow           atomic.Bool
+	begun, release chan struct{}
+}
+
+func (s *slowWriter) Snapshot() (func(io.Writer) error, error) {
+	write, err := s.journal.Snapshot()
+	return func(w io.Writer) error {
+		if s.slow.Load() {
+			close(s.begun)
+			<-s.release
+		}
+		return write(w)
+	}, err
+}
+
+// Promise: a member that has taken up the leader's snapshot does not fall back behind
+// it, although one of its own was being written meanwhile: it would vote for members
+// that lack what it holds.
+func TestOlderSnapshotDoesNotReplaceTheLeaders(t *testing.T) {
+	ctx := within(t)
+	nets, writers := map[string]*fenced{}, map[string]*slowWriter{}
+	g := startGroup(t, 3, func(n *node) {
+		n.cfg.Trailing = 1
+		nets[n.cfg.ID] = &fenced{Network: n.net}
+		writers[n.cfg.ID] = &slowWriter{journal: n.journal, begun: make(chan struct{}), release: make(chan struct{})}
+		n.cfg.Network, n.cfg.Machine = nets[n.cfg.ID], writers[n.cfg.ID]
+	})
+	l := g.leader(ctx)
+	l.mustPropose(t, ctx, "first")
+	f := without(g.nodes, l)[0]
+	f.journal.wait(t, ctx, has("first"))
+	net, machine := nets[f.cfg.ID], writers[f.cfg.ID]
+	machine.slow.Store(true)
+	own := make(chan error, 1)
+	go func() { own <- f.Snapshot(ctx) }()
+	<-machine.begun
+	net.fence(true)
+	for i := range 20 {
+		l.mustPropose(t, ctx, fmt.Sprint("command ", i))
+	}
+	if err := l.Snapshot(ctx); err != nil {
+		t.Fatal(err)
+	}
+	net.fence(false)
+	f.journal.wait(t, ctx, has("command 19"))
+	_ = f.raft.VerifyLeader().Error() // answered when the snapshot has been taken up
+	net.fence(true)
+	last := f.raft.LastIndex()
+	close(machine.release)
+	if err := <-own; err == nil {
+		t.Error("a snapshot that lies before the leader's counts as taken")
+	}
+	if now := f.raft.LastIndex(); now < last {
+		t.Errorf("the member held %d entries, and takes them for %d now", last, now)
+	}
+	if list, err := filepath.Glob(filepath.Join(f.cfg.Dir, snapshotFolder, "*")); len(list) != 1 || err != nil {
+		t.Errorf("%v are left, want the leader's alone: %v", list, err)
+	}
+	net.fence(false)
+	g.leader(ctx, l).mustPropose(t, ctx, "after")
+	f.journal.wait(t, ctx, has("after"))
 }
 
 // Promise: leadership goes to a voter that answers, whichever that is.

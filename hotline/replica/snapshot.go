@@ -369,7 +369,8 @@ func (v *verifiedSink) Write(p []byte) (int, error) {
 
 // Close verifies. A disk that returns other bytes than were written stops the
 // process. A snapshot that came damaged from the leader fails this request
-// only, and is removed; so does one that newer ones have taken the place of.
+// only, and is removed; so does one that lies before another that was finished
+// meanwhile.
 func (v *verifiedSink) Close() error {
 	if v.closed.Swap(true) {
 		return nil
@@ -386,8 +387,23 @@ func (v *verifiedSink) Close() error {
 		v.store.brk.trip(err)
 		return err
 	}
+	if err == nil {
+		err = v.store.passed(v.ID())
+	}
 	if err != nil {
 		return errors.Join(err, os.RemoveAll(filepath.Join(v.store.dir, v.ID())))
 	}
 	return nil
+}
+
+// passed is an error if a snapshot of more entries than that of id is finished: the
+// leader's was taken up while this member wrote its own. Raft would take the older
+// one for its newest, and so believe that its log ends there: it would vote for a
+// member that lacks what it has confirmed.
+func (s *snapshotStore) passed(id string) error {
+	newest, _, err := s.onDisk()
+	if own := parseSnapshotName(id); err == nil && slices.Compare(own.parts[:2], newest.parts[:2]) < 0 {
+		err = fmt.Errorf("snapshot %s lies before %s, which was taken up meanwhile", id, newest.text)
+	}
+	return err
 }
