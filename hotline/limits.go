@@ -68,7 +68,7 @@ const (
 	FlashReserve    = 1024
 	MaxOpenCases    = 65536
 	MaxCasesOfOne   = 2048                // of them, opened by one peer
-	MaxInCase       = 4096                // statements of one case, beyond which no more of others is taken into it
+	MaxInCase       = 4096                // statements of one peer in one case, beyond which no more of it is taken into it
 	MaxUnanswered   = 4096                // statements of one peer that nobody here has acknowledged; FlashReserve of them for FLASH alone
 	MaxGroupAnswers = 1024                // rejects and line replies to one peer that wait for a place in its outbox
 	MaxLate         = 4096                // overdue duties of one case or line that may still be explained

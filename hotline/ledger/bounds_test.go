@@ -75,7 +75,7 @@ func TestCasesAreBounded(t *testing.T) {
 		w.submit(b, st)
 	}
 	w.deliver(alert, a)
-	a.state.FillKnown(hotlinetest.CaseOf(d))
+	a.state.FillKnown(hotlinetest.CaseOf(d), "XB")
 	r := w.deliver(second, a)
 	wantCode(t, "a statement too many of one case", r.Reject, hotline.CodeBusy)
 	asks := a.state.Asks(w.now)
@@ -277,12 +277,42 @@ func TestAFullCaseIsStillAnsweredIn(t *testing.T) {
 	wantCode(t, "inquiry", w.deliver(inquiry, a).Reject, "")
 	more := b.Text(w.now, "XA", "words", hotlinetest.In(hotlinetest.CaseOf(inquiry)))
 	wantCode(t, "one more", w.submit(b, more).Code, "")
-	a.state.FillKnown(hotlinetest.CaseOf(inquiry))
+	a.state.FillKnown(hotlinetest.CaseOf(inquiry), "XB")
 	if r := w.deliver(more, a); r.Code != hotline.CodeBusy && r.Reject != hotline.CodeBusy {
 		t.Errorf("a full case takes one more: code %q, reject %q", r.Code, r.Reject)
 	}
 	wantCode(t, "reply", w.submit(a, w.made(a, "reply", args{words: []string{"q", "final"}, pairs: map[string]string{}})).Code, "")
 	wantCode(t, "acknowledgement", w.submit(a, a.Acknowledgement(w.now, inquiry)).Code, "")
+}
+
+// Promise: whoever fills a case with statements keeps nobody else out of it: what a third party
+// acknowledges, reports or retracts in it arrives.
+func TestAFullCaseIsFullForOneAlone(t *testing.T) {
+	w, a, b := pairWorld(t, nil)
+	c := w.members["XC"]
+	d := a.Detection(w.now)
+	as := a.Assessment(w.now, d, []hotline.Party{"XB", "XC"})
+	alert := a.Alert(w.now, as, []hotline.Party{"XB", "XC"})
+	in := hotlinetest.CaseOf(d)
+	for _, st := range []*hotline.Statement{d, as, alert} {
+		wantCode(t, "own", w.submit(a, st).Code, "")
+	}
+	for _, m := range []*member{b, c} {
+		wantCode(t, "alert", w.deliver(alert, m).Reject, "")
+	}
+	for _, full := range []*member{a, c} {
+		full.state.FillKnown(in, "XB")
+		more := b.Text(w.now, full.Code, "words for "+string(full.Code), hotlinetest.In(in))
+		wantCode(t, "one more", w.submit(b, more).Code, "")
+		wantCode(t, "one more of who fills the case of "+string(full.Code), w.deliver(more, full).Reject, hotline.CodeBusy)
+	}
+	ack := c.Acknowledgement(w.now, alert)
+	wantCode(t, "acknowledgement", w.submit(c, ack).Code, "")
+	wantCode(t, "the acknowledgement of another", w.deliver(ack, a).Reject, "")
+	w.name(alert, "w")
+	back := w.made(a, "retract", args{words: []string{"w"}, pairs: map[string]string{}})
+	wantCode(t, "retraction", w.submit(a, back).Code, "")
+	wantCode(t, "the retraction by another", w.deliver(back, c).Reject, "")
 }
 
 // Promise: no time that a document or a statement names makes a sum overflow: Apply
@@ -378,7 +408,7 @@ func TestAnsweredAsksAreForgotten(t *testing.T) {
 	inquiry := w.made(b, "inquiry", args{pairs: map[string]string{"to": "XA", "as": "q"}})
 	wantCode(t, "inquiry", w.submit(b, inquiry).Code, "")
 	wantCode(t, "inquiry", w.deliver(inquiry, a).Reject, "")
-	a.state.FillKnown(hotlinetest.CaseOf(inquiry))
+	a.state.FillKnown(hotlinetest.CaseOf(inquiry), "XB")
 	hour := hotline.Time(time.Hour.Milliseconds())
 	for range 3 { // each is rejected, and the reject said
 		w.now += hour
@@ -425,7 +455,7 @@ func (w *world) unwell(t *testing.T, a, b *member) (in hotlinetest.Option) {
 	inquiry := w.made(b, "inquiry", args{pairs: map[string]string{"to": "XA", "as": "q"}})
 	wantCode(t, "inquiry", w.submit(b, inquiry).Code, "")
 	wantCode(t, "inquiry", w.deliver(inquiry, a).Reject, "")
-	a.state.FillKnown(hotlinetest.CaseOf(inquiry))
+	a.state.FillKnown(hotlinetest.CaseOf(inquiry), "XB")
 	w.twins = 1000 // so much state is compared now and then
 	a.state.FillOutbox("XB", hotline.MaxOutbox-hotline.FlashReserve)
 	return hotlinetest.In(hotlinetest.CaseOf(inquiry))
@@ -502,7 +532,7 @@ func TestAnswersThatWaitForAPeerAreBounded(t *testing.T) {
 	inquiry := w.made(c, "inquiry", args{pairs: map[string]string{"to": "XA", "as": "q2"}})
 	wantCode(t, "XC", w.submit(c, inquiry).Code, "")
 	wantCode(t, "XC", w.deliver(inquiry, a).Reject, "")
-	a.state.FillKnown(hotlinetest.CaseOf(inquiry))
+	a.state.FillKnown(hotlinetest.CaseOf(inquiry), "XC")
 	other := c.Text(w.now, "XA", "words", hotlinetest.In(hotlinetest.CaseOf(inquiry)))
 	wantCode(t, "XC", w.submit(c, other).Code, "")
 	wantCode(t, "what another peer has rejected", w.deliver(other, a).Reject, hotline.CodeBusy)

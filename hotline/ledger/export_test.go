@@ -19,11 +19,11 @@ func (s *State) FillUnanswered(p hotline.Party, n int) {
 	}
 }
 
-// FillKnown notes statements in a case until it holds as many as it may.
-func (s *State) FillKnown(id hotline.CaseID) {
+// FillKnown notes statements of a peer in a case until it holds as many of it as it may.
+func (s *State) FillKnown(id hotline.CaseID, from hotline.Party) {
 	k := s.cases[id.Key()]
-	for i := 0; len(k.Known) < hotline.MaxInCase; i++ {
-		k.Known = append(k.Known, Known{ID: hotline.ID{2, byte(i), byte(i >> 8)}, Kind: hotline.KindText, From: "XZ"})
+	for i := 0; k.saidBy(from) < hotline.MaxInCase; i++ {
+		k.Known = append(k.Known, Known{ID: hotline.ID{2, byte(i), byte(i >> 8)}, Kind: hotline.KindText, From: from, Time: s.time})
 	}
 }
 

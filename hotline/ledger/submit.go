@@ -294,8 +294,19 @@ func (s *State) inCase(id *hotline.CaseID, h *hotline.Header, t hotline.Time) (*
 		return nil, hotline.Refuse(hotline.CodeCase, "%s was no addressee in case %s", h.From, id)
 	case k.Status != h.Status:
 		return nil, hotline.Refuse(hotline.CodeStatus, "%s in a case that is %s", h.Status, k.Status)
-	case len(k.Known) >= hotline.MaxInCase && h.From != s.self: // who fills a case must not keep this party from answering in it
-		return nil, hotline.Refuse(hotline.CodeBusy, "case %s has %d statements; open another case", id, len(k.Known))
+	case h.From != s.self && k.saidBy(h.From) >= hotline.MaxInCase && !s.lapsed(k, h.From, t):
+		return nil, hotline.Refuse(hotline.CodeBusy, "case %s has %d statements of %s; open another case", id, hotline.MaxInCase, h.From)
 	}
 	return k, nil
+}
+
+// saidBy counts the statements of a party in a case. The bound is each one's own: who fills
+// a case keeps neither this party from answering in it nor another from being heard.
+func (c *Case) saidBy(p hotline.Party) (n int) {
+	for i := range c.Known {
+		if c.Known[i].From == p {
+			n++
+		}
+	}
+	return n
 }
