@@ -12,6 +12,7 @@ import (
 
 	"example.org/hotline/crypto/tlog"
 	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/desk"
 	"example.org/hotline/hotline/ledger"
 	"example.org/hotline/hotline/link"
 )
@@ -129,25 +130,35 @@ func (r *Rebuilt) open() (*machine, error) {
 	return openMachine(r.dir, slog.New(slog.DiscardHandler), func([]ledger.Effect) {}, func() {})
 }
 
-// Find opens the machine with a new index, as after a crash, and looks a statement
-// up for an officer three times: before history is fetched, before it is indexed, and
-// when all of it is.
+// Find looks a statement up for an officer, as asked says.
 func (r *Rebuilt) Find(prefix string) (missing, read, indexed error) {
+	return r.asked(func(n *Node) error {
+		_, err := n.find(prefix)
+		return err
+	})
+}
+
+// Inbox asks for the newest statement, as asked says.
+func (r *Rebuilt) Inbox() (missing, read, indexed error) {
+	return r.asked(func(n *Node) error {
+		return n.inbox(context.Background(), &desk.InboxRequest{Limit: 1}, func(*desk.Reply) error { return nil })
+	})
+}
+
+// asked opens the machine with a new index, as after a crash, and asks its node
+// three times: before history is fetched, before it is indexed, and when all of it is.
+func (r *Rebuilt) asked(f func(n *Node) error) (missing, read, indexed error) {
 	m, err := r.open()
 	if err != nil {
 		return err, err, err
 	}
 	n := &Node{machine: m}
-	look := func() error {
-		_, err := n.find(prefix)
-		return err
-	}
 	err = m.Restore(bytes.NewReader(r.snapshot))
-	missing = look()
+	missing = f(n)
 	err = errors.Join(err, m.fill(0, r.list))
-	read = look()
+	read = f(n)
 	err = errors.Join(err, m.catchUpIndex())
-	indexed = look()
+	indexed = f(n)
 	if err = errors.Join(err, m.close()); err != nil {
 		return err, err, err
 	}

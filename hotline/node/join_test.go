@@ -127,3 +127,18 @@ func TestNodeThatHasNotReadItsLogDeniesNoStatement(t *testing.T) {
 		t.Errorf("a node that has read all of its log is asked for what is not there: %v", err)
 	}
 }
+
+// Promise: a node that still fetches history shows no inbox: an officer would take its newest statement for the group's, and
+// the alert that has just come in is not there.
+func TestNodeThatFetchesHistoryShowsNoInbox(t *testing.T) {
+	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
+	w.ready()
+	w.warn("XA", "XB")
+	r, err := w.parties["XA"].nodes[0].Rebuild(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if missing, read, _ := r.Inbox(); hotline.CodeOf(missing) != hotline.CodeBusy || read != nil {
+		t.Errorf("while history is fetched: %v; then: %v", missing, read)
+	}
+}

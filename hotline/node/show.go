@@ -87,6 +87,9 @@ func (n *Node) drafts(who *desk.Officer, send func(*desk.Reply) error) error {
 // inbox lists statements, newest first, by walking the log backwards. It ends
 // with what it has found when the asker's time is nearly over.
 func (n *Node) inbox(ctx context.Context, r *desk.InboxRequest, send func(*desk.Reply) error) error {
+	if from, to, behind := n.machine.missing(); behind { // the newest ones would be missing in silence (SPEC §12 rule 12)
+		return hotline.Refuse(hotline.CodeBusy, "this node still fetches history, and has %d of %d entries: ask again, or another node", from, to)
+	}
 	view, began := &desk.InboxView{}, time.Now()
 	i := n.machine.store.Size()
 	if r.Before > 0 {
