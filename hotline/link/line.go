@@ -220,7 +220,7 @@ func (l *Line) find(party hotline.Party, node string) *path {
 }
 
 // Ask puts one question to the path-th node of a peer and returns its answer.
-// It waits for a place among the exchanges in flight to that peer, of which
+// It waits for a place among the exchanges in flight to that node, of which
 // FLASH has its own, and gives up after hotline.LinkExchange. An error that is
 // a hotline.Refusal says that the question breaks a bound; ErrDown, ErrAnswer
 // and any other that the exchange failed, and that what became of the
@@ -234,21 +234,16 @@ func (l *Line) Ask(ctx context.Context, to hotline.Party, path int, flash bool, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, hotline.LinkExchange)
 	defer cancel()
-	l.mu.Lock()
-	p, closed := l.peers[to], l.closed
-	l.mu.Unlock()
-	switch {
-	case closed:
-		return nil, ErrClosed
-	case p == nil:
-		return nil, fmt.Errorf("%w: %s is no peer", ErrDown, to)
+	t, err := l.pathTo(to, path)
+	if err != nil {
+		return nil, err
 	}
-	leave, err := p.enter(ctx, flash)
+	leave, err := t.enter(ctx, flash)
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	conn := l.open(p, path)
+	conn := l.open(t)
 	if conn == nil {
 		return nil, fmt.Errorf("%w: %s path %d", ErrDown, to, path)
 	}
@@ -259,14 +254,27 @@ func (l *Line) Ask(ctx context.Context, to hotline.Party, path int, flash bool, 
 	return a, err
 }
 
-// open returns the connection to use for a path, or nil.
-func (l *Line) open(p *peer, path int) *quic.Conn {
+// pathTo returns the i-th path to a peer.
+func (l *Line) pathTo(to hotline.Party, i int) (*path, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if path < 0 || path >= len(p.paths) {
-		return nil
+	p := l.peers[to]
+	switch {
+	case l.closed:
+		return nil, ErrClosed
+	case p == nil:
+		return nil, fmt.Errorf("%w: %s is no peer", ErrDown, to)
+	case i < 0 || i >= len(p.paths):
+		return nil, fmt.Errorf("%w: %s path %d", ErrDown, to, i)
 	}
-	return p.paths[path].usable()
+	return p.paths[i], nil
+}
+
+// open returns the connection to use for a path, or nil.
+func (l *Line) open(t *path) *quic.Conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return t.usable()
 }
 
 // Close closes every connection with CloseEnd and waits until all goroutines

@@ -17,12 +17,10 @@ import (
 // peer is one other party. Its bounds are its own: nothing that it does takes
 // a place from another.
 type peer struct {
-	line     *Line
-	party    hotline.Party
-	ordinary chan struct{} // questions of ours in flight
-	flash    chan struct{}
-	reading  chan struct{} // streams of theirs at work, over all connections
-	paths    []*path       // under line.mu
+	line    *Line
+	party   hotline.Party
+	reading chan struct{} // streams of theirs at work, over all connections
+	paths   []*path       // under line.mu
 
 	mu    sync.Mutex
 	inbox *Inbox
@@ -31,24 +29,8 @@ type peer struct {
 func newPeer(l *Line, party hotline.Party) *peer {
 	return &peer{
 		line: l, party: party,
-		ordinary: make(chan struct{}, hotline.LinkInFlight),
-		flash:    make(chan struct{}, hotline.FlashInFlight),
-		reading:  make(chan struct{}, hotline.LinkStreams),
-		inbox:    NewInbox(l.cfg.Rate, l.cfg.Burst),
-	}
-}
-
-// enter takes a place among the questions in flight to the peer.
-func (p *peer) enter(ctx context.Context, flash bool) (leave func(), err error) {
-	places := p.ordinary
-	if flash {
-		places = p.flash
-	}
-	select {
-	case places <- struct{}{}:
-		return func() { <-places }, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("wait for one of %d places to %s: %w", cap(places), p.party, context.Cause(ctx))
+		reading: make(chan struct{}, hotline.LinkStreams),
+		inbox:   NewInbox(l.cfg.Rate, l.cfg.Burst),
 	}
 }
 
@@ -95,6 +77,11 @@ type path struct {
 	ctx  context.Context // ends when the node is no longer in the directory, or with the Line
 	stop context.CancelCauseFunc
 
+	// Questions of ours in flight. Each node has places of its own: one that
+	// answers nothing takes none from what goes to the others.
+	ordinary chan struct{}
+	flash    chan struct{}
+
 	// Under peer.line.mu.
 	dialled  *circuit
 	accepted *circuit
@@ -104,9 +91,24 @@ type path struct {
 }
 
 func newPath(p *peer, n hotline.Node) *path {
-	t := &path{peer: p, node: n, since: time.Now()}
+	t := &path{peer: p, node: n, since: time.Now(),
+		ordinary: make(chan struct{}, hotline.LinkInFlight), flash: make(chan struct{}, hotline.FlashInFlight)}
 	t.ctx, t.stop = context.WithCancelCause(p.line.ctx)
 	return t
+}
+
+// enter takes a place among the questions in flight to the node.
+func (t *path) enter(ctx context.Context, flash bool) (leave func(), err error) {
+	places := t.ordinary
+	if flash {
+		places = t.flash
+	}
+	select {
+	case places <- struct{}{}:
+		return func() { <-places }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for one of %d places to %s: %w", cap(places), t.node.Name, context.Cause(ctx))
+	}
 }
 
 // usable returns a connection on which our hello was accepted, or nil.

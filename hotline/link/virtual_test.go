@@ -357,6 +357,35 @@ func TestEverythingArrivesWhenANodeIsLost(t *testing.T) {
 	})
 }
 
+// Promise: questions that one node of a peer swallows take no place from what goes
+// to another node: FLASH that is given up by one path leaves by the next at once,
+// also where the terms' next-path wait is shorter than an exchange may take.
+func TestStuckNodeTakesNoPlaceFromAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &router{}
+		a := newStationOn(t, "XA", "XA-1", simConn(r, 1), 1)
+		b1 := newStationOn(t, "XB", "XB-1", simConn(r, 2), 1)
+		b2 := newStationOn(t, "XB", "XB-2", simConn(r, 3), 1)
+		b1.onDeliver(func(ctx context.Context, _ hotline.Party, _ *Delivery) *Answer { <-ctx.Done(); return nil })
+		b1.peer(a)
+		b2.peer(a)
+		a.peer(b1, b2)
+		a.awaitUp(t, "XB", 0, true)
+		a.awaitUp(t, "XB", 1, true)
+		terms := crisis(t)
+		terms.NextPath[hotline.Flash-1] = (2 * time.Second).Milliseconds()
+		o := NewOutbox(terms, 2)
+		for i := range uint64(hotline.FlashInFlight) {
+			mustAdd(t, o, item(i+1, hotline.Flash))
+		}
+		begun := time.Now()
+		sender(t.Context(), a, "XB", o, nil)
+		if took := time.Since(begun); o.Outstanding() != 0 || took > 3*time.Second {
+			t.Fatalf("%d outstanding after %v", o.Outstanding(), took)
+		}
+	})
+}
+
 // split is one endpoint on two networks.
 type split struct{ nets []*router }
 
