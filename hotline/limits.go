@@ -70,6 +70,7 @@ const (
 	MaxCasesOfOne   = 2048                // of them, opened by one peer
 	MaxInCase       = 4096                // statements of one peer in one case, beyond which no more of it is taken into it
 	MaxUnanswered   = 4096                // statements of one peer that nobody here has acknowledged; FlashReserve of them for FLASH alone
+	AnswerPlaces    = 2048                // of MaxOutbox, which the group's answers to what the peer sent may take
 	MaxGroupAnswers = 1024                // rejects and line replies to one peer that wait for a place in its outbox
 	MaxLate         = 4096                // overdue duties of one case or line that may still be explained
 	SettledMemory   = 30 * 24 * time.Hour // a case with nothing open is remembered this long

@@ -499,6 +499,51 @@ func TestWhatFindsNoRoomIsNotMadeAgainAndAgain(t *testing.T) {
 	}
 }
 
+// Promise: whatever a peer sends while it gives no receipts, the group's answers leave the rest of its outbox to what this
+// party owes to it, or to others together with it; they are said when there is room again.
+func TestWhatAPeerProvokesLeavesRoomForWhatIsOwed(t *testing.T) {
+	w, a, b := pairWorld(t, func(c *hotline.Convention) { c.Terms.LineTest, c.Terms.WatchTest = 0, 0 })
+	inquiry := w.made(b, "inquiry", args{pairs: map[string]string{"to": "XA", "as": "q"}})
+	wantCode(t, "inquiry", w.submit(b, inquiry).Code, "")
+	wantCode(t, "inquiry", w.deliver(inquiry, a).Reject, "")
+	a.state.FillKnown(hotlinetest.CaseOf(inquiry), "XB")
+	w.twins = 1000 // so much state is compared now and then
+	for i, kind := range []hotline.Kind{hotline.KindReject, hotline.KindLineReply, hotline.KindEscalation, hotline.KindUnreadable} {
+		a.state.FillOutboxWith("XB", kind, (i+1)*hotline.AnswerPlaces/4-i/3) // in the end all places but one
+	}
+	var wrong []*ledger.Result
+	for i := range 3 {
+		st := b.Text(w.now, "XA", fmt.Sprint(i), hotlinetest.In(hotlinetest.CaseOf(inquiry)), hotlinetest.Precedence(hotline.Flash))
+		wantCode(t, "text", w.submit(b, st).Code, "")
+		r := w.deliver(st, a)
+		wantCode(t, "text", r.Reject, hotline.CodeBusy)
+		wrong = append(wrong, r)
+	}
+	if n := len(a.state.Asks(w.now)); n != 1 {
+		t.Errorf("%d rejects are to be made, with room for 1", n)
+	}
+	reject := func(i int) hotline.Code {
+		return w.submit(a, w.answer(a, &ledger.Ask{Kind: hotline.KindReject, Cause: wrong[i].Index, Re: wrong[i].ID, To: []hotline.Party{"XB"},
+			Status: hotline.Actual, Precedence: hotline.Flash, Reason: hotline.CodeBusy, Sequence: uint64(i) + 2})).Code
+	}
+	wantCode(t, "the last reject", reject(0), "")
+	wantCode(t, "a reject too many", reject(1), hotline.CodeBusy)
+	text := b.Text(w.now, "XA", "text")
+	wantCode(t, "text", w.submit(b, text).Code, "")
+	r := w.deliver(text, a)
+	wantCode(t, "text", r.Reject, "")
+	w.name(text, "t")
+	unreadable := w.made(a, "unreadable", args{words: []string{"t"}, pairs: map[string]string{"cause": fmt.Sprint(r.Index)}})
+	wantCode(t, "an unreadable too many", w.submit(a, unreadable).Code, hotline.CodeBusy)
+	wantCode(t, "an acknowledgement", w.submit(a, a.Acknowledgement(w.now, text)).Code, "")
+	wantCode(t, "a statement to another with it", w.submit(a, w.made(a, "inquiry", args{pairs: map[string]string{"to": "XB,XC"}})).Code, "")
+	a.state.FreeOutbox("XB", 3)
+	for _, x := range a.state.Asks(w.now) {
+		wantCode(t, "a reject, with room again", w.submit(a, w.answer(a, x)).Code, "")
+	}
+	wantCode(t, "unreadable, with room again", w.submit(a, unreadable).Code, "")
+}
+
 // Promise: what a peer makes the group say while it gives no receipts is bounded, also after a restart: what would ask for more is answered busy, leaves nothing
 // behind and may come again; what asks for nothing is taken.
 func TestAnswersThatWaitForAPeerAreBounded(t *testing.T) {

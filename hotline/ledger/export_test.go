@@ -28,11 +28,14 @@ func (s *State) FillKnown(id hotline.CaseID, from hotline.Party) {
 }
 
 // FillOutbox tenders statements to p until n of them wait.
-func (s *State) FillOutbox(p hotline.Party, n int) {
+func (s *State) FillOutbox(p hotline.Party, n int) { s.FillOutboxWith(p, hotline.KindService, n) }
+
+// FillOutboxWith is FillOutbox with statements of a kind.
+func (s *State) FillOutboxWith(p hotline.Party, kind hotline.Kind, n int) {
 	pair := s.pair(p)
 	for i := 0; len(pair.Sent) < n; i++ {
 		id := hotline.ID{3, byte(i), byte(i >> 8)}
-		pair.Sent[id] = &Sent{ID: id, Kind: hotline.KindService, Status: hotline.Actual, Precedence: hotline.Routine, Sequence: uint64(i) + 1}
+		pair.Sent[id] = &Sent{ID: id, Kind: kind, Status: hotline.Actual, Precedence: hotline.Routine, Sequence: uint64(i) + 1}
 	}
 }
 

@@ -166,10 +166,12 @@ func (s *State) due(a *Ask, t hotline.Time) *Ask {
 	return now
 }
 
-// roomKey is a peer, and up to how many statements may wait in its outbox.
+// roomKey is a peer, and up to how many statements may wait in its outbox, or how many
+// answers of the group.
 type roomKey struct {
-	peer  hotline.Party
-	limit int
+	peer    hotline.Party
+	limit   int
+	answers bool
 }
 
 // takeRoom reports whether Apply would find room for an ask and those before it;
@@ -178,21 +180,35 @@ func (s *State) takeRoom(room map[roomKey]int, a *Ask) bool {
 	if a.Kind == hotline.KindAutomaticAlert {
 		return true
 	}
-	limit := outboxLimit(a.Precedence)
 	for _, p := range a.To {
-		key := roomKey{p, limit}
-		if _, ok := room[key]; !ok {
-			room[key] = limit
-			if pair := s.pairs[p]; pair != nil {
-				room[key] = pair.room(limit)
+		keys := []roomKey{{p, outboxLimit(a.Precedence), false}}
+		if onlyAnswers(a.Kind) {
+			keys = append(keys, roomKey{p, hotline.AnswerPlaces, true})
+		}
+		for _, key := range keys {
+			if _, ok := room[key]; !ok {
+				room[key] = s.roomOf(key)
+			}
+			if room[key] <= 0 {
+				return false
 			}
 		}
-		if room[key] <= 0 {
-			return false
+		for _, key := range keys {
+			room[key]--
 		}
-		room[key]--
 	}
 	return true
+}
+
+func (s *State) roomOf(key roomKey) int {
+	pair := s.pairs[key.peer]
+	switch {
+	case pair == nil:
+		return key.limit
+	case key.answers:
+		return pair.answerRoom()
+	}
+	return pair.room(key.limit)
 }
 
 // addressees are those to whom what is asked goes if it is tendered at t. An

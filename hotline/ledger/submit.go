@@ -106,12 +106,15 @@ func (s *State) observes(h *hotline.Header) error {
 // receipts must not keep it from the others.
 func (r *run) hasRoom(h *hotline.Header) error {
 	for _, p := range h.To {
-		if h.Kind == hotline.KindAutomaticAlert {
-			break
+		pair := r.s.pairs[p]
+		if pair == nil || h.Kind == hotline.KindAutomaticAlert {
+			continue
 		}
 		limit := outboxLimit(h.Precedence)
-		pair := r.s.pairs[p]
-		if pair == nil || pair.room(limit) > 0 {
+		switch {
+		case onlyAnswers(h.Kind) && pair.answerRoom() <= 0:
+			return hotline.Refuse(hotline.CodeBusy, "%d answers of the group wait for a receipt of %s", hotline.AnswerPlaces, p)
+		case pair.room(limit) > 0:
 			continue
 		}
 		if n := pair.unreceipted(); n >= limit {
@@ -141,6 +144,28 @@ func (p *Pair) room(limit int) int {
 		return limit - n
 	}
 	return min(limit-p.unreceipted(), hotline.MaxAwaiting-len(p.Sent))
+}
+
+// onlyAnswers reports whether the group says a kind only because of what the addressee
+// sent, who alone decides how many there are (SPEC §6.8). None is ever acknowledged.
+func onlyAnswers(k hotline.Kind) bool {
+	return k == hotline.KindReject || k == hotline.KindLineReply || k == hotline.KindEscalation || k == hotline.KindUnreadable
+}
+
+// answerRoom is how many such answers the outbox certainly still takes: what is owed to a
+// peer must find room whatever it sends.
+func (p *Pair) answerRoom() int {
+	room := hotline.AnswerPlaces - len(p.Sent)
+	if room > 0 {
+		return room
+	}
+	room = hotline.AnswerPlaces
+	for _, o := range p.Sent {
+		if onlyAnswers(o.Kind) {
+			room--
+		}
+	}
+	return room
 }
 
 // unreceipted counts what still has to be delivered: what was receipted and
