@@ -61,7 +61,7 @@ func (p *pages) changed() {
 // keepPaging wakes people while this node leads. Without channels of its own it
 // intends nothing, and brings to their end what a former leader intended.
 func (n *Node) keepPaging(ctx context.Context) {
-	w := &waker{n: n, ended: make(chan uint64, pageAtOnce), jobs: map[uint64]context.CancelFunc{}, held: map[uint64]*heldPage{}}
+	w := &waker{n: n, ended: make(chan ended, pageAtOnce), jobs: map[uint64]context.CancelFunc{}, held: map[uint64]*heldPage{}}
 	defer w.wg.Wait() // ctx has ended by now
 	look := time.NewTicker(pageLook)
 	defer look.Stop()
@@ -72,8 +72,8 @@ func (n *Node) keepPaging(ctx context.Context) {
 		case <-ctx.Done():
 		case <-n.pages.nudge:
 		case <-look.C:
-		case due := <-w.ended:
-			w.drop(due)
+		case x := <-w.ended:
+			w.drop(x)
 		}
 	}
 }
@@ -82,14 +82,26 @@ func (n *Node) keepPaging(ctx context.Context) {
 type waker struct {
 	n     *Node
 	wg    sync.WaitGroup
-	ended chan uint64
+	ended chan ended
 	jobs  map[uint64]context.CancelFunc // by due entry: under way
 	held  map[uint64]*heldPage          // by due entry: kept open by other systems
 }
 
-func (w *waker) drop(due uint64) {
-	w.jobs[due]()
-	delete(w.jobs, due)
+// ended is a job that has come to its end, and what other systems have of it.
+type ended struct {
+	due  uint64
+	held *heldPage // nil: nothing that the next look would not know
+}
+
+// drop takes a job away. What it leaves open is held at once: the record may forget
+// the page before the next look.
+func (w *waker) drop(x ended) {
+	w.jobs[x.due]()
+	delete(w.jobs, x.due)
+	if x.held != nil {
+		x.held.keep(w.held[x.due])
+		w.held[x.due] = x.held
+	}
 }
 
 // look brings what is under way to what the record says, and returns how many
@@ -97,8 +109,8 @@ func (w *waker) drop(due uint64) {
 func (w *waker) look(ctx context.Context) int {
 	for done := false; !done; {
 		select {
-		case due := <-w.ended:
-			w.drop(due)
+		case x := <-w.ended:
+			w.drop(x)
 		default:
 			done = true
 		}
@@ -149,17 +161,18 @@ func (w *waker) start(ctx context.Context, p *ledger.Paging) {
 	job, stop := context.WithCancel(ctx)
 	w.jobs[p.Page.Index] = stop
 	w.wg.Go(func() {
-		w.wake(ctx, job, p)
+		held := w.wake(ctx, job, p)
 		select {
-		case w.ended <- p.Page.Index:
+		case w.ended <- ended{p.Page.Index, held}:
 		case <-ctx.Done():
 		}
 	})
 }
 
 // wake carries one alarm of one page from its intent to its end. job ends when
-// the thing was done, ctx when this node leads no longer.
-func (w *waker) wake(ctx, job context.Context, p *ledger.Paging) {
+// the thing was done, ctx when this node leads no longer. It returns what is open at
+// other systems then, nil if nothing is or it is not known.
+func (w *waker) wake(ctx, job context.Context, p *ledger.Paging) *heldPage {
 	n := w.n
 	entry := hotline.Page{Due: p.Page.Index, Key: p.Key[:], Repeat: p.Repeat}
 	if p.Stage == ledger.PageIntend {
@@ -167,7 +180,7 @@ func (w *waker) wake(ctx, job context.Context, p *ledger.Paging) {
 		intent := entry
 		intent.Routes = p.Routes
 		if !n.record(ctx, &intent) {
-			return
+			return nil
 		}
 	}
 	entry.Node, entry.End = n.cfg.Node, hotline.PageStopped
@@ -175,20 +188,22 @@ func (w *waker) wake(ctx, job context.Context, p *ledger.Paging) {
 		entry.End, entry.Attempts = n.deliverPage(job, p)
 	}
 	if ctx.Err() != nil {
-		return
+		return nil
 	}
 	if !n.record(ctx, &entry) {
 		pause(ctx, pageAgain) // without an end it is tried again, but never in a hurry
-		return
-	}
-	if entry.End == hotline.PageStopped {
-		w.takeBack(ctx, p, entry.Attempts)
+		return nil
 	}
 	n.metrics.pageEnds.WithLabelValues(entry.End.String()).Inc()
 	if entry.End == hotline.PageFailed || entry.End == hotline.PagePartly {
 		n.log.Error("a page did not reach everybody: call them", "office", p.Page.Office, "targets", p.Page.Targets, "end", entry.End,
 			"duty", p.Page.Duty, "statement", p.Page.ID.Short(), "status", p.Page.Status)
 	}
+	if entry.End == hotline.PageStopped {
+		w.takeBack(ctx, p, entry.Attempts)
+		return nil
+	}
+	return w.holding(p, entry.Attempts)
 }
 
 // takeBack tells the lasting channels that have or may have a page which was
@@ -360,12 +375,7 @@ type heldRoute struct {
 func (w *waker) hold(ctx context.Context, p *ledger.Paging) {
 	h := w.held[p.Page.Index]
 	if p.Stage == ledger.PageRest && (h == nil || h.repeat != p.Repeat) {
-		fresh := &heldPage{repeat: p.Repeat}
-		for _, a := range p.Taken {
-			if lasting, _ := w.n.pages.channels.Lasting(a.Channel); lasting {
-				fresh.routes = append(fresh.routes, heldRoute{w.n.notice(p, int(a.Route)), a.Channel, time.UnixMilli(int64(a.Last))})
-			}
-		}
+		fresh := w.holding(p, p.Taken)
 		fresh.keep(h)
 		h = fresh
 		w.held[p.Page.Index] = h
@@ -380,6 +390,17 @@ func (w *waker) hold(ctx context.Context, p *ledger.Paging) {
 			w.tell(ctx, *r, page.Due, 1)
 		}
 	}
+}
+
+// holding is what the lasting channels have of a page by what came of an alarm.
+func (w *waker) holding(p *ledger.Paging, attempts []hotline.PageAttempt) *heldPage {
+	h := &heldPage{repeat: p.Repeat}
+	for _, a := range attempts {
+		if lasting, _ := w.n.pages.channels.Lasting(a.Channel); lasting && a.Result == hotline.PageTaken {
+			h.routes = append(h.routes, heldRoute{w.n.notice(p, int(a.Route)), a.Channel, time.UnixMilli(int64(a.Last))})
+		}
+	}
+	return h
 }
 
 // keep adds what an earlier alarm of the page left open and this one did not

@@ -1,10 +1,12 @@
 package node_test
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -404,5 +406,61 @@ func TestLeaderWithoutChannelsEndsPages(t *testing.T) {
 	pages := untilPages(t, b, 0, 2)
 	if x := pages[1]; x.End != hotline.PageFailed || len(x.Attempts) != 1 || x.Attempts[0].Result != hotline.PageAbsent {
 		t.Errorf("came of it: %+v", x)
+	}
+}
+
+// heeded is a log that runs f before it takes a line with these words.
+type heeded struct {
+	slog.Handler
+	words string
+	f     func()
+}
+
+func (h *heeded) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h *heeded) WithAttrs([]slog.Attr) slog.Handler { return h }
+
+func (h *heeded) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == h.words {
+		h.f()
+	}
+	return nil
+}
+
+// Promise: a system that has taken a page is told that it is over also when the thing is done in the moment between that and the
+// record of it.
+func TestPageThatIsDoneWhileItIsTakenIsOver(t *testing.T) {
+	ring := newBell(t, nil)
+	w := prepare(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
+	a, b := w.parties["XA"], w.parties["XB"]
+	b.cfgs[0].Pages = []config.Page{ring.channel(t, "ring")}
+	taken, done := make(chan struct{}), make(chan struct{})
+	alerted := atomic.Bool{}
+	w.startAll(a)
+	w.startStopping(b, func(o *node.Options) {
+		o.Logger = slog.New(&heeded{slog.DiscardHandler, "a page channel took it", func() {
+			if alerted.CompareAndSwap(true, false) {
+				close(taken)
+				<-done
+			}
+		}})
+	})
+	w.ready()
+	for tested := filepath.Join(b.cfgs[0].Data, "page-ring.tested"); ; pause(t) { // its line in the log is written
+		if _, err := os.Stat(tested); err == nil || t.Context().Err() != nil {
+			break
+		}
+	}
+	alerted.Store(true)
+	alert := w.warn("XA", "XB")
+	<-taken
+	b.submit(t, 0, b.Acknowledgement(now(), alert))
+	close(done)
+	page := ring.next(t, "page")
+	if over := ring.next(t, "over"); over.Key != page.Key {
+		t.Errorf("over is %s, the page was %s", over.Key, page.Key)
+	}
+	if pages := untilPages(t, b, 0, 2); pages[1].End != hotline.PageDelivered {
+		t.Errorf("came of it: %+v", pages[1])
 	}
 }
