@@ -92,7 +92,7 @@ func (c *circuit) greet() (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := exchange(c.ctx, c.conn, frame, false)
+	a, err := exchange(c.ctx, c.conn, frame, true)
 	switch {
 	case errors.Is(err, ErrAnswer):
 		l.cfg.Host.Count(EventBadAnswer, p.party)
@@ -168,7 +168,7 @@ func (c *circuit) awaitHello() bool {
 			return false
 		}
 		a := c.hello(q.Hello)
-		c.reply(s, a)
+		c.reply(s, true, a)
 		if a.Code == "" {
 			return true
 		}
@@ -189,7 +189,8 @@ func (c *circuit) count(event string) {
 func (c *circuit) answer(s *quic.Stream) {
 	q, err := c.read(s)
 	// A hello draws on the reserve too: a backlog must not look like silence.
-	charged := c.path.peer.charge(q != nil && (q.Flash || q.Hello != nil))
+	urgent := q != nil && (q.Flash || q.Hello != nil)
+	charged := c.path.peer.charge(urgent)
 	var a *Answer
 	switch {
 	case errors.Is(err, errUnread):
@@ -203,7 +204,7 @@ func (c *circuit) answer(s *quic.Stream) {
 	default:
 		a = c.ask(s.Context(), q)
 	}
-	c.reply(s, a)
+	c.reply(s, urgent, a)
 }
 
 // read reads and decodes one question, and counts what is wrong with it.
@@ -278,7 +279,7 @@ func (c *circuit) hello(h *Hello) *Answer {
 
 // reply sends an answer with our clock. An answer that breaks a bound is a
 // fault of this node, and is logged; the peer gets CodeInternal.
-func (c *circuit) reply(s *quic.Stream, a *Answer) {
+func (c *circuit) reply(s *quic.Stream, urgent bool, a *Answer) {
 	out := Answer{Code: hotline.CodeInternal}
 	if a != nil {
 		out = *a
@@ -291,6 +292,7 @@ func (c *circuit) reply(s *quic.Stream, a *Answer) {
 		c.path.peer.line.log.Error("own answer breaks a bound", "peer", c.path.peer.party, "err", err)
 		frame = internalAnswer
 	}
+	setPriority(s, urgent)
 	// Errors say that the peer or the connection is gone: it will ask again.
 	_ = s.SetWriteDeadline(time.Now().Add(hotline.LinkExchange))
 	_ = writeFrame(s, frame)

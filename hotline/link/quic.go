@@ -33,11 +33,21 @@ const (
 	StreamAborted  quic.StreamErrorCode = 3 // the other direction failed
 )
 
-// Urgencies of RFC 9218: FLASH leaves before anything else on the connection.
+// Urgencies of RFC 9218.
 const (
 	urgencyFlash    = 0
 	urgencyOrdinary = 3
 )
+
+// setPriority has FLASH and hellos leave before anything else on the connection,
+// and the answers to them likewise.
+func setPriority(s *quic.Stream, urgent bool) {
+	if urgent {
+		s.SetPriority(urgencyFlash, true)
+	} else {
+		s.SetPriority(urgencyOrdinary, true)
+	}
+}
 
 // QUICConfig is the QUIC configuration for connections between parties. 0-RTT
 // is off. A node that shares one socket with other conversations may widen
@@ -86,7 +96,7 @@ func writeFrame(s *quic.Stream, frame []byte) error {
 
 // exchange asks one question on a new stream of conn and reads the answer to
 // its end, all within hotline.LinkExchange and ctx.
-func exchange(ctx context.Context, conn *quic.Conn, frame []byte, flash bool) (*Answer, error) {
+func exchange(ctx context.Context, conn *quic.Conn, frame []byte, urgent bool) (*Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, hotline.LinkExchange)
 	defer cancel()
 	s, err := conn.OpenStreamSync(ctx)
@@ -98,11 +108,7 @@ func exchange(ctx context.Context, conn *quic.Conn, frame []byte, flash bool) (*
 		s.CancelRead(StreamLate)
 	})
 	defer stop()
-	if flash {
-		s.SetPriority(urgencyFlash, true)
-	} else {
-		s.SetPriority(urgencyOrdinary, true)
-	}
+	setPriority(s, urgent)
 	writeErr := writeFrame(s, frame)
 	var cut *quic.StreamError
 	if writeErr != nil && !errors.As(writeErr, &cut) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -383,6 +384,83 @@ func TestStuckNodeTakesNoPlaceFromAnother(t *testing.T) {
 		if took := time.Since(begun); o.Outstanding() != 0 || took > 3*time.Second {
 			t.Fatalf("%d outstanding after %v", o.Outstanding(), took)
 		}
+	})
+}
+
+// narrow is a network on which one host hears so many bytes a second.
+type narrow struct {
+	*router
+	host  net.IP
+	queue chan simnet.Packet
+}
+
+func newNarrow(t *testing.T, host net.IP, rate int) *narrow {
+	n := &narrow{router: &router{}, host: host, queue: make(chan simnet.Packet, 16)}
+	var pump sync.WaitGroup
+	pump.Go(func() {
+		for p := range n.queue {
+			time.Sleep(time.Duration(len(p.Data)) * time.Second / time.Duration(rate))
+			_ = n.router.SendPacket(p)
+		}
+	})
+	t.Cleanup(func() { close(n.queue); pump.Wait() })
+	return n
+}
+
+func (n *narrow) SendPacket(p simnet.Packet) error {
+	if !p.To.(*net.UDPAddr).IP.Equal(n.host) {
+		return n.router.SendPacket(p)
+	}
+	select {
+	case n.queue <- p:
+	default: // as a router does whose queue is full
+	}
+	return nil
+}
+
+// Promise: on a connection that both sides ask on, what FLASH is answered with and
+// hellos leave before all that is sent beside them: a narrow line full of routine
+// statements holds up no receipt of FLASH, and does not look silent.
+func TestFlashReceiptPassesRoutine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		thin := newNarrow(t, net.IPv4(10, 0, 0, 1), 64<<10)
+		socket := func(host byte) net.PacketConn {
+			return simnet.NewSimConn(&net.UDPAddr{IP: net.IPv4(10, 0, 0, host), Port: 4433}, thin)
+		}
+		a := newStationOn(t, "XA", "XA-1", socket(1), 1)
+		b := newStationOn(t, "XB", "XB-1", socket(2), 1)
+		b.trust(a)
+		deaf := a.node
+		deaf.Addr = "10.0.0.9:1" // XB cannot dial XA
+		b.line.SetPeers([]Peer{{"XA", []hotline.Node{deaf}}})
+		a.peer(b)
+		a.awaitUp(t, "XB", 0, true)
+		b.awaitUp(t, "XA", 0, true)
+		var routine atomic.Int64
+		a.onDeliver(func(context.Context, hotline.Party, *Delivery) *Answer {
+			routine.Add(1)
+			return &Answer{Receipt: []byte("receipt")}
+		})
+		b.onDeliver(func(context.Context, hotline.Party, *Delivery) *Answer {
+			return &Answer{Receipt: make([]byte, hotline.MaxReceipt)}
+		})
+		var beside sync.WaitGroup
+		for range hotline.LinkInFlight {
+			beside.Go(func() {
+				if _, err := b.line.Ask(t.Context(), "XA", 0, false, delivery(strings.Repeat("x", 6000))); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait() // all of them are on their way
+		got, err := a.line.Ask(t.Context(), "XB", 0, true, delivery("flash"))
+		if err != nil || len(got.Receipt) != hotline.MaxReceipt {
+			t.Fatalf("FLASH: %+v, %v", got, err)
+		}
+		if n := routine.Load(); n > hotline.LinkInFlight/2 {
+			t.Errorf("the receipt of FLASH waited for %d of %d routine statements", n, hotline.LinkInFlight)
+		}
+		beside.Wait()
 	})
 }
 
