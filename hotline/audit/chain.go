@@ -149,6 +149,9 @@ func (c *chain) verifyReceived(x *examiner, f *facts, content *hotline.Received)
 	if d == nil {
 		return hotline.Refuse(hotline.CodeNeed, "directory %d of %s does not stand in the log", sender.Sent.Directory, st.Header.From)
 	}
+	if tender.Generation != d.Generation {
+		return hotline.Refuse(hotline.CodeTender, "tender of generation %d, its directory is of %d", tender.Generation, d.Generation)
+	}
 	if err := hotline.VerifyTender(tender, st, sender, x.convention, d.Log); err != nil {
 		return err
 	}
@@ -210,7 +213,13 @@ func (c *chain) verifyReceipted(x *examiner, entry uint64, content *hotline.Rece
 	}
 	var last error = hotline.Refuse(hotline.CodeNeed, "no directory of %s stands in the log", r.Party)
 	list := c.directories[r.Party]
+	if len(list) > 0 {
+		last = hotline.Refuse(hotline.CodeReceipt, "no directory of %s in the log opens generation %d", r.Party, r.Generation)
+	}
 	for i := len(list) - 1; i >= 0; i-- {
+		if list[i].Generation != r.Generation {
+			continue
+		}
 		last = hotline.VerifyReceipt(r, r.Party, own.Statement, r.Of.Index, x.generation, own.Sender, content.Tender, x.convention, list[i].Log)
 		if last == nil {
 			return nil

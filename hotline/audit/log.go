@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
 
 	"example.org/hotline/crypto/keys"
 	"example.org/hotline/crypto/tlog"
@@ -331,9 +330,9 @@ func (j *judged) holds(f *facts) bool {
 	switch {
 	case f.sender != nil:
 		d := s.DirectoryNumber(f.st.Header.From, f.sender.Sent.Directory)
-		return d != nil && d.Log == f.log
+		return d != nil && d.Log == f.log && d.Generation == f.proof.Generation
 	case f.proof != nil:
-		return slices.Contains(s.LogKeys(f.proof.Party), f.log)
+		return s.SignsLog(f.proof.Party, f.proof.Generation, f.log)
 	}
 	return true
 }

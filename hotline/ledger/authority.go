@@ -223,11 +223,12 @@ func (s *State) verifyReceipt(c *Command, own func(uint64) (*Own, error)) error 
 		return hotline.Refuse(hotline.CodeReceipt, "own entry %d: %v", rc.Of.Index, err)
 	}
 	// The receipt is signed with the peer's log key in force at its entry. The
-	// receipt does not name the directory, so each remembered log key may be it.
-	var last error = hotline.Refuse(hotline.CodeReceipt, "no directory of %s is known", rc.Party)
+	// receipt does not name the directory, so each remembered log key of its
+	// generation may be it.
+	var last error = hotline.Refuse(hotline.CodeReceipt, "no directory of %s that is known opens generation %d of its log", rc.Party, rc.Generation)
 	list := s.directories[rc.Party]
 	for i := len(list) - 1; i >= 0; i-- {
-		if i < len(list)-1 && list[i].Log == list[i+1].Log {
+		if list[i].Generation != rc.Generation || i < len(list)-1 && list[i].Log == list[i+1].Log && list[i].Generation == list[i+1].Generation {
 			continue
 		}
 		last = hotline.VerifyReceipt(rc, rc.Party, o.Statement, rc.Of.Index, s.generation, o.Sender, c.Tender, s.convention, list[i].Log)

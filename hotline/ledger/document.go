@@ -162,6 +162,12 @@ func (s *State) file(d *hotline.SignedDirectory) {
 	}
 }
 
+// SignsLog reports whether a remembered directory of p gives this key to this
+// generation of its log.
+func (s *State) SignsLog(p hotline.Party, generation uint64, log keys.Public) bool {
+	return slices.ContainsFunc(s.directories[p], func(d *hotline.SignedDirectory) bool { return d.Generation == generation && d.Log == log })
+}
+
 // LogKeys returns the log keys of p that stand in remembered directories,
 // newest first.
 func (s *State) LogKeys(p hotline.Party) []keys.Public {

@@ -442,3 +442,19 @@ func TestCaseFindsRejectOfAnotherStatusTaken(t *testing.T) {
 		t.Errorf("it is taken: %v", err)
 	}
 }
+
+// Promise: a receipt names a place in a log of its party that can be demanded: one of a generation which no directory opens is none.
+func TestReceiptNeedsItsGeneration(t *testing.T) {
+	w, a, b := pairWorld(t, nil)
+	text := a.Text(w.now, "XB", "words")
+	w.submit(a, text)
+	at := w.deliver(text, b)
+	claims := w.receipt(b.receipts[text.ID]).Claims
+	for generation, want := range map[uint64]hotline.Code{1: "", 2: hotline.CodeReceipt} {
+		claims.Generation = generation
+		c := &ledger.Command{Type: ledger.Receipt, Receipt: w.sign(b, claims, at), Tender: a.tenders[text.ID].tender}
+		if err := a.state.Verify(c, ledger.OwnFrom(a.entry)); hotline.CodeOf(err) != want {
+			t.Errorf("generation %d: %v, want %q", generation, err, want)
+		}
+	}
+}

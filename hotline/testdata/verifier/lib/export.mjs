@@ -205,6 +205,7 @@ class Walk {
     const d = this.directories.get(`${st.from} ${sender.directory}`)
     if (!d) refuse('need', `directory ${sender.directory} of ${st.from}`)
     this.conventionId ??= this.conventions[0].id
+    if (tender.generation !== d.body.get(4)) refuse('tender', `of generation ${tender.generation}, its directory is of ${d.body.get(4)}`)
     const root = verifyTender(tender, st, sender, this.conventionId, d.log)
     this.signed.push({ party: st.from, generation: tender.generation, size: tender.index + 1, root })
     this.checked.tenders++
@@ -275,12 +276,12 @@ class Walk {
     this.checked.tenders++
   }
 
-  // receipt tries the log keys of the peer's directories, the newest first.
+  // receipt tries the log keys of the peer's directories of that generation, the newest first.
   receipt (r, own, at, senderBytes, tenderBytes) {
     const place = { generation: this.head.generation, index: at }
     const list = [...this.directories.values()].filter(d => d.party === r.party).sort((a, b) => b.number - a.number)
-    let fault = new Refusal('need', `no directory of ${r.party}`)
-    for (const d of list) {
+    let fault = list.length > 0 ? new Refusal('receipt', `no directory of ${r.party} opens generation ${r.generation}`) : new Refusal('need', `no directory of ${r.party}`)
+    for (const d of list.filter(d => d.body.get(4) === r.generation)) {
       try {
         const root = verifyReceipt(this.spec, r, r.party, own.st, place, senderBytes, tenderBytes, this.conventionId, d.log)
         return this.signed.push({ party: r.party, generation: r.generation, size: r.index + 1, root })
