@@ -59,8 +59,7 @@ func (c *circuit) greetLoop() error {
 	greeted := false
 	l := c.path.peer.line
 	for c.ctx.Err() == nil {
-		begun := time.Now()
-		a, err := c.greet()
+		a, roundTrip, err := c.greet()
 		var refused *hotline.Refusal
 		if err != nil && (!greeted || errors.As(err, &refused)) {
 			return err
@@ -69,7 +68,7 @@ func (c *circuit) greetLoop() error {
 			greeted = true
 			c.path.settle(c, true)
 			if l.cfg.Greeted != nil {
-				l.cfg.Greeted(c.path.peer.party, c.path.node.Name, a, time.Since(begun))
+				l.cfg.Greeted(c.path.peer.party, c.path.node.Name, a, roundTrip)
 			}
 		}
 		sleep(c.ctx, HelloInterval)
@@ -77,37 +76,40 @@ func (c *circuit) greetLoop() error {
 	return context.Cause(c.ctx)
 }
 
-// greet says hello once. A Refusal means that the peer, or our own node,
-// does not want it; any other error, that it is not known.
-func (c *circuit) greet() (*Answer, error) {
+// greet says hello once, and returns how long the peer took to answer. A Refusal
+// means that the peer, or our own node, does not want it; any other error, that
+// it is not known.
+func (c *circuit) greet() (a *Answer, roundTrip time.Duration, err error) {
 	p := c.path.peer
 	l := p.line
 	h := l.cfg.Host.Greeting(c.ctx, p.party)
 	if h == nil {
-		return nil, hotline.Refuse(hotline.CodeInternal, "nothing to greet %s with", p.party)
+		return nil, 0, hotline.Refuse(hotline.CodeInternal, "nothing to greet %s with", p.party)
 	}
 	own := *h
 	own.Party, own.Node = l.cfg.Party, l.cfg.Node
 	frame, err := EncodeQuestion(&Question{Hello: &own})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	a, err := exchange(c.ctx, c.conn, frame, true)
+	begun := time.Now()
+	a, err = exchange(c.ctx, c.conn, frame, true)
 	switch {
 	case errors.Is(err, ErrAnswer):
 		l.cfg.Host.Count(EventBadAnswer, p.party)
 		fallthrough
 	case err != nil:
-		return nil, fmt.Errorf("hello to %s: %w", c.path.node.Name, err)
+		return nil, 0, fmt.Errorf("hello to %s: %w", c.path.node.Name, err)
 	case OutcomeOf(a, nil) == Busy:
-		return nil, fmt.Errorf("hello to %s: put off with %s", c.path.node.Name, a.Code)
+		return nil, 0, fmt.Errorf("hello to %s: put off with %s", c.path.node.Name, a.Code)
 	case a.Code != "":
-		return nil, fmt.Errorf("hello to %s: %w", c.path.node.Name, hotline.Refuse(a.Code, "%s", a.Text))
+		return nil, 0, fmt.Errorf("hello to %s: %w", c.path.node.Name, hotline.Refuse(a.Code, "%s", a.Text))
 	}
+	now := time.Now()
 	l.mu.Lock()
-	c.answered = time.Now()
+	c.answered = now
 	l.mu.Unlock()
-	return a, nil
+	return a, now.Sub(begun), nil
 }
 
 // serve answers the peer's streams until the circuit ends. It leaves streams

@@ -78,6 +78,8 @@ type station struct {
 	counts  map[string]int
 	hellos  map[hotline.Party]int
 	greeted map[hotline.Party]*Answer
+	trip    time.Duration // of the newest hello
+	reading time.Duration // how long a greeting takes to make
 	deliver func(ctx context.Context, from hotline.Party, d *Delivery) *Answer
 	serve   func(*quic.Conn) // instead of the Line, if set before anybody dials
 	mute    chan struct{}    // if set, hellos wait until it is closed
@@ -312,7 +314,11 @@ func (s *station) Hello(from hotline.Party, _ string, _ *Hello) *Answer {
 	return &Answer{Code: code, Head: &hotline.PeerHead{Origin: "hotline/" + string(from) + "/1", Size: 7}}
 }
 
-func (s *station) Greeting(context.Context, hotline.Party) *Hello {
+func (s *station) Greeting(ctx context.Context, _ hotline.Party) *Hello {
+	s.mu.Lock()
+	reading := s.reading
+	s.mu.Unlock()
+	sleep(ctx, reading)
 	return &Hello{Convention: hotline.ID{1}, Directory: 1, ConventionVersion: 1}
 }
 
@@ -333,9 +339,9 @@ func (s *station) changed(to hotline.Party, path int, up bool) {
 	s.bell.strike()
 }
 
-func (s *station) answered(to hotline.Party, _ string, a *Answer, _ time.Duration) {
+func (s *station) answered(to hotline.Party, _ string, a *Answer, roundTrip time.Duration) {
 	s.mu.Lock()
-	s.greeted[to] = a
+	s.greeted[to], s.trip = a, roundTrip
 	s.mu.Unlock()
 	s.bell.strike()
 }

@@ -207,6 +207,23 @@ func TestBusyHelloKeepsTheConnection(t *testing.T) {
 	})
 }
 
+// Promise: the round trip of a hello is that of the exchange alone. What this node
+// needs to make it says nothing of the peer, whose clock is read by it.
+func TestRoundTripLeavesOutTheGreeting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _, _ := virtualPair(t)
+		a.mu.Lock()
+		a.reading = 3 * time.Second
+		a.mu.Unlock()
+		time.Sleep(HelloInterval + a.reading + time.Second)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.trip >= time.Second {
+			t.Fatalf("a round trip of %v on a network without delay", a.trip)
+		}
+	})
+}
+
 // Promise: a connection on which the peer says no hello of its own is closed
 // after hotline.LinkExchange, even if it answers ours.
 func TestNoHelloInTime(t *testing.T) {
