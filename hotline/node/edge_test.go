@@ -45,14 +45,36 @@ func (p *party) served(t *testing.T, post string) error {
 // revoke publishes the party's next directory, in which a post is revoked.
 func (p *party) revoke(t *testing.T, number uint64, post string) {
 	t.Helper()
+	p.change(t, number, post, func(o *hotline.Officer) { o.Revoked = now() })
+}
+
+// change publishes the party's next directory, in which a post is another.
+func (p *party) change(t *testing.T, number uint64, post string, f func(*hotline.Officer)) {
+	t.Helper()
 	page := p.Page(number)
 	page.Nodes, page.Issued = p.page.Nodes, now()
 	for i := range page.Officers {
 		if page.Officers[i].Name == p.Name(post) {
-			page.Officers[i].Revoked = now()
+			f(&page.Officers[i])
 		}
 	}
 	p.publish(t, p.SignDirectory(page))
+}
+
+// watching opens a watch at a desk and returns how it ends.
+func watching(t *testing.T, c *desk.Client) <-chan error {
+	t.Helper()
+	begun, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- c.Stream(t.Context(), &desk.Request{Watch: &desk.WatchRequest{}}, func(r *desk.Reply) error {
+			if r.Event != nil && r.Event.Type == desk.EventBegin {
+				close(begun)
+			}
+			return nil
+		})
+	}()
+	<-begun
+	return ended
 }
 
 // Promise: a revoked officer's open desk ends at once, and does not open again;
@@ -69,16 +91,7 @@ func TestRevokedOfficersDeskEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	begun, ended := make(chan struct{}), make(chan error, 1)
-	go func() {
-		ended <- revoked.Stream(t.Context(), &desk.Request{Watch: &desk.WatchRequest{}}, func(r *desk.Reply) error {
-			if r.Event != nil && r.Event.Type == desk.EventBegin {
-				close(begun)
-			}
-			return nil
-		})
-	}()
-	<-begun
+	ended := watching(t, revoked)
 	p.revoke(t, 2, "O1")
 	select {
 	case err := <-ended:
@@ -93,6 +106,56 @@ func TestRevokedOfficersDeskEnds(t *testing.T) {
 	}
 	if _, err := other.Do(t.Context(), &desk.Request{Status: &desk.StatusRequest{}}); err != nil {
 		t.Errorf("another officer's desk: %v", err)
+	}
+}
+
+// Promise: an officer whose roles or time a new directory changes asks by these from then on: a desk that was open before gives
+// no more than one that is opened now, and no less.
+func TestOpenDeskFollowsRolesAndTime(t *testing.T) {
+	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
+	w.ready()
+	p := w.parties["XA"]
+	changed, err := p.sit(t, "O1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := p.sit(t, "O2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stays := watching(t, other)
+	triage := func() error {
+		return changed.Stream(t.Context(), &desk.Request{Triage: &desk.TriageRequest{}}, func(*desk.Reply) error { return nil })
+	}
+	if err := triage(); err != nil {
+		t.Fatal(err)
+	}
+	next := func(what string, f func(*hotline.Officer)) {
+		t.Helper()
+		ended := watching(t, changed)
+		p.change(t, p.Number+1, "O1", f)
+		p.Number++
+		select {
+		case <-ended:
+		case <-time.After(deadline):
+			t.Fatalf("%s: the desk that was open before goes on", what)
+		}
+	}
+	next("other roles", func(o *hotline.Officer) { o.Roles = []hotline.Role{hotline.Auditor} })
+	if err := triage(); hotline.CodeOf(err) != hotline.CodeDenied {
+		t.Errorf("who is no operator any more asks for triage: %v", err)
+	}
+	if _, err := changed.Do(t.Context(), &desk.Request{Status: &desk.StatusRequest{}}); err != nil {
+		t.Errorf("what the new role may ask: %v", err)
+	}
+	next("another time", func(o *hotline.Officer) { o.Until = now() })
+	if _, err := changed.Do(t.Context(), &desk.Request{Status: &desk.StatusRequest{}}); hotline.CodeOf(err) != hotline.CodeDenied {
+		t.Errorf("whose time is over asks: %v", err)
+	}
+	select {
+	case err := <-stays:
+		t.Errorf("another officer's desk ended: %v", err)
+	default:
 	}
 }
 

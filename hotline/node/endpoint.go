@@ -50,10 +50,12 @@ type endpoint struct {
 	open map[*quic.Conn]peerKey // connections of the group and accepted ones
 }
 
-// peerKey is what the far end of a connection proved.
+// peerKey is what the far end of a connection proved, and the terms that the roster
+// gave it then.
 type peerKey struct {
-	alpn string
-	key  keys.Public
+	alpn  string
+	key   keys.Public
+	terms string
 }
 
 type inbound struct {
@@ -144,10 +146,11 @@ func (e *endpoint) accept() {
 			_ = conn.CloseWithError(closeUnknown, "no key")
 			continue
 		}
-		e.keep(conn, peerKey{cs.NegotiatedProtocol, key})
+		before, _ := e.roster.get().allows(cs.NegotiatedProtocol, key)
+		e.keep(conn, peerKey{cs.NegotiatedProtocol, key, before.terms})
 		// Behind keep: a roster that is newer than this look ends it in follow.
 		who, ok := e.roster.get().allows(cs.NegotiatedProtocol, key)
-		if !ok {
+		if !ok || who.terms != before.terms {
 			_ = conn.CloseWithError(closeUnknown, "unknown key")
 			continue
 		}
@@ -167,17 +170,22 @@ func (e *endpoint) keep(conn *quic.Conn, who peerKey) {
 	})
 }
 
-// follow ends every connection whose key the roster does not allow any more: a
-// stolen key must not keep an old session.
+// follow ends every connection whose key the roster does not allow any more, since a
+// stolen key must not keep an old session, and those of officers whose terms are now
+// others: they open anew.
 func (e *endpoint) follow(r *roster) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for conn, who := range e.open {
-		if _, ok := r.allows(who.alpn, who.key); ok {
+		now, ok := r.allows(who.alpn, who.key)
+		if ok && now.terms == who.terms {
 			continue
 		}
 		code := closeUnknown
-		if who.alpn == desk.ALPN {
+		switch {
+		case ok:
+			code = desk.CloseEnd
+		case who.alpn == desk.ALPN:
 			code = desk.CloseDenied
 		}
 		// Not waited for: follow runs under Apply. Close ends it at the latest.
@@ -238,7 +246,7 @@ func (g groupNetwork) Dial(ctx context.Context, member, _ string) (*quic.Conn, e
 	if err != nil {
 		return nil, err
 	}
-	g.e.keep(conn, peerKey{replica.ALPN, n.Key})
+	g.e.keep(conn, peerKey{alpn: replica.ALPN, key: n.Key})
 	if now := g.e.roster.get().nodes[member]; now.Key != n.Key {
 		_ = conn.CloseWithError(closeUnknown, "this key is not in force any more")
 		return nil, fmt.Errorf("the key of node %s has just changed", member)

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"fmt"
 	"slices"
 	"sync/atomic"
 
@@ -25,6 +26,7 @@ type roster struct {
 type caller struct {
 	party hotline.Party
 	name  string
+	terms string // of an officer: roles and validity
 }
 
 type rosterBox struct{ p atomic.Pointer[roster] }
@@ -45,7 +47,7 @@ func newRoster(self hotline.Party, directories []*hotline.SignedDirectory) *rost
 		}
 		r.peers = append(r.peers, link.Peer{Party: d.Party, Nodes: d.Nodes})
 		for _, n := range d.Nodes {
-			r.byConversation[link.ALPN][n.Key.ID()] = caller{d.Party, n.Name}
+			r.byConversation[link.ALPN][n.Key.ID()] = caller{party: d.Party, name: n.Name}
 		}
 	}
 	slices.SortFunc(r.peers, func(a, b link.Peer) int {
@@ -60,12 +62,12 @@ func newRoster(self hotline.Party, directories []*hotline.SignedDirectory) *rost
 func (r *roster) own(d *hotline.SignedDirectory) {
 	for _, n := range d.Nodes {
 		r.nodes[n.Name] = n
-		r.byConversation[replica.ALPN][n.Key.ID()] = caller{d.Party, n.Name}
+		r.byConversation[replica.ALPN][n.Key.ID()] = caller{party: d.Party, name: n.Name}
 	}
 	for i := range d.Officers {
 		o := &d.Officers[i]
 		if o.Revoked == 0 {
-			r.byConversation[desk.ALPN][o.Key.ID()] = caller{d.Party, o.Name}
+			r.byConversation[desk.ALPN][o.Key.ID()] = caller{d.Party, o.Name, fmt.Sprint(o.Roles, o.From, o.Until)}
 			r.officers[o.Key.ID()] = o
 		}
 	}
