@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -34,6 +36,43 @@ func (n *node) mustStop(t *testing.T, ctx context.Context, cause error) {
 
 func without(nodes []*node, one *node) []*node {
 	return slices.DeleteFunc(slices.Clone(nodes), func(n *node) bool { return n == one })
+}
+
+// jammed is a log whose disk or reader has stalled: what is an error is not taken.
+type jammed struct {
+	slog.Handler
+	free chan struct{}
+}
+
+func (j *jammed) WithAttrs([]slog.Attr) slog.Handler           { return j }
+func (j *jammed) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelError }
+func (j *jammed) Handle(context.Context, slog.Record) error    { <-j.free; return nil }
+
+// Promise: a member that must stop says so to the process, and to those who follow
+// leadership, although nobody takes its log lines: a stalled disk stalls the log too.
+func TestStopDoesNotWaitForTheLog(t *testing.T) {
+	ctx := within(t)
+	jam := &jammed{free: make(chan struct{})}
+	g := startGroup(t, 1, func(n *node) { n.cfg.Logger = slog.New(jam) })
+	l := g.leader(ctx)
+	changes, forget := l.Leadership()
+	defer forget()
+	if !<-changes {
+		t.Fatal("the leader does not lead")
+	}
+	var failing sync.WaitGroup
+	defer failing.Wait()
+	defer close(jam.free)
+	failing.Go(func() { l.fail(errDisk) })
+	l.mustStop(t, ctx, errDisk)
+	select {
+	case leads := <-changes:
+		if leads {
+			t.Error("a member that must stop leads")
+		}
+	case <-ctx.Done():
+		t.Error("those who follow leadership are not told")
+	}
 }
 
 // A leader whose disk stalls stops, and another takes over: Raft alone would

@@ -302,7 +302,8 @@ func configurationOf(servers []Server) raft.Configuration {
 }
 
 // fail makes the member silent towards the group, so that another can lead,
-// and calls Stop. It never blocks; only the first failure counts.
+// and calls Stop, or has Open return err. It never blocks, and so logs nothing: what
+// stalls a disk may stall the log. Only the first failure counts.
 func (m *Member) fail(err error) {
 	m.mu.Lock()
 	if m.failure != nil {
@@ -313,7 +314,6 @@ func (m *Member) fail(err error) {
 	opened := m.opened
 	m.mu.Unlock()
 	m.cancel()
-	m.cfg.Logger.Error("this member must stop", "member", m.cfg.ID, "error", err)
 	m.publish(false)
 	if opened {
 		go m.cfg.Stop(err) // not waited for: Stop may well call Close
