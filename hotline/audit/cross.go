@@ -39,6 +39,7 @@ const (
 	witnessProof proofKind = 4 // a checkpoint that this party cosigned, with the signature of its log
 	anchorProof  proofKind = 5 // a cosignature in an anchor, of this log or of the sender's
 	answerProof  proofKind = 6 // no place: the own acknowledgement of a statement of this party
+	shownEntry   proofKind = 7 // never kept: an entry that the export of this log itself shows
 )
 
 // isHead reports whether the proof is of a checkpoint that somebody names.
@@ -155,13 +156,14 @@ type crossing struct {
 	heads   unseen // heads in statements that their log cannot have had, and signatures that may show that it had them
 	closed  map[logKey]*closed
 	forked  map[logKey]uint64 // lowest place at which two trees of a log differ
+	order   order
 	tenders *buckets[tendering]
 	proofs  string // directory for proofs of forks; "": none are written
 }
 
 // newCrossing makes one for logs of so many entries; proofs is the directory for proofs of forks. It is to be closed also after an error.
 func newCrossing(r *Report, proofs string, total uint64) (c *crossing, err error) {
-	c = &crossing{report: r, missed: map[missed]uint64{}, forks: map[forkKey]*forkFound{}, closed: map[logKey]*closed{}, forked: map[logKey]uint64{},
+	c = &crossing{report: r, missed: map[missed]uint64{}, forks: map[forkKey]*forkFound{}, closed: map[logKey]*closed{}, forked: map[logKey]uint64{}, order: newOrder(),
 		unseen: newUnseen(r.dir, "unseen", compareUnseen), heads: newUnseen(r.dir, "heads", compareHeads), proofs: proofs}
 	c.tenders, err = newBuckets(r.dir, "tenders", total, (*tendering).each)
 	return c, err
@@ -216,6 +218,7 @@ func (c *crossing) check() error {
 	if err := c.unseenPlaces(); err != nil {
 		return err
 	}
+	c.tellOrder()
 	if err := c.tellForks(); err != nil { // first: what others can make many of hides no fork
 		return err
 	}
@@ -269,6 +272,9 @@ func (c *crossing) proof(holder int, p *proof) error {
 		c.missed[missed{p.Party, p.Generation, c.logs[holder].x.head.Party}]++
 	}
 	if !seen {
+		if found {
+			c.order.behind(holder, p)
+		}
 		return c.unseen.add(holder, p)
 	}
 	return nil
@@ -291,6 +297,7 @@ func (c *crossing) against(holder, n int, p *proof) error {
 		return err
 	}
 	if k.root == p.Root {
+		c.order.knows(holder, n, p)
 		if err := c.sighting(holder, n, p, k); err != nil {
 			return err
 		}

@@ -30,6 +30,7 @@ type judged struct {
 
 	cosignatures []cosignature          // of the cosigned checkpoint
 	words        map[hotline.Party]fact // the latest entry of each other log that an entry under it proves
+	latest       fact                   // the entry shown that bears the latest time that is proven
 
 	observations []Observation
 	clocks       []Observation // of times that contradict each other, not told yet
@@ -150,6 +151,9 @@ func (j *judged) take(it *item) error {
 	k := mark{leaf: it.hash, root: j.tree.Root(), offset: it.offset, shown: it.raw != nil}
 	if it.entry != nil {
 		k.time, k.unproven = it.entry.Time, j.unproven(it)
+		if !k.unproven && k.time > j.latest.time {
+			j.latest = fact{j.x.head.Party, it.index, k.time}
+		}
 	}
 	if err := j.marks.add(k); err != nil {
 		return err

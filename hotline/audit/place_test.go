@@ -1,10 +1,14 @@
 package audit
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/ledger"
 )
 
 // What a party signs of a place of its log can be held against that log, wherever it says that the place is.
@@ -92,5 +96,88 @@ func TestTheOtherVerifierJudgesGenerations(t *testing.T) {
 	for _, holder := range []hotline.Party{"XA", "XB"} {
 		own, _ := fromGeneration(t, holder, 2, false)
 		bothJudge(t, node, own)
+	}
+}
+
+// behind is a world in which XA holds the receipt of XB for a place so far behind the end of what XB logs that no export ever reaches it.
+func behind(t *testing.T) (w *world, place uint64) {
+	w = newWorld(t, terms(), "XA", "XB")
+	a, b := w.at("XA"), w.at("XB")
+	st := a.submit(a.Text(w.now, "XB", "one"))
+	sender, tender := a.tendered(st)
+	receipt := promised(b, st, a.results[st.ID].Index, sender, tender, 1, 1000)
+	a.do(&ledger.Command{Type: ledger.Receipt, Receipt: receipt, Tender: tender})
+	return w, uint64(len(b.entries)) + 1000
+}
+
+// Promise: who signs for a place that its export does not reach, and shows an entry well later than that, is named: time never goes back in a log.
+func TestLaterEntryBeforeAPlaceBehindTheEndIsObserved(t *testing.T) {
+	for wait, want := range map[hotline.Time][]string{5 * minute: {}, 60 * minute: {"time-contradiction@XB"}} {
+		w, place := behind(t)
+		b := w.at("XB")
+		w.pass(wait)
+		b.submit(b.Detection(w.now))
+		w.pass(minute)
+		for name, export := range map[string]string{"full": b.export(), "cut": b.exportOf(b.entries[:len(b.entries)-2])} {
+			expected := want
+			if name == "cut" {
+				expected = []string{}
+			}
+			r := audited(t, w.at("XA").export(), export)
+			if got := found(r); !slices.Equal(got, expected) {
+				t.Errorf("%v, %s: observed %v, want %v", wait, name, got, expected)
+			}
+			if o := r.Observations; len(o) > 0 && (o[0].Entry != place || !strings.Contains(o[0].Text, "the log that it shows")) {
+				t.Errorf("%s: observed %+v", name, o)
+			}
+		}
+	}
+}
+
+// Promise: so is who signed for such a place, and shows an entry that holds what the other log said after it: that entry was made
+// after the signature, and is not where that says.
+func TestAnswerBeforeAPlaceBehindTheEndIsAFork(t *testing.T) {
+	w, _ := behind(t)
+	a, b := w.at("XA"), w.at("XB")
+	before := b.export()
+	a.send(a.submit(a.Text(w.now, "XB", "two")), "XB")
+	for name, dirs := range map[string][]string{"full": {a.export(), b.export()}, "pair": {a.pair("XB"), b.pair("XA")}} {
+		r := audited(t, dirs...)
+		wantCodes(t, r, "fork@XB")
+		if o := r.Observations; len(o) != 1 || o[0].Entry+1 != b.state.Size() && o[0].Entry+2 != b.state.Size() || !strings.Contains(o[0].Text, "of XA") {
+			t.Errorf("%s: observed %+v", name, o)
+		}
+	}
+	wantFound(t, audited(t, a.export(), before)) // what ends before contradicts nothing
+	wantFound(t, audited(t, b.export()))
+}
+
+// Promise: logs of parties that keep the rules contradict nothing, wherever the export of each ends.
+func TestCutExportsOfAnHonestWorldContradictNothing(t *testing.T) {
+	w := newWorld(t, terms(), "XA", "XB", "XC")
+	codes := []hotline.Party{"XA", "XB", "XC"}
+	for i := range 4 {
+		for _, from := range codes {
+			for _, to := range codes {
+				if from != to {
+					w.pass(4 * minute)
+					p := w.at(from)
+					p.send(p.submit(p.Text(w.now, to, fmt.Sprintf("text %d", i))), to)
+				}
+			}
+		}
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 12 {
+		var exports []string
+		for _, code := range codes {
+			p := w.at(code)
+			exports = append(exports, p.exportOf(p.entries[:10+random.IntN(len(p.entries)-10)]))
+		}
+		for _, o := range audited(t, exports...).Observations {
+			if o.Class == Protocol && o.Code != DeadlineOmitted && o.Code != DecisionDiffers { // the end may cut a command in two
+				t.Errorf("observed %+v", o)
+			}
+		}
 	}
 }

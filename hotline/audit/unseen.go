@@ -103,8 +103,9 @@ func (f *unseenFound) note(a, b *unseenPlace) {
 	}
 }
 
-// unseenPlaces holds the places of each log that was not given against each other: of
-// one size there is one tree (SPEC §7.5), and time never goes back (SPEC §6.1).
+// unseenPlaces holds the places of each log that was not given, or behind the end of its
+// exports, against each other and against what is shown before them: of one size there is
+// one tree (SPEC §7.5), and time never goes back (SPEC §6.1).
 func (c *crossing) unseenPlaces() error {
 	if err := c.unseen.write(); err != nil {
 		return err
@@ -120,9 +121,25 @@ func (c *crossing) unseenPlaces() error {
 			}
 			log = unseenLog{}
 		}
+		if log.last == nil {
+			log.newest = c.newestShown(logKey{p.Party, p.Generation})
+		}
 		log.take(&p)
 	}
 	return c.tellUnseen(&log)
+}
+
+// newestShown is the entry of the latest time that the exports of a log show; nil: there is none.
+func (c *crossing) newestShown(log logKey) (newest *unseenPlace) {
+	for n, j := range c.logs {
+		if h := &j.x.head; h.Party != log.party || h.Generation != log.generation || j.latest.time == 0 {
+			continue
+		}
+		if newest == nil || j.latest.time > newest.Time {
+			newest = &unseenPlace{uint64(n), proof{Kind: shownEntry, Own: j.latest.entry, Party: log.party, Generation: log.generation, Index: j.latest.entry, Time: j.latest.time}}
+		}
+	}
+	return newest
 }
 
 func (l *unseenLog) take(p *unseenPlace) {
@@ -186,6 +203,9 @@ func (c *crossing) observe(o Observation) {
 
 // signature says where a signature stands.
 func (c *crossing) signature(p *unseenPlace) string {
+	if p.Kind == shownEntry {
+		return "this one is in the log that it shows"
+	}
 	what := map[proofKind]string{tenderProof: "its tender", receiptProof: "its receipt", witnessProof: "its checkpoint", anchorProof: "its checkpoint in an anchor"}[p.Kind]
 	return fmt.Sprintf("%s is in entry %d of %s", what, p.Own, c.logs[p.Holder].x.head.Party)
 }
