@@ -32,11 +32,13 @@ type stamped struct {
 }
 
 // offer makes an anchor of what has come of a round, if it is newer than the one
-// that is kept.
-func (g *gathered) offer(r *round) {
+// that is kept. What Apply would leave out for its time (SPEC §7.13 rule 3) is no anchor, and
+// must not keep away those that are.
+func (g *gathered) offer(r *round, now hotline.Time) {
+	latest := now + hotline.Time(hotline.SkewMark.Milliseconds())
 	var list []stamped
 	for p, lines := range r.lines {
-		if s, ok := ed25519Of(r, p, lines); ok {
+		if s, ok := ed25519Of(r, p, lines); ok && s.seconds <= uint64(latest)/1000 {
 			list = append(list, s)
 		}
 	}
@@ -44,7 +46,7 @@ func (g *gathered) offer(r *round) {
 		return
 	}
 	note := slices.Clone(r.note)
-	for _, s := range chosen(list) {
+	for _, s := range chosen(list, uint64(now)/1000) {
 		note = append(note, s.line...)
 	}
 	a, err := hotline.ParseAnchor(note)
@@ -53,7 +55,7 @@ func (g *gathered) offer(r *round) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.anchor == nil || a.Time > g.anchor.Time {
+	if g.anchor == nil || a.Time > g.anchor.Time || g.anchor.Time > latest {
 		g.anchor = a
 	}
 }
@@ -75,8 +77,9 @@ func ed25519Of(r *round, p hotline.Party, lines []byte) (s stamped, ok bool) {
 
 // chosen are the newest lines, sorted by party. One whose clock stands apart from
 // that of most others is left out: its time would keep later anchors away, or say
-// nothing new.
-func chosen(list []stamped) []stamped {
+// nothing new. Where the others are divided, as two are, the clock here decides, or
+// one witness could keep the other's time out.
+func chosen(list []stamped, here uint64) []stamped {
 	slices.SortFunc(list, func(a, b stamped) int {
 		if a.seconds != b.seconds {
 			return cmp.Compare(a.seconds, b.seconds)
@@ -84,11 +87,16 @@ func chosen(list []stamped) []stamped {
 		return cmp.Compare(a.party, b.party)
 	})
 	median, pause := list[(len(list)-1)/2].seconds, uint64(hotline.AnchorPause/time.Second)
+	if other := list[len(list)/2].seconds; apart(other, here) < apart(median, here) {
+		median = other
+	}
 	list = slices.DeleteFunc(list, func(s stamped) bool { return s.seconds+pause < median || s.seconds > median+pause })
 	list = list[max(0, len(list)-hotline.MaxAnchorLines):]
 	slices.SortFunc(list, func(a, b stamped) int { return cmp.Compare(a.party, b.party) })
 	return list
 }
+
+func apart(a, b uint64) uint64 { return max(a, b) - min(a, b) }
 
 // toOffer returns the newest anchor if it is of no earlier time than that, and was
 // not put into a command just now.

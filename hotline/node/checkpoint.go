@@ -227,7 +227,7 @@ func (n *Node) ask(ctx context.Context, r *round, old map[hotline.Party]uint64) 
 		})
 	}
 	wg.Wait()
-	n.gathered.offer(r)
+	n.gathered.offer(r, n.now())
 	note := bytes.Clone(r.note)
 	r.missing = 0
 	for _, p := range list {
