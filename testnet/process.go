@@ -318,7 +318,7 @@ func RunNode(path string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	n, err := node.Open(cfg, node.Options{Passphrase: pass, Logger: log, Fatal: func(err error) {
-		log.Error("stopping at once", "why", err)
+		log.Error("the process must stop", "why", err)
 		os.Exit(1)
 	}})
 	if err != nil {

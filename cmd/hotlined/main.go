@@ -176,12 +176,7 @@ func run(path string) error {
 	}
 	log := logger(cfg.Log)
 	node.TuneMemory()
-	n, err := node.Open(cfg, node.Options{Passphrase: pass, Logger: log, Fatal: func(err error) {
-		// Without cleaning up: whatever made this necessary (a stalled disk) could
-		// hold a clean stop for ever, and the group waits for this node to go.
-		log.Error("stopping at once", "why", err)
-		os.Exit(exitStopped)
-	}})
+	n, err := node.Open(cfg, node.Options{Passphrase: pass, Logger: log, Fatal: func(err error) { stopAtOnce(log, err, os.Exit) }})
 	if err != nil {
 		return &failure{exitUsage, err}
 	}
@@ -201,6 +196,18 @@ func run(path string) error {
 		return &failure{exitStopped, err}
 	}
 	return nil
+}
+
+// lastWords is how long the log may take for the reason of a stop.
+const lastWords = time.Second
+
+// stopAtOnce ends the process without cleaning up: whatever made this necessary
+// (a stalled disk) could hold a clean stop for ever, and the group waits for this
+// node to go. It may hold up the log as well.
+func stopAtOnce(log *slog.Logger, why error, exit func(code int)) {
+	time.AfterFunc(lastWords, func() { exit(exitStopped) })
+	log.Error("the process must stop", "why", why)
+	exit(exitStopped)
 }
 
 // watchdog tells systemd that the ledger of this node still answers, until ctx

@@ -39,8 +39,9 @@ type Options struct {
 	// Listen opens the socket at the configured address; nil is UDP of the
 	// machine. The node closes what it returns.
 	Listen func(*net.UDPAddr) (net.PacketConn, error)
-	// Fatal ends the process; nil logs and panics. It is called when going on
-	// would make a wrong record: a stalled disk, files that disagree.
+	// Fatal ends the process and says why; nil logs and panics. It is called when
+	// going on would make a wrong record: a stalled disk, files that disagree. What
+	// stalls a disk may stall the log, which must not hold it up.
 	Fatal func(error)
 
 	scrub *pace // nil is scrubPace
@@ -393,11 +394,11 @@ func (n *Node) random(size int) []byte {
 
 // fatal is for errors of the second class: the process must stop.
 func (n *Node) fatal(err error) {
-	n.log.Error("the process must stop", "why", err)
 	if n.opt.Fatal != nil {
 		n.opt.Fatal(err)
 		return
 	}
+	n.log.Error("the process must stop", "why", err)
 	panic("hotline node: " + err.Error())
 }
 
