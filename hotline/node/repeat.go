@@ -33,16 +33,15 @@ func (n *Node) keepRepeating(ctx context.Context) {
 	tick := time.NewTicker(repeatPause)
 	defer tick.Stop()
 	var warned hotline.Time
-	for last := n.now(); ; {
+	for last := repeated(n.now()); ; {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}
 		now := n.now()
-		if now > last { // a clock that was set back repeats nothing twice
-			n.repeat(last, now)
-			last = now
+		if after, ok := last.until(now); ok {
+			n.repeat(after, now)
 		}
 		if n.leading.Load() && (warned == 0 || now-warned >= hotline.Time(expiryPause.Milliseconds())) {
 			if text := n.expiry(); text != "" {
@@ -51,6 +50,20 @@ func (n *Node) keepRepeating(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// repeated is the time up to which pages were made again.
+type repeated hotline.Time
+
+// until moves it on to now, and says after when the pages fell due that are to be made
+// again; false: none. A clock that was set back by a moment repeats nothing twice; one
+// that is set right after it was far ahead must not silence the desks until then.
+func (r *repeated) until(now hotline.Time) (after hotline.Time, ok bool) {
+	after, ok = hotline.Time(*r), now > hotline.Time(*r)
+	if ok || after-now > hotline.Time(hotline.MinRepeatPause.Milliseconds()) {
+		*r = repeated(now)
+	}
+	return after, ok
 }
 
 // repeat makes the pages again that fell due after one time and up to another.
