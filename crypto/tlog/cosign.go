@@ -108,9 +108,10 @@ func (w Cosigner) message(c Checkpoint, seconds uint64) []byte {
 // cosigners, and returns each of these at most once, in the order of the list:
 // of a key that stands there twice the first line counts. Lines of other keys
 // count for nothing (signed-note); others says how many there are beside those
-// of c's own log. A line of a given key that does not verify is an error:
-// nobody but a forger makes one. Whether the log has signed c is for
-// ParseCheckpoint to say.
+// of c's own log. A line that bears the hash of given keys and verifies under none of
+// them is an error: nobody but a forger makes one. That it fails under one of several
+// says nothing: a hash is four bytes, and two keys of one hash are found in an hour.
+// Whether the log has signed c is for ParseCheckpoint to say.
 func VerifyCosignatures(b []byte, c Checkpoint, list []Cosigner) (found []Cosignature, others int, err error) {
 	text, lines, err := SplitNote(b)
 	if err != nil {
@@ -119,27 +120,34 @@ func VerifyCosignatures(b []byte, c Checkpoint, list []Cosigner) (found []Cosign
 	if text != c.Text() {
 		return nil, 0, fmt.Errorf("%w: they stand under another checkpoint", ErrCosignature)
 	}
-	signed := make([]bool, len(lines))
+	signed, faults := make([]bool, len(lines)), make([]error, len(lines))
 	for _, w := range list {
 		hash, err := w.hash()
 		if err != nil {
 			return nil, 0, err
 		}
-		first := true
+		counted := false
 		for i, line := range lines {
 			if line.Name != w.Name || line.Hash != hash {
 				continue
 			}
-			signed[i] = true
-			if !first {
-				continue
+			at, err := uint64(0), error(nil)
+			if !counted {
+				at, err = w.verify(c, line)
 			}
-			first = false
-			at, err := w.verify(c, line)
-			if err != nil {
-				return nil, 0, err
+			switch {
+			case err != nil && !signed[i]:
+				faults[i] = err
+			case err == nil:
+				if signed[i], faults[i] = true, nil; !counted {
+					counted, found = true, append(found, Cosignature{w, at})
+				}
 			}
-			found = append(found, Cosignature{w, at})
+		}
+	}
+	for _, err := range faults {
+		if err != nil {
+			return nil, 0, err
 		}
 	}
 	for i, line := range lines {

@@ -2,6 +2,7 @@ package tlog
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -151,6 +152,45 @@ func TestCosignaturesAreCountedByKeyAndName(t *testing.T) {
 		if signsName := w.Key.Algorithm() == keys.MLDSA44; signsName != errors.Is(err, ErrCosignature) {
 			t.Errorf("%v under another name: %v", w.Key.Algorithm(), err)
 		}
+	}
+}
+
+// A key hash is four bytes: whoever makes two keys of one hash takes nothing from the line that
+// one of them signed.
+func TestTwoKeysOfOneHash(t *testing.T) {
+	c, _, b := testCheckpoint(t)
+	var two [2]*keys.Private
+	for i, n := range []int{48893, 115017} { // found by trying: SHA-256 of this text as seed
+		k, err := keys.FromSeed(keys.Ed25519, sha256.Sum256(fmt.Append(nil, "witness ", n)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		two[i] = k
+	}
+	first, second := Cosigner{WitnessName("XC"), two[0].Public()}, Cosigner{WitnessName("XC"), two[1].Public()}
+	h1, _ := first.hash()
+	if h2, _ := second.hash(); h1 != h2 {
+		t.Fatalf("two hashes, %08x and %08x", h1, h2)
+	}
+	line, err := Cosign(c, first.Name, cosignedAt, two[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed := append(bytes.Clone(b), line...)
+	for _, list := range [][]Cosigner{{first, second}, {second, first}} {
+		if found, others, err := VerifyCosignatures(signed, c, list); err != nil || len(found) != 1 || found[0].Cosigner != first || others != 0 {
+			t.Error(found, others, err)
+		}
+	}
+	if _, _, err := VerifyCosignatures(signed, c, []Cosigner{second}); !errors.Is(err, ErrCosignature) {
+		t.Error("a line of neither key is good", err)
+	}
+	more, err := Cosign(c, second.Name, cosignedAt+1, two[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found, _, err := VerifyCosignatures(append(signed, more...), c, []Cosigner{first, second}); err != nil || len(found) != 2 || found[1].Seconds != cosignedAt+1 {
+		t.Error("the line of the other key does not count", found, err)
 	}
 }
 

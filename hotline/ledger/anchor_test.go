@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"example.org/hotline/crypto/keys"
 	"example.org/hotline/crypto/tlog"
 	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/hotlinetest"
@@ -169,6 +170,28 @@ func TestReceiverVerifiesTheAnchor(t *testing.T) {
 	e, _, err := hotline.DecodeEntry(b.entries[r.Index])
 	if err != nil || len(e.Parts.Sender.Sent.Anchor) == 0 {
 		t.Errorf("the receiver holds no anchor: %v", err)
+	}
+}
+
+// Promise: no witness keeps a statement from its addressee by publishing, there alone, a second key whose hash is that of
+// the key with which it cosigned.
+func TestNoWitnessStandsInTheWayOfAStatement(t *testing.T) {
+	w, a := anchorWorld(t)
+	b, c := w.members["XB"], w.members["XC"]
+	for n, place := range []string{"witness 62793", "witness 115411"} { // two keys of one hash, found by trying
+		d := c.Page(uint64(n) + 2)
+		d.Witness = c.Key(keys.Ed25519, place).Public()
+		for _, m := range []*member{a, b}[n:] {
+			w.must(m, &ledger.Command{Type: ledger.Document, Document: c.SignDirectory(d)})
+		}
+	}
+	c.Witness = c.Key(keys.Ed25519, "witness 62793")
+	anchor := w.anchorOf(a, anchored{seconds: uint64(w.now / 1000), witnesses: []hotline.Party{"XC"}})
+	if !w.logged(a, anchor) {
+		t.Fatal("the sender does not take the anchor")
+	}
+	if err := b.state.Verify(w.delivered(a, anchor), nil); err != nil {
+		t.Errorf("the addressee refuses the statement: %v", err)
 	}
 }
 

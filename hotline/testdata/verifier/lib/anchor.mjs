@@ -39,15 +39,18 @@ export function checkAnchor (a, { party, generation, index, log, code }, directo
     refuse(code.signature, fault.message)
   }
   const seen = []
+  const faults = new Map() // by line: several keys may have the name and hash that it bears
   for (const d of directories) {
     const name = witnessOf(d.party)
     if (!a.witnesses.includes(d.party) || !bears(a.note, name, d.witness) || seen.some(k => equal(k, d.witness[1]))) continue
     try {
       checkCosignature(a.bytes, a.note.origin, name, d.witness)
+      seen.push(d.witness[1])
+      faults.set(d.party, undefined)
     } catch (fault) {
-      refuse(code.signature, fault.message)
+      if (!faults.has(d.party)) faults.set(d.party, fault)
     }
-    seen.push(d.witness[1])
   }
+  for (const fault of faults.values()) if (fault) refuse(code.signature, fault.message)
   return seen.length
 }

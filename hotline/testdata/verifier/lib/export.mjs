@@ -6,7 +6,7 @@ import { parseConvention, parseDirectory } from './document.mjs'
 import { parseEntry } from './entry.mjs'
 import { openExport, unusable, usable } from './files.mjs'
 import { hex, keyId } from './keys.mjs'
-import { bears, checkCosignature, claimed, parseCheckpoint, witnessOf } from './note.mjs'
+import { bears, checkCosignature, claimed, lineOf, parseCheckpoint, witnessOf } from './note.mjs'
 import { parseReceipt, parseSender, signedRoot, verifyReceipt, verifyTender } from './receipt.mjs'
 import { caseOf, complete, parse, verify } from './statement.mjs'
 import { emptyRoot, inclusionRoot, leafHash, nodeHash } from './tree.mjs'
@@ -325,16 +325,25 @@ class Walk {
   // returns how many others there are.
   cosignatures (bytes, note, file) {
     let judged = 1 // that of the log
+    const faults = new Map() // by line: several keys may have the name and hash that it bears
     for (const d of this.directories.values()) {
       const name = witnessOf(d.party)
       for (const key of [d.witness, d.witnessPQ]) {
         if (d.party === this.head.party || this.judgedKeys.has(file + hex(key[1])) || !bears(note, name, key)) continue
-        usable(file, () => checkCosignature(bytes, note.origin, name, key))
+        const line = lineOf(note, name, key)
+        try {
+          checkCosignature(bytes, note.origin, name, key)
+        } catch (fault) {
+          if (!faults.has(line)) faults.set(line, fault)
+          continue
+        }
+        faults.set(line, undefined)
         this.judgedKeys.add(file + hex(key[1]))
         this.checked.cosignatures++
         judged++
       }
     }
+    for (const fault of faults.values()) if (fault) usable(file, () => { throw fault })
     return note.lines.length - judged
   }
 

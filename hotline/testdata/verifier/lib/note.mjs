@@ -1,7 +1,7 @@
 // Checkpoints and cosignatures: C2SP signed-note, tlog-checkpoint and
 // tlog-cosignature (SPEC §7.5).
 import { equal, refuse } from './cbor.mjs'
-import { ED25519, MLDSA44, sha256, utf8, verified } from './keys.mjs'
+import { ED25519, MLDSA44, hex, sha256, utf8, verified } from './keys.mjs'
 import { emptyRoot } from './tree.mjs'
 
 const MAX_NOTE = 128 << 10
@@ -95,8 +95,12 @@ export function checkCosignature (bytes, origin, name, key) {
   return time
 }
 
+// lineOf is how a line names this key: by its name and four bytes of a hash, which other keys may share.
+export function lineOf (note, name, key) {
+  return `${name} ${hex(keyHash(name, name === note.origin ? types.log : types[key[0]], key[1]))}`
+}
+
 // bears tells whether a line of this key under this name stands below the note.
 export function bears (note, name, key) {
-  const hash = keyHash(name, name === note.origin ? types.log : types[key[0]], key[1])
-  return note.lines.some(l => l.name === name && equal(l.hash, hash))
+  return note.lines.some(l => `${l.name} ${hex(l.hash)}` === lineOf(note, name, key))
 }
