@@ -66,13 +66,13 @@ func (j *judged) againstOwnWord(k mark, s cosignature) bool {
 // disagree keeps an observation of two clocks until forks are told: a peer with a wrong
 // clock makes as many of them as it sends statements.
 func (j *judged) disagree(code Code, party hotline.Party, entry uint64, other hotline.Party, text string) {
-	if len(j.clocks) >= MaxObservations {
-		j.more[Protocol]++
-		return
-	}
 	o := observe(code, party, entry, text)
 	if other != party {
 		o.Other = other
+	}
+	if !j.clockList.takes(&o) {
+		j.more[Protocol]++
+		return
 	}
 	j.clocks = append(j.clocks, o)
 }

@@ -261,3 +261,24 @@ func TestBothPartiesAreShownEverywhere(t *testing.T) {
 		t.Errorf("figures %+v", c)
 	}
 }
+
+// Promise: nor does it hide that another peer contradicts it too.
+func TestManyContradictionsOfOneHideNoOther(t *testing.T) {
+	w := newWorld(t, terms(), "XA", "XB", "XC")
+	a, b, c := w.at("XA"), w.at("XB"), w.at("XC")
+	var sent []*hotline.Statement
+	w.by(10*minute, func() {
+		for range MaxObservations + 1 {
+			sent = append(sent, a.submit(a.Text(w.now, "XB", "words")))
+		}
+		sent = append(sent, c.submit(c.Text(w.now, "XB", "words")))
+	})
+	for _, st := range sent {
+		w.at(st.Header.From).deliver(st, "XB")
+		w.pass(1)
+	}
+	r := audited(t, b.export())
+	if got := found(r); len(got) != MaxObservations+1 || !slices.Contains(got, "time-contradiction@XB|XC") || r.MoreProtocol != 1 {
+		t.Errorf("%d observations, %d more, and XC is among them: %v", len(got), r.MoreProtocol, slices.Contains(got, "time-contradiction@XB|XC"))
+	}
+}

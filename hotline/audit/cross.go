@@ -149,6 +149,7 @@ func unproven(m hotline.Marks) bool { return m&hotline.MarkTimeUnproven != 0 }
 type crossing struct {
 	logs    []*judged
 	report  *Report
+	list    listing           // of what is observed of logs that were not given
 	missed  map[missed]uint64 // signatures of places that could not be judged
 	forks   map[forkKey]*forkFound
 	weave   *weave

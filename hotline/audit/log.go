@@ -34,7 +34,8 @@ type judged struct {
 
 	observations []Observation
 	clocks       []Observation // of times that contradict each other, not told yet
-	listed       map[Class]int
+	clockList    listing       // of them
+	list         listing
 	more         map[Class]uint64
 	lapses       map[lapse]int // index of the observation of a duty that is overdue and open
 	overdues     overdues
@@ -65,7 +66,7 @@ type lapse struct {
 func newJudged(x *export, tmp string, number int, rows *buckets[docketRow], others shown) (*judged, error) {
 	h := x.head
 	j := &judged{x: x, replay: ledger.NewReplay(h.part()), chain: newChain(h.Party), sequences: map[hotline.Party]*sequences{},
-		listed: map[Class]int{}, more: map[Class]uint64{}, lapses: map[lapse]int{}, overdues: overdues{owed: map[lapse]bool{}}, known: map[author]bool{}, concerned: map[hotline.Party]bool{}, tmp: tmp, name: number,
+		more: map[Class]uint64{}, lapses: map[lapse]int{}, overdues: overdues{owed: map[lapse]bool{}}, known: map[author]bool{}, concerned: map[hotline.Party]bool{}, tmp: tmp, name: number,
 		log: Log{Dir: x.dir, Kind: h.Kind, Party: h.Party, With: h.With, Case: h.Case, Generation: h.Generation, Size: h.Size}}
 	j.docket = newDocket(&x.head, rows)
 	j.exam = &examiner{self: h.Party, generation: h.Generation, convention: x.convention, ring: newRing(),
@@ -410,11 +411,10 @@ func (j *judged) stop(index uint64) {
 
 // observe lists an observation. Each class has a bound of its own: many lapses hide no fork.
 func (j *judged) observe(o Observation) {
-	if j.listed[o.Class] >= MaxObservations {
+	if !j.list.takes(&o) {
 		j.more[o.Class]++
 		return
 	}
-	j.listed[o.Class]++
 	j.observations = append(j.observations, o)
 }
 

@@ -1,6 +1,8 @@
 package audit
 
 import (
+	"slices"
+
 	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/ledger"
 )
@@ -114,6 +116,68 @@ type Observation struct {
 	Done hotline.Time `json:"done,omitempty"`
 	// Proof is the name of the file, in Options.Proofs, that proves a fork to others.
 	Proof string `json:"proof,omitempty"`
+}
+
+// maxNamed bounds what is listed beside the rest because it is the first of its kind.
+const maxNamed = 1 << 12
+
+// about is who is named, and for what.
+type about struct {
+	code         Code
+	party, other hotline.Party
+}
+
+// listing says which observations are listed: of each class so many, and the first of
+// each kind all the same (SPEC §10.2 rule 11).
+type listing struct {
+	count map[Class]int
+	named map[about]bool
+}
+
+// takes reports whether the next observation is listed.
+func (l *listing) takes(o *Observation) bool {
+	if l.named == nil {
+		l.count, l.named = map[Class]int{}, map[about]bool{}
+	}
+	key := about{o.Code, o.Party, o.Other}
+	if first := !l.named[key] && len(l.named) < maxNamed; !first && l.count[o.Class] >= MaxObservations {
+		return false
+	}
+	if len(l.named) < maxNamed {
+		l.named[key] = true
+	}
+	l.count[o.Class]++
+	return true
+}
+
+// chosen are at most so many of a list, in its order: the first of each kind, then what
+// is of class protocol, then the rest.
+func chosen(list []Observation, most int) []Observation {
+	rank, named := make([]int, len(list)), map[about]bool{}
+	for i := range list {
+		key := about{list[i].Code, list[i].Party, list[i].Other}
+		if list[i].Class != Protocol {
+			rank[i]++
+		}
+		if named[key] {
+			rank[i] += 2
+		}
+		named[key] = true
+	}
+	var taken []int
+	for want := range 4 {
+		for i := range list {
+			if rank[i] == want && len(taken) < most {
+				taken = append(taken, i)
+			}
+		}
+	}
+	slices.Sort(taken)
+	out := make([]Observation, len(taken))
+	for n, i := range taken {
+		out[n] = list[i]
+	}
+	return out
 }
 
 func observe(code Code, party hotline.Party, entry uint64, text string) Observation {

@@ -77,7 +77,7 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	book := codebook.Open(codebook.English)
 	p := &sheet{Report: r, Clean: r.ExitCode() == ExitClean, Format: FormatVersion, Protocol: hotline.Protocol, MinSample: MinSample, MinTail: MinTail,
 		Disclaimer: disclaimer, Fixed: []string{book.Fixed("receipt"), book.Fixed("acknowledgement"), book.Fixed("territory")}}
-	p.Observed = r.Observations[:min(len(r.Observations), maxPageObservations)]
+	p.Observed = chosen(r.Observations, maxPageObservations)
 	p.ObservedMore = uint64(len(r.Observations)-len(p.Observed)) + r.MoreProtocol + r.MoreTerms
 	p.Seen = r.Views[:min(len(r.Views), maxPageViews)]
 	p.SeenMore = len(r.Views) - len(p.Seen)

@@ -333,3 +333,18 @@ func TestPageIsBounded(t *testing.T) {
 		t.Errorf("%d cases are drawn; the overdue one: %t", strings.Count(s, "<article>"), strings.Contains(s, "Case XA/0<"))
 	}
 }
+
+// Promise: however much is observed of one party, a page shows the first of everything that is observed of each, and what is broken before what is late.
+func TestPageHidesNoObservationBehindMany(t *testing.T) {
+	r := &Report{dir: t.TempDir()}
+	for i := range 2 * maxPageObservations {
+		r.Observations = append(r.Observations, observe(AlertOverdue, "XA", uint64(i), "late"))
+	}
+	r.Observations = append(r.Observations, observe(AlertOverdue, "XB", 7, "late"), observe(Fork, "XC", 8, "two histories"), observe(Fork, "XC", 9, "three histories"))
+	s := pageOf(t, r)
+	for _, want := range []string{"XB", "two histories", "three histories", fmt.Sprintf("%d more observations are not shown", maxPageObservations+3)} {
+		if !strings.Contains(s, want) {
+			t.Errorf("the page does not show %q", want)
+		}
+	}
+}

@@ -39,7 +39,8 @@ type Report struct {
 	dir        string
 }
 
-// MaxObservations bounds the observations of one class that are listed for one log.
+// MaxObservations bounds the observations of one class that are listed for one log,
+// but for the first of each kind (SPEC §10.2 rule 11).
 const MaxObservations = 1000
 
 // Log is one export as it was read.

@@ -194,7 +194,7 @@ func (c *crossing) proveUnseen(a, b *unseenPlace) (name string, err error) {
 
 // observe observes something of a log that was not given, or of which a part was.
 func (c *crossing) observe(o Observation) {
-	if len(c.report.Observations) >= MaxObservations {
+	if !c.list.takes(&o) {
 		c.report.MoreProtocol++
 		return
 	}
