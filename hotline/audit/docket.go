@@ -200,7 +200,9 @@ func verdicts(rows []*docketRow) (list []*Verdict, alerts map[hotline.ID]*Notifi
 		v := &row.Verdict
 		switch row.tells {
 		case tellsReason:
-			reasons[saidKey{v.Log, v.Generation, v.Said}] = row
+			if key := (saidKey{v.Log, v.Generation, v.Said}); reasons[key] == nil {
+				reasons[key] = row
+			}
 		case tellsNotification:
 			alerts[v.subject] = v.Notification
 		case tellsDuty:

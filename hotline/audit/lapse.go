@@ -67,10 +67,11 @@ func (j *judged) lapsed(it *item, verified bool) {
 	}
 }
 
-// explained notes the signed reason for a lapse, by the entry that says overdue.
+// explained notes the first signed reason for a lapse, by the entry that says overdue.
 func (j *judged) explained(due uint64, reason hotline.Code, index uint64) {
 	for i := range j.observations {
-		if o := &j.observations[i]; o.Entry == due && o.Due != 0 {
+		if o := &j.observations[i]; o.Entry == due && o.Due != 0 && !j.reasoned[due] {
+			j.reasoned[due] = true
 			o.Text += fmt.Sprintf("; the reason given in entry %d is %q", index, reason)
 		}
 	}

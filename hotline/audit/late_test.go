@@ -110,3 +110,39 @@ func TestUnsignedReasonExplainsNothing(t *testing.T) {
 		}
 	}
 }
+
+// Promise: the first signed reason for a lapse stands, as in the ledger: a log cannot change it afterwards, nor make the report as long as it likes.
+func TestFirstReasonStands(t *testing.T) {
+	w := late(t)
+	a := w.at("XA")
+	at := audited(t, a.export()).Observations[0].Entry
+	e, content, err := hotline.DecodeEntry(a.entries[at])
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries := a.entries[:at+1]
+	for _, reason := range []hotline.Code{"staff", "technical", "legal"} {
+		options := []hotlinetest.Option{hotlinetest.In(*e.Scope.Case), hotlinetest.Re(content.(*hotline.Due).Subject), hotlinetest.Cause(at + 1), hotlinetest.Reason(reason)}
+		entries = a.forge(entries, a.By(a.Header(hotline.KindLateReason, w.now, options...), &hotline.Words{Text: "words"}, "O1").Raw)
+	}
+	r := audited(t, a.exportOf(entries))
+	for _, o := range r.Observations {
+		if o.Entry == at && (strings.Count(o.Text, "the reason given") != 1 || !strings.Contains(o.Text, `"staff"`)) {
+			t.Errorf("observed %+v", o)
+		}
+	}
+	told := 0
+	for v, err := range r.Verdicts() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v.Said == at {
+			if told++; v.Reason != "staff" {
+				t.Errorf("the reason of %s is %q", v.Text, v.Reason)
+			}
+		}
+	}
+	if told != 1 {
+		t.Errorf("%d verdicts", told)
+	}
+}

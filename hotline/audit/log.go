@@ -37,7 +37,8 @@ type judged struct {
 	clockList    listing       // of them
 	list         listing
 	more         map[Class]uint64
-	lapses       map[lapse]int // index of the observation of a duty that is overdue and open
+	lapses       map[lapse]int   // index of the observation of a duty that is overdue and open
+	reasoned     map[uint64]bool // entries that say overdue, of observations that carry a reason
 	overdues     overdues
 	notJudged    []string
 	stopped      bool           // the replay has found a difference
@@ -66,7 +67,7 @@ type lapse struct {
 func newJudged(x *export, tmp string, number int, rows *buckets[docketRow], others shown) (*judged, error) {
 	h := x.head
 	j := &judged{x: x, replay: ledger.NewReplay(h.part()), chain: newChain(h.Party), sequences: map[hotline.Party]*sequences{},
-		more: map[Class]uint64{}, lapses: map[lapse]int{}, overdues: overdues{owed: map[lapse]bool{}}, known: map[author]bool{}, concerned: map[hotline.Party]bool{}, tmp: tmp, name: number,
+		more: map[Class]uint64{}, lapses: map[lapse]int{}, reasoned: map[uint64]bool{}, overdues: overdues{owed: map[lapse]bool{}}, known: map[author]bool{}, concerned: map[hotline.Party]bool{}, tmp: tmp, name: number,
 		log: Log{Dir: x.dir, Kind: h.Kind, Party: h.Party, With: h.With, Case: h.Case, Generation: h.Generation, Size: h.Size}}
 	j.docket = newDocket(&x.head, rows)
 	j.exam = &examiner{self: h.Party, generation: h.Generation, convention: x.convention, ring: newRing(),
