@@ -122,3 +122,37 @@ func TestExercisesSaySo(t *testing.T) {
 		}
 	}
 }
+
+// TestCountdownFitsTheTerminal: whatever the language and however narrow the terminal, the last line says its status, how long is left and
+// whose statement waits; and where there is room, the command too.
+func TestCountdownFitsTheTerminal(t *testing.T) {
+	for _, l := range codebook.Languages {
+		s, _, _ := readerAt(t, l)
+		d := desk.DutyView{Class: hotline.DutyAcknowledge, Status: hotline.Exercise, Precedence: hotline.Immediate, Peer: "XA", Subject: hotline.ID{0xab}}
+		for _, left := range []hotline.Time{18_000, -4_000_000} {
+			d.Deadline = s.time() + left
+			for _, columnsOfTerminal := range []int{40, 60, 80, 100, 200} {
+				var out strings.Builder
+				s.out = &out
+				w := &watch{seat: s, live: true, width: func() int { return columnsOfTerminal }, open: []desk.DutyView{d}}
+				w.redraw(w.countdown())
+				text, b := strings.TrimPrefix(out.String(), eraseLine), s.book()
+				want := []string{codebook.MarkOf(d.Status).Sign, b.Status(d.Status), span(time.Duration(max(left, -left)) * time.Millisecond)}
+				if columnsOfTerminal >= 60 {
+					want = append(want, "XA")
+				}
+				if columnsOfTerminal >= 80 {
+					want = append(want, "hotline ack ab0000000000")
+				}
+				for _, part := range want {
+					if !strings.Contains(text, part) {
+						t.Errorf("%s, %d columns: no %q in %q", l, columnsOfTerminal, part, text)
+					}
+				}
+				if n := columns(text); n >= columnsOfTerminal {
+					t.Errorf("%s: %d columns of %d: it wraps: %q", l, n, columnsOfTerminal, text)
+				}
+			}
+		}
+	}
+}

@@ -179,15 +179,30 @@ func (w *watch) remind() {
 
 // countdown is the nearest open acknowledgement in one line.
 func (w *watch) countdown() string {
-	d := &w.open[0]
-	left := time.Duration(d.Deadline-w.time()) * time.Millisecond
-	b := w.book()
-	when := b.Say("in", "span", span(left))
+	d, b := &w.open[0], w.book()
+	return b.Isolate(clock(w.time())) + "  " + w.sign() + "  " + b.Say("countdown", "count", strconv.Itoa(len(w.open)), "precedence", b.Precedence(d.Precedence),
+		"id", d.Subject.Short(), "party", string(d.Peer), "when", w.left(), "command", "hotline ack "+d.Subject.Short())
+}
+
+// shortly is the same for a terminal that is too narrow for it: what must not be cut off comes first.
+func (w *watch) shortly() string {
+	d, b := &w.open[0], w.book()
+	return w.sign() + "  " + w.left() + "  " + b.Isolate(string(d.Peer)) + "  " + b.Isolate("hotline ack "+d.Subject.Short()) + "  " + b.Precedence(d.Precedence)
+}
+
+// sign is the sign and the word of the nearest one's status.
+func (w *watch) sign() string {
+	status := w.open[0].Status
+	return w.book().Isolate(codebook.MarkOf(status).Sign) + " " + w.book().Status(status)
+}
+
+// left is how long the nearest one may still wait, or how late it is.
+func (w *watch) left() string {
+	left := time.Duration(w.open[0].Deadline-w.time()) * time.Millisecond
 	if left < 0 {
-		when = b.Say("overdue-by", "span", span(-left))
+		return w.book().Say("overdue-by", "span", span(-left))
 	}
-	return b.Isolate(clock(w.time())) + "  " + b.Isolate(codebook.MarkOf(d.Status).Sign) + " " + b.Status(d.Status) + "  " + b.Say("countdown", "count", strconv.Itoa(len(w.open)), "precedence", b.Precedence(d.Precedence),
-		"id", d.Subject.Short(), "party", string(d.Peer), "when", when, "command", "hotline ack "+d.Subject.Short())
+	return w.book().Say("in", "span", span(left))
 }
 
 func (w *watch) bell() {
@@ -223,8 +238,8 @@ func (w *watch) redraw(text string) {
 	if !w.live {
 		return
 	}
-	if n := w.width() - 1; n > 0 {
-		text = cut(text, n)
+	if n := w.width() - 1; n > 0 && columns(text) > n {
+		text = cut(w.shortly(), n)
 	}
 	if len(w.open) > 0 {
 		text = w.sheet(w.out).paint(w.open[0].Status, text)
