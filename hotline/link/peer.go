@@ -87,7 +87,7 @@ type path struct {
 	accepted *circuit
 	up       bool
 	since    time.Time
-	lastErr  error
+	lastErr  error // of dialling, or of what was dialled
 }
 
 func newPath(p *peer, n hotline.Node) *path {
@@ -232,7 +232,7 @@ type NodeStatus struct {
 	State     State
 	Since     time.Time     // of the connection's coming or going
 	RTT       time.Duration // smoothed; 0 while down
-	LastError string        // why it is down; empty while up
+	LastError string        // why it is down; else empty
 	Answered  time.Time     // last answer to a hello of ours; zero: none on this connection
 	Heard     time.Time     // last proper hello of theirs; zero: none on this connection
 }
@@ -263,9 +263,6 @@ func (l *Line) Status() []PeerStatus {
 // status is called with line.mu held.
 func (t *path) status(now time.Time) NodeStatus {
 	s := NodeStatus{Node: t.node.Name, Addr: t.node.Addr, State: StateDown, Since: t.since}
-	if t.lastErr != nil {
-		s.LastError = t.lastErr.Error()
-	}
 	for _, c := range []*circuit{t.dialled, t.accepted} {
 		if c == nil || c.conn.Context().Err() != nil {
 			continue
@@ -283,6 +280,9 @@ func (t *path) status(now time.Time) NodeStatus {
 		if c.heard.After(s.Heard) {
 			s.Heard = c.heard
 		}
+	}
+	if s.State == StateDown && t.lastErr != nil {
+		s.LastError = t.lastErr.Error()
 	}
 	return s
 }

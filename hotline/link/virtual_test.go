@@ -112,6 +112,29 @@ func TestCutNetworkIsNoticedAndHealed(t *testing.T) {
 	})
 }
 
+// Promise: a path that is up has no error, although this side cannot dial the node:
+// people would look for a fault in a line that works.
+func TestPathThatIsUpHasNoError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &router{}
+		a := newStationOn(t, "XA", "XA-1", simConn(r, 1), 1)
+		b := newStationOn(t, "XB", "XB-1", simConn(r, 2), 1)
+		b.trust(a)
+		deaf := a.node
+		deaf.Addr = "10.0.0.9:1" // XB cannot dial XA
+		b.line.SetPeers([]Peer{{"XA", []hotline.Node{deaf}}})
+		time.Sleep(time.Minute)
+		if n := b.line.Status()[0].Nodes[0]; n.State != StateDown || n.LastError == "" {
+			t.Fatalf("before XA dials: %+v", n)
+		}
+		a.peer(b)
+		time.Sleep(time.Minute)
+		if n := b.line.Status()[0].Nodes[0]; n.State != StateUp || n.LastError != "" {
+			t.Fatalf("after: %+v", n)
+		}
+	})
+}
+
 // Promise: while a peer is away, dialling slows down to the ceiling and no
 // further.
 func TestRedialIsPaced(t *testing.T) {
