@@ -178,6 +178,24 @@ func TestFirstStartThatEndedEarlyBeginsAgain(t *testing.T) {
 	g.leader(ctx).mustPropose(t, ctx, "line")
 }
 
+// Promise: a member without a log that has voted does not begin again: it would forget the term, and vote in it once more.
+func TestMemberThatHasVotedDoesNotBeginAgain(t *testing.T) {
+	for _, voted := range []uint64{0, 3} {
+		log, _, _ := newSealedLog(t)
+		snapshots, _ := newSnapshots(t)
+		if err := errors.Join(log.SetUint64(keyTerm, 3), log.SetUint64(keyVoteTerm, voted)); err != nil {
+			t.Fatal(err)
+		}
+		begun, err := new(Member).begun(log, log, snapshots)
+		if err != nil || begun != (voted > 0) {
+			t.Errorf("the last vote was in term %d: the member has begun: %t, %v", voted, begun, err)
+		}
+		if term, err := log.GetUint64(keyTerm); err != nil || term != voted {
+			t.Errorf("the last vote was in term %d, and the term is now %d, %v", voted, term, err)
+		}
+	}
+}
+
 // Promise: the hash of a snapshot covers all of its metadata that says something.
 func TestSnapshotMetadataIsBound(t *testing.T) {
 	s, _ := newSnapshots(t)
@@ -449,6 +467,42 @@ func TestAppliedIsNeverAhead(t *testing.T) {
 	}
 	if at, want := l.applied(), l.raft.LastIndex(); at != want {
 		t.Errorf("all is applied to entry %d, and %d counts", want, at)
+	}
+}
+
+// Promise: what a snapshot holds counts as applied, also while no command has come since: a member that has nothing but the
+// snapshot would else never be given a vote, and never know that it is up to date.
+func TestSnapshotCountsAsApplied(t *testing.T) {
+	ctx := within(t)
+	g := startGroup(t, 1, func(n *node) { n.cfg.Trailing = 1 })
+	n := g.leader(ctx)
+	for i := range 20 {
+		n.mustPropose(t, ctx, fmt.Sprint(i))
+	}
+	if err := n.Snapshot(ctx); err != nil {
+		t.Fatal(err)
+	}
+	n.closeForRestart(t)
+	g.restart(n)
+	g.hurry()
+	g.leader(ctx)
+	if at, want := n.applied(), n.raft.LastIndex(); at != want || !n.Current() {
+		t.Errorf("all is applied to entry %d, and %d counts; current: %t", want, at, n.Current())
+	}
+	added := g.prepare("XA-N2")
+	g.open(added)
+	if err := n.AddNonvoter(ctx, added.cfg.ID, added.cfg.Address); err != nil {
+		t.Fatal(err)
+	}
+	added.journal.wait(t, ctx, has("19"))
+	for {
+		err := n.Promote(ctx, added.cfg.ID)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, ErrLagging) || ctx.Err() != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
