@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -154,5 +156,29 @@ func TestCountdownFitsTheTerminal(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestExerciseNeverHidesWhatIsActual: while an ACTUAL statement waits, the watch counts down to it and rings for it, however many of an
+// exercise are due before.
+func TestExerciseNeverHidesWhatIsActual(t *testing.T) {
+	s := sitAt(t, hostFunc(func(_ context.Context, _ *desk.Request, send func(*desk.Reply) error) error {
+		duty := func(status hotline.Status, n byte, after hotline.Time) desk.DutyView {
+			return desk.DutyView{Class: hotline.DutyAcknowledge, Status: status, Precedence: hotline.Flash, Peer: "XB", Subject: hotline.ID{n}, Deadline: hotlinetest.Epoch + after}
+		}
+		return send(&desk.Reply{Status: &desk.StatusView{Party: "XA", Duties: []desk.DutyView{duty(hotline.Exercise, 1, 1000), duty(hotline.Actual, 2, 2000),
+			duty(hotline.Test, 3, 3000), duty(hotline.Actual, 4, 4000)}}})
+	}))
+	w := &watch{seat: s}
+	w.look(t.Context())
+	w.remind()
+	p := s.sheet(io.Discard)
+	checkStatus(t, "countdown", s.out.(*strings.Builder).String(), p.Book, hotline.Actual, false)
+	var order []byte
+	for _, d := range w.open {
+		order = append(order, d.Subject[0])
+	}
+	if !slices.Equal(order, []byte{2, 4, 1, 3}) {
+		t.Errorf("counts down in the order %v", order)
 	}
 }

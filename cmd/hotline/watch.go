@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -32,7 +34,7 @@ func newWatchCmd(a *app) *cobra.Command {
 		Short: "Show what happens; ring for pages, and every minute while an acknowledgement is open",
 		Long: "Shows every event of the group as it happens, until it is interrupted. The terminal's bell rings when somebody is paged, and\n" +
 			"once a minute while a received statement waits for its acknowledgement. On a terminal the last line counts down to the nearest\n" +
-			"deadline. If the node goes away the watch goes on at another one, and says so.",
+			"deadline, of ACTUAL statements while one waits. If the node goes away the watch goes on at another one, and says so.",
 		Args: cobra.NoArgs,
 		RunE: a.atDesk(func(ctx context.Context, s *seat, _ []string) error {
 			w := &watch{seat: s, tick: time.NewTicker(time.Second).C}
@@ -58,7 +60,7 @@ type watch struct {
 	// width is the terminal's, or 0: a countdown that wraps could not be drawn anew.
 	width func() int
 
-	open []desk.DutyView // acknowledgements that are owed here, the earliest deadline first
+	open []desk.DutyView // acknowledgements that are owed here: those of ACTUAL statements, then the others, the earliest deadline first
 	rang time.Time
 	gone bool // the watch broke off and has not begun again
 }
@@ -161,6 +163,16 @@ func (w *watch) look(ctx context.Context) {
 			w.open = append(w.open, v.Duties[i])
 		}
 	}
+	// An exercise that goes on during a real crisis must not stand before it.
+	slices.SortStableFunc(w.open, func(a, b desk.DutyView) int { return cmp.Compare(rank(a.Status), rank(b.Status)) })
+}
+
+// rank puts what is real before everything else.
+func rank(s hotline.Status) int {
+	if s == hotline.Actual {
+		return 0
+	}
+	return 1
 }
 
 // remind runs once a second: it counts down, and rings once a minute while something is open.
@@ -177,7 +189,7 @@ func (w *watch) remind() {
 	w.redraw(w.countdown())
 }
 
-// countdown is the nearest open acknowledgement in one line.
+// countdown is the first open acknowledgement in one line.
 func (w *watch) countdown() string {
 	d, b := &w.open[0], w.book()
 	return b.Isolate(clock(w.time())) + "  " + w.sign() + "  " + b.Say("countdown", "count", strconv.Itoa(len(w.open)), "precedence", b.Precedence(d.Precedence),
@@ -190,13 +202,13 @@ func (w *watch) shortly() string {
 	return w.sign() + "  " + w.left() + "  " + b.Isolate(string(d.Peer)) + "  " + b.Isolate("hotline ack "+d.Subject.Short()) + "  " + b.Precedence(d.Precedence)
 }
 
-// sign is the sign and the word of the nearest one's status.
+// sign is the sign and the word of its status.
 func (w *watch) sign() string {
 	status := w.open[0].Status
 	return w.book().Isolate(codebook.MarkOf(status).Sign) + " " + w.book().Status(status)
 }
 
-// left is how long the nearest one may still wait, or how late it is.
+// left is how long it may still wait, or how late it is.
 func (w *watch) left() string {
 	left := time.Duration(w.open[0].Deadline-w.time()) * time.Millisecond
 	if left < 0 {
