@@ -79,7 +79,11 @@ type Rebuilt struct {
 	dir      string
 	snapshot []byte
 	list     [][]byte
+	again    int
 }
+
+// Again makes each start take up so many more snapshots in the end.
+func (r *Rebuilt) Again(snapshots int) { r.again = snapshots }
 
 // Rebuild takes state and entries of this node, which goes on meanwhile: the entries
 // are those that the state counts, however many have come since.
@@ -122,6 +126,9 @@ func (r *Rebuilt) Start(f func(missing [][]byte) [][]byte) (from uint64, whole b
 	from = m.store.Size()
 	if m.behind {
 		err = m.fill(from, f(r.list[from:]))
+	}
+	for range r.again {
+		err = errors.Join(err, m.Restore(bytes.NewReader(r.snapshot)))
 	}
 	return from, m.complete() == nil, err
 }

@@ -25,10 +25,10 @@ func (m *machine) missing() (from, to uint64, ok bool) {
 // only when all of it is there; a mark says how much was checked before, so that
 // the rest does not stay if this process ends in between. m.mu is held.
 func (m *machine) fallBehind() error {
-	size := m.store.Size()
-	if m.behind && m.marked && size >= m.checked {
+	if m.behind { // also another snapshot in between has checked nothing of what was fetched
 		return nil
 	}
+	size := m.store.Size()
 	if err := m.fetching.saveSynced(size); err != nil {
 		return err
 	}
