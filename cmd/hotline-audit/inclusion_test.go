@@ -35,6 +35,12 @@ func (o *outside) put(name string, b []byte) {
 // proven is a text of XA to XB, logged as entry 1 of 2, with a checkpoint that all others have cosigned.
 func proven(t *testing.T, codes ...hotline.Party) *outside {
 	t.Helper()
+	return provenUnder(t, hotline.PairScope("XA", "XB"), codes...)
+}
+
+// provenUnder is proven where XA logs the text under a scope of its choice.
+func provenUnder(t *testing.T, scope hotline.Scope, codes ...hotline.Party) *outside {
+	t.Helper()
 	o := &outside{t: t, dir: t.TempDir()}
 	var list []*hotlinetest.Party
 	for _, c := range codes {
@@ -48,7 +54,8 @@ func proven(t *testing.T, codes ...hotline.Party) *outside {
 	}
 	a := list[0]
 	j := hotlinetest.NewJournal(a, hotlinetest.Epoch)
-	j.Send(a.Text(hotlinetest.Epoch, "XB", "words"), hotlinetest.Epoch)
+	j.Append(hotline.EntrySent, hotlinetest.Epoch, scope, hotline.Outside, &hotline.Sent{Sequences: []hotline.Sequence{{To: "XB", N: 1}},
+		Directory: 1, Convention: 1, Voters: 1, Statement: a.Text(hotlinetest.Epoch, "XB", "words").Raw})
 	genesis, leaf := tlog.LeafHash(j.Entries[0]), tlog.LeafHash(j.Entries[1])
 	var tree tlog.Frontier
 	tree.Append(genesis)
@@ -120,5 +127,19 @@ func TestInclusionForAnOutsider(t *testing.T) {
 	t.Chdir(three.dir)
 	if code, _, errs := call("inclusion", "--documents", "documents", "good", "--entry", "entry"); code != audit.ExitUnusable || !strings.Contains(errs, "no directory of XA") {
 		t.Errorf("without XA's directory: exit %d, %s", code, errs)
+	}
+}
+
+// Promise: whom a statement concerns its sender has signed; a log that files it under others makes no independent witness of its addressee.
+func TestInclusionUnderAnotherScope(t *testing.T) {
+	for _, scope := range []hotline.Scope{hotline.Common(), hotline.PairScope("XA", "XC")} {
+		o := provenUnder(t, scope, "XA", "XB", "XC", "XD")
+		t.Chdir(o.dir)
+		_, out, errs := call("inclusion", "--documents", "documents", "good", "--entry", "entry")
+		for party, want := range map[string]string{"XB": "not independent: it is concerned", "XD": "independent"} {
+			if line := "witnessed: by " + party + " no later than 2027-01-15 08:00:00.000Z by its clock (" + want + ")"; !strings.Contains(out, line) {
+				t.Errorf("%v: want %s\n%s%s", scope, line, out, errs)
+			}
+		}
 	}
 }

@@ -90,7 +90,7 @@ func (x *Inclusion) verify(p *tlog.Proof, origin string, pages []*hotline.Signed
 	return tlog.Checkpoint{}, err
 }
 
-// show reads the entry, and says whom it concerns.
+// show reads the entry, and says whom it concerns (SPEC §7.8 rule 8).
 func (x *Inclusion) show(entry []byte) ([]hotline.Party, error) {
 	e, st, err := hotline.StatementIn(entry)
 	switch {
@@ -102,7 +102,17 @@ func (x *Inclusion) show(entry []byte) ([]hotline.Party, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the entry cannot be read: %w", err)
 	}
-	return e.Scope.Parties, nil
+	return concerns(e, st), nil
+}
+
+// concerns are the parties that have a part in an entry (SPEC §7.8 rule 8); st is the
+// statement in it, nil: there is none.
+func concerns(e *hotline.Entry, st *hotline.Statement) []hotline.Party {
+	if st == nil {
+		return e.Scope.Parties
+	}
+	h := &st.Header
+	return slices.Concat(e.Scope.Parties, []hotline.Party{h.From}, h.To, h.Notify)
 }
 
 // WriteText says it in words, and what it does not show.

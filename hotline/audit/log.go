@@ -176,7 +176,7 @@ func (j *judged) take(it *item) error {
 	}
 	j.span(it.entry.Time)
 	if in := it.entry.Scope.Case; j.x.head.Kind == Case && in != nil {
-		for _, p := range it.entry.Scope.Parties {
+		for _, p := range concerns(it.entry, it.facts.st) {
 			j.concerned[p] = true
 		}
 	}
