@@ -39,8 +39,10 @@ func (r *run) ask(a *Ask) {
 		r.overtaken(a)
 	}
 	r.s.keepAsk(a)
+	now := a.clone()
+	now.To = r.s.addressees(a, r.t)
 	r.effect(Effect{Type: Compose, Kind: a.Kind, ID: a.Re, Index: a.Cause, Case: a.Case, Time: r.t,
-		Precedence: a.Precedence, Status: a.Status, Ask: a.clone()})
+		Precedence: a.Precedence, Status: a.Status, Ask: now})
 }
 
 // clone makes a copy to hand out: whoever composes does not hold the state.
@@ -212,7 +214,9 @@ func (s *State) roomOf(key roomKey) int {
 }
 
 // addressees are those to whom what is asked goes if it is tendered at t. An
-// automatic alert is not kept from all by one who left since (SPEC §6.8).
+// automatic alert is asked for everybody who is still to be told, and goes to those of
+// them to whom something can be told then: it is not kept from all by one who left, nor
+// from one who came back (SPEC §4.8, §6.8).
 func (s *State) addressees(a *Ask, t hotline.Time) []hotline.Party {
 	if a.Kind == hotline.KindAutomaticAlert {
 		return s.tellable(a.To, t)
@@ -239,12 +243,13 @@ func (r *run) askAutomaticAlert(d *Duty, index uint64) {
 	if k == nil || !c.Terms.Automatic || c.Reserves(s.self, hotline.ReserveAutomaticAlert) {
 		return
 	}
-	to := s.tellable(k.Untold, r.t)
-	if len(to) == 0 {
+	a := &Ask{Kind: hotline.KindAutomaticAlert, Cause: index, Case: d.Case, Re: d.Subject, To: slices.Clone(k.Untold),
+		Status: d.Status, Precedence: d.Precedence, Due: d.Deadline, Source: k.AssessedAt}
+	if len(s.addressees(a, r.t)) == 0 {
+		s.keepAsk(a) // for who may come back as long as the duty is open
 		return
 	}
-	r.ask(&Ask{Kind: hotline.KindAutomaticAlert, Cause: index, Case: d.Case, Re: d.Subject, To: to,
-		Status: d.Status, Precedence: d.Precedence, Due: d.Deadline, Source: k.AssessedAt})
+	r.ask(a)
 }
 
 // ownGroup checks a statement of the own group against what asked for it.

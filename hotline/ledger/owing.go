@@ -209,10 +209,9 @@ func (r *run) told(k *Case, to []hotline.Party) {
 // narrow takes those who were told off an automatic alert that is still to be
 // composed, and asks for what is left of it.
 func (r *run) narrow(k *Case) {
-	to := r.s.tellable(k.Untold, r.t)
 	for _, a := range r.s.unsaid { // at most one: an assessment has one deadline
-		if a.Kind == hotline.KindAutomaticAlert && a.Re == k.Assessment && !slices.Equal(a.To, to) {
-			a.To = to
+		if a.Kind == hotline.KindAutomaticAlert && a.Re == k.Assessment && !slices.Equal(a.To, k.Untold) {
+			a.To = slices.Clone(k.Untold)
 			r.ask(a)
 		}
 	}
