@@ -2,7 +2,9 @@ package node_test
 
 import (
 	"context"
+	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -188,6 +190,42 @@ func TestNodeWithoutItsGroupVouchesForNothing(t *testing.T) {
 	until(false) // one that led steps down after its lease
 	a.nodes[1] = w.start(a.cfgs[1])
 	until(true)
+}
+
+// Promise: a node that holds a head of a peer's log and cannot prove it does not say that it holds none: the peer, if it was set
+// back, would go on from there.
+func TestNodeThatCannotProveAHeadVouchesForNothing(t *testing.T) {
+	w := prepare(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
+	a := w.parties["XA"]
+	w.startStopping(a, nil) // its disk fails
+	w.startAll(w.parties["XB"])
+	w.ready()
+	w.settled("XA", "XB")
+	verified(t, a.nodes[0], w.size(t)) // nobody else reads the files now
+	if h := a.nodes[0].Greeting(t.Context(), "XB"); h.Unsure || h.Head == nil {
+		t.Fatalf("a sound node says of XB's log %v, unsure: %t", h.Head, h.Unsure)
+	}
+	edge := filepath.Join(a.cfgs[0].Data, "ledger", "edge", "0")
+	whole, err := os.ReadFile(edge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(b []byte) {
+		t.Helper()
+		f, err := os.OpenFile(edge, os.O_WRONLY, 0)
+		if err == nil {
+			_, err = f.Write(b)
+			err = errors.Join(err, f.Close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(make([]byte, len(whole)))
+	if h := a.nodes[0].Greeting(t.Context(), "XB"); !h.Unsure || h.Head != nil {
+		t.Errorf("a node that cannot read its log says of XB's log %v, unsure: %t", h.Head, h.Unsure)
+	}
+	put(whole)
 }
 
 // pause is between two looks at what is still to come.
