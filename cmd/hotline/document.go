@@ -113,6 +113,9 @@ func newConventionVerifyCmd(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if *pin != "" && id.IsZero() { // any convention would fit
+			return refused(hotline.CodeDocument, "give the id that you know from elsewhere", "--id: %s is the id of no convention", *pin)
+		}
 		raw, err := ceremony.ReadFile(args[0], ceremony.MaxDraft)
 		if err != nil {
 			return err

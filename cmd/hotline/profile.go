@@ -82,6 +82,9 @@ func parseProfile(text []byte) (*profile, error) {
 		return nil, errors.New("convention is not the id of a convention, 64 lower-case hexadecimal digits")
 	}
 	copy(p.pin[:], pin)
+	if p.pin.IsZero() { // any convention would fit
+		return nil, errors.New("convention is nothing but zeros, and that is the id of a convention nowhere")
+	}
 	for _, n := range p.Node {
 		name, addr, ok := strings.Cut(n, "=")
 		if a, err := netip.ParseAddrPort(addr); !ok || err != nil || a.Port() == 0 || !strings.HasPrefix(name, p.Party+"-") {

@@ -41,6 +41,7 @@ func TestProfileIsStrict(t *testing.T) {
 		"no key":           {change(`key = "XA-O1.key"`, ""), "key is missing"},
 		"no convention":    {change("00112233", ""), "64 lower-case hexadecimal digits"},
 		"capitals":         {change("aabb", "AABB"), "64 lower-case hexadecimal digits"},
+		"no pin":           {change("00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff", strings.Repeat("0", 64)), "id of a convention"},
 		"node without key": {goodProfile + "node = [\"127.0.0.1:4870\"]\n", "is not NAME=IP:port"},
 		"node by name":     {goodProfile + "node = [\"XA-1=localhost:4870\"]\n", "is not NAME=IP:port"},
 		"other's node":     {goodProfile + "node = [\"XB-1=127.0.0.1:4870\"]\n", "is not NAME=IP:port"},
