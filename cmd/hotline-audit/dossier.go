@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/audit"
 )
 
@@ -49,11 +48,9 @@ func dossier(code *int) *cobra.Command {
 
 func (r *request) run(cmd *cobra.Command, args []string) (*audit.Dossier, error) {
 	opt := audit.Options{Workers: r.workers, TempDir: r.temp}
-	if r.pin != "" {
-		var err error
-		if opt.Convention, err = audit.ParseID(r.pin); err != nil {
-			return nil, fmt.Errorf("--convention: %w", err)
-		}
+	var err error
+	if opt.Convention, err = pinned(r.pin); err != nil {
+		return nil, err
 	}
 	if r.check != "" {
 		if len(args) > 0 || r.out != "" || len(r.disclosed) > 0 {
@@ -64,7 +61,6 @@ func (r *request) run(cmd *cobra.Command, args []string) (*audit.Dossier, error)
 	if len(args) < 2 || r.out == "" {
 		return nil, fmt.Errorf("give a case, --out DIR and at least one export, or --check DIR")
 	}
-	var id hotline.CaseID
 	id, err := audit.FindCase(args[1:], args[0])
 	if err != nil {
 		return nil, err

@@ -53,13 +53,11 @@ func (o *outsider) check(file string) (*audit.Inclusion, error) {
 	if o.documents == "" || (o.entry == "") == (o.leaf == "") {
 		return nil, errors.New("give --documents, and either --entry or --leaf")
 	}
-	var pin, leaf hotline.ID
-	var err error
-	if o.pin != "" {
-		if pin, err = audit.ParseID(o.pin); err != nil {
-			return nil, fmt.Errorf("--convention: %w", err)
-		}
+	pin, err := pinned(o.pin)
+	if err != nil {
+		return nil, err
 	}
+	var leaf hotline.ID
 	var entry []byte
 	if o.leaf != "" {
 		if leaf, err = audit.ParseID(o.leaf); err != nil {

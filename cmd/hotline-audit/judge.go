@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/audit"
 )
 
@@ -26,15 +27,26 @@ func (in *inputs) flags(c *cobra.Command) {
 	f.IntVar(&in.workers, "workers", 0, "goroutines that verify signatures (default: one for each processor)")
 }
 
+// pinned reads the value of --convention; none is the zero id, which therefore nobody can demand.
+func pinned(text string) (id hotline.ID, err error) {
+	if text == "" {
+		return id, nil
+	}
+	if id, err = audit.ParseID(text); err == nil && id.IsZero() {
+		err = errors.New("this is the id of no convention: give the one that you know from elsewhere")
+	}
+	if err != nil {
+		return id, fmt.Errorf("--convention: %w", err)
+	}
+	return id, nil
+}
+
 // judge audits the exports in dirs together, sets the exit code, and hands the report to use.
 func (in *inputs) judge(cmd *cobra.Command, dirs []string, code *int, use func(*audit.Report) error) error {
 	opt := audit.Options{Workers: in.workers, TempDir: in.temp, Proofs: in.proofs, Cross: in.cross}
-	if in.pin != "" {
-		id, err := audit.ParseID(in.pin)
-		if err != nil {
-			return fmt.Errorf("--convention: %w", err)
-		}
-		opt.Convention = id
+	var err error
+	if opt.Convention, err = pinned(in.pin); err != nil {
+		return err
 	}
 	bar := progress(cmd.ErrOrStderr())
 	opt.Progress = bar.show

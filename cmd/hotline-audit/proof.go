@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/audit"
 )
 
@@ -21,12 +20,9 @@ func proof(code *int) *cobra.Command {
 			"Exit codes: 0 every file proves what is printed, 2 one of them proves nothing.",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, files []string) error {
-			var id hotline.ID
-			if pin != "" {
-				var err error
-				if id, err = audit.ParseID(pin); err != nil {
-					return fmt.Errorf("--convention: %w", err)
-				}
+			id, err := pinned(pin)
+			if err != nil {
+				return err
 			}
 			proofs := []*audit.ForkProof{}
 			for _, name := range files {
