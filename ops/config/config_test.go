@@ -131,6 +131,7 @@ func TestEveryRuleHasItsMessage(t *testing.T) {
 		{func(c *Config) { c.Listen = "[::ffff:127.0.0.1]:9" }, "IPv6 clothes"},
 		{func(c *Config) { c.Documents = "" }, "documents: missing"},
 		{func(c *Config) { c.Convention = "12ab" }, "convention: \"12ab\" is not the id of a convention"},
+		{func(c *Config) { c.Convention = strings.Repeat("0", 64) }, "is not the id of a convention"}, // it would pin nothing
 		{func(c *Config) { c.Keys.Dir = "" }, "keys.dir: missing"},
 		{func(c *Config) { c.Keys.Passphrase = "" }, "keys.passphrase: \"\" is no source"},
 		{func(c *Config) { c.Keys.Passphrase = "file:" }, "keys.passphrase:"},

@@ -48,7 +48,7 @@ var rules = []rule{
 		if c.Convention == "" {
 			return ""
 		}
-		if b, err := hex.DecodeString(c.Convention); err != nil || len(b) != 32 {
+		if b, err := hex.DecodeString(c.Convention); err != nil || len(b) != 32 || hotline.ID(b).IsZero() { // zeros would pin nothing
 			return fmt.Sprintf("%q is not the id of a convention: write its 64 hexadecimal digits", c.Convention)
 		}
 		return ""
