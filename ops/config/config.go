@@ -28,7 +28,7 @@ type Config struct {
 	Data       string `toml:"data" doc:"Directory of the node's own state: Raft log, ledger, triage queue. It belongs to this node alone, on a disk that keeps what it has synced. A relative path here and below is taken from the directory of this file."`
 	Listen     string `toml:"listen" doc:"IP address and UDP port on which this node answers other parties, its own group and officers. [::] is every address of both families. Names are not allowed: the line must work without a name service."`
 	Documents  string `toml:"documents" example:"/etc/hotline/documents" doc:"Directory that holds the signed convention and the signed directories of all parties. What a node learns later it keeps in its ledger; this is what it starts from."`
-	Convention string `toml:"convention" doc:"Id of the convention, 64 hexadecimal digits, as hotline convention show tells it. A node with documents of any other does not start. Empty: whatever convention the documents directory holds is believed."`
+	Convention string `toml:"convention" doc:"Id of the convention, 64 hexadecimal digits, as hotline convention verify tells it. A node with documents of any other does not start. Empty: whatever convention the documents directory holds is believed."`
 
 	Keys      Keys      `toml:"keys" doc:"Keys of this node and of its group. An officer's key is never kept here."`
 	Group     Group     `toml:"group" doc:"Replication between the nodes of the party. Every node of a group must have the same durations."`
