@@ -68,6 +68,9 @@ func (w *world) header(k Kind, full bool) Header {
 	if in(r.Assessed) {
 		h.Assessed = at - 10
 	}
+	if k == KindWatchTest {
+		h.Status, h.Precedence = Test, Immediate
+	}
 	if r.Delivered {
 		h.To = []Party{"XB"}
 		if h.Case != nil && full {

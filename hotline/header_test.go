@@ -73,6 +73,14 @@ func TestHeaderRulesOfEveryKind(t *testing.T) {
 		if r.ActualOnly {
 			wantCode(t, r.Name+" as an exercise", try(func(h *Header) { h.Status = Exercise }), CodeStatus)
 		}
+		if r.Class == ByGroup && r.OpensAck && r.Kind != KindAutomaticAlert { // no officer stands behind it
+			for _, status := range []Status{Actual, Exercise} {
+				wantCode(t, r.Name+" that is "+status.String(), try(func(h *Header) { h.Status = status }), CodeStatus)
+			}
+			for _, p := range []Precedence{Flash, Priority, Routine} {
+				wantCode(t, r.Name+" that is "+p.String(), try(func(h *Header) { h.Precedence = p }), CodeHeader)
+			}
+		}
 	}
 }
 

@@ -63,6 +63,9 @@ type Rules struct {
 	// ActualOnly kinds change who is who, the terms or the ladder: there is
 	// no exercise of them.
 	ActualOnly bool
+	// TestOnly: no other status of it exists. Without an officer behind it, it must
+	// not ring as anything else.
+	TestOnly bool
 	// MaxSize bounds the whole statement below MaxStatement; 0: no less.
 	MaxSize int
 
@@ -185,6 +188,9 @@ func (r *Rules) checkHeader(h *Header) error {
 	}
 	if r.ActualOnly && h.Status != Actual {
 		return Refuse(CodeStatus, "%s is always ACTUAL", r.Name)
+	}
+	if r.TestOnly && h.Status != Test {
+		return Refuse(CodeStatus, "%s is always TEST", r.Name)
 	}
 	if r.Check != nil {
 		if err := r.Check(h); err != nil {

@@ -20,6 +20,13 @@ var KindLineReply = register(Rules{
 var KindWatchTest = register(Rules{
 	Kind: 35, Name: "watch-test", Class: ByGroup,
 	Delivered: true, OpensAck: true, Undeliver: true, Rejects: true, Cause: Must,
+	TestOnly: true,
+	Check: func(h *Header) error {
+		if h.Precedence != Immediate {
+			return Refuse(CodeHeader, "a watch-test is IMMEDIATE, not %s", h.Precedence)
+		}
+		return nil
+	},
 	Body: func() Body { return new(LineTest) },
 })
 

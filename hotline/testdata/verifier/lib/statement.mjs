@@ -15,10 +15,13 @@ const fields = {
 }
 
 const ACTUAL = 1
+const TEST = 3
 const FLASH = 1
+const IMMEDIATE = 2
 
 // What §4 says of single kinds, beside its table.
 const alwaysActual = ['ladder', 'handover', 'directory', 'convention']
+const alwaysTest = ['watch-test']
 const dispositions = { reply: [1, 2], 'assistance-response': [3, 4, 5], suspension: [6, 7] }
 const reasons = {
   retract: ['unfounded', 'mistaken', 'not-concerned', 'twice', 'other'],
@@ -45,6 +48,7 @@ export function parse (spec, raw) {
   if (!st.kind) refuse('unknown-kind', `kind ${st.header.get(1)}`)
   for (const [name, key] of Object.entries(fields)) st[name === 'kind' ? 'number' : name] = st.header.get(key)
   checkHeader(spec, st)
+  if (st.kind.name === 'watch-test' && st.precedence !== IMMEDIATE) refuse('header', 'a watch-test is IMMEDIATE')
   if (st.kind.name === 'assessment' && raw.length > MAX_ASSESSMENT) refuse('too-large', 'assessment')
   if (st.signatures.length > st.authors.length) refuse('extra-author', `${st.signatures.length} signatures`)
   if (!st.kind.sealed) st.body = checkBody(spec, st.kind.name, payload, st)
@@ -87,6 +91,7 @@ function checkHeader (spec, st) {
   if ([...st.to ?? [], ...st.notify ?? []].includes(st.from)) refuse('wrong-addressee', 'the sender addresses itself')
   checkPresence(st)
   if (alwaysActual.includes(st.kind.name) && st.status !== ACTUAL) refuse('status', `${st.kind.name} is always ACTUAL`)
+  if (alwaysTest.includes(st.kind.name) && st.status !== TEST) refuse('status', `${st.kind.name} is always TEST`)
   checkKind(st)
   checkAuthors(st)
 }
