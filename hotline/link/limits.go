@@ -28,7 +28,7 @@ const (
 	RetryFirst  = 500 * time.Millisecond // after a failed exchange; ceiling: the term's next-path wait
 	BusyFirst   = time.Second            // after busy; ceiling: BusyMax, or the next-path wait if shorter
 	BusyMax     = 30 * time.Second
-	RetryMax    = 10 * time.Minute // ceiling after a refusal, and the wait after a rejection
+	RetryMax    = 10 * time.Minute // ceiling after a refusal
 	SettleWait  = 30 * time.Second // a receipt that is not settled by then is asked for again
 	PathPenalty = 15 * time.Second // a failed path is avoided for this long while another is there
 	NeedAtOnce  = 3                // immediate repeats after documents were sent; then as a refusal

@@ -16,7 +16,6 @@ type Item struct {
 	ID         hotline.ID
 	Precedence hotline.Precedence
 	Index      uint64 // of the own entry; carried along, not read
-	Committed  hotline.Time
 	// Turn, if not 0, has the first try go by that path, counted from 1 and
 	// around, unless it is avoided: line tests show of every node that it can be
 	// reached, and not only of the one that leads (SPEC §6.12).
@@ -29,9 +28,6 @@ type Attempt struct {
 	Item
 	Path int    // index into the peer's nodes
 	Try  uint64 // from 1; an answer to an earlier try never disturbs a later one
-	// PossibleDuplicate: an earlier try may have arrived. The ledger of the
-	// receiver makes it once; this is for logs.
-	PossibleDuplicate bool
 }
 
 // Outcome is how an attempt ended.
@@ -46,9 +42,6 @@ const (
 	// Receipted: a receipt came. The item stays until Settle; if that does not
 	// come within SettleWait, the receipt is asked for again.
 	Receipted
-	// Rejected: the peer says that it logged a rejection. Its signed word
-	// settles the item; until then it is offered every RetryMax.
-	Rejected
 	// Needed: the peer lacked documents, and they have been sent. Again at once
 	// by the same path, NeedAtOnce times; then as Refused.
 	Needed
@@ -62,8 +55,7 @@ const (
 )
 
 // OutcomeOf maps the result of Line.Ask to an outcome. It says Needed for an
-// answer that names documents: the caller sends them first. It never says
-// Rejected, which only the peer's signed statement can show.
+// answer that names documents: the caller sends them first.
 func OutcomeOf(a *Answer, err error) Outcome {
 	switch {
 	case err != nil || a == nil:
@@ -91,7 +83,6 @@ type parcel struct {
 	needs   int
 	last    Outcome
 	again   bool // the next try goes by the same path
-	doubt   bool // an earlier try may have arrived
 	in      *queue
 	pos     int
 }
@@ -241,10 +232,8 @@ func (o *Outbox) Answered(a Attempt, outcome Outcome, now hotline.Time) {
 		if a.Path < len(o.avoid) && a.Turn == 0 {
 			o.first = a.Path
 		}
-		p.fails, p.doubt = 0, true
+		p.fails = 0
 		o.wait(p, now+millis(SettleWait))
-	case Rejected:
-		o.wait(p, now+millis(RetryMax))
 	case Needed:
 		if p.needs++; p.needs <= NeedAtOnce {
 			p.again = true
@@ -258,7 +247,6 @@ func (o *Outbox) Answered(a Attempt, outcome Outcome, now hotline.Time) {
 	case Refused:
 		o.wait(p, now+p.backoff(o.term(p), millis(RetryMax)))
 	default:
-		p.doubt = true
 		o.wait(p, o.atLatest(p, now, now+p.backoff(millis(RetryFirst), o.term(p))))
 	}
 }
@@ -316,7 +304,7 @@ func (o *Outbox) PathFailed(path int, now hotline.Time) {
 			if p.path != path {
 				continue
 			}
-			p.last, p.doubt = Failed, true
+			p.last = Failed
 			due := now
 			if !other {
 				due = o.atLatest(p, now, now+p.backoff(millis(RetryFirst), o.term(p)))
@@ -370,7 +358,7 @@ func (o *Outbox) giveUp(l *lane) {
 		if o.first == p.path {
 			o.first = o.pathAfter(p.path)
 		}
-		p.last, p.doubt = Failed, true
+		p.last = Failed
 		o.wait(p, p.due)
 	}
 }
@@ -408,7 +396,7 @@ func (o *Outbox) launch(l *lane, p *parcel) Attempt {
 	p.started = o.now
 	p.due = o.now + o.term(p)
 	l.flying.put(p)
-	return Attempt{Item: p.Item, Path: p.path, Try: p.try, PossibleDuplicate: p.doubt}
+	return Attempt{Item: p.Item, Path: p.path, Try: p.try}
 }
 
 // pathAfter is the next path in rotation that is not avoided, which may be the

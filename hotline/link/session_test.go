@@ -22,7 +22,7 @@ func crisis(t interface{ Fatal(...any) }) hotline.Terms {
 }
 
 func item(sequence uint64, p hotline.Precedence) Item {
-	it := Item{Sequence: sequence, Precedence: p, Index: sequence, Committed: hotline.Time(sequence)}
+	it := Item{Sequence: sequence, Precedence: p, Index: sequence}
 	binary.BigEndian.PutUint64(it.ID[:], sequence)
 	it.ID[31] = byte(p)
 	return it
@@ -47,7 +47,7 @@ func TestNextPathAtItsBound(t *testing.T) {
 		now := hotline.Time(1_000_000)
 		for try := range 7 {
 			got := o.Next(now)
-			if len(got) != 1 || got[0].Path != try%3 || got[0].Try != uint64(try+1) || got[0].PossibleDuplicate != (try > 0) {
+			if len(got) != 1 || got[0].Path != try%3 || got[0].Try != uint64(try+1) {
 				t.Fatalf("%s try %d: %+v", p, try+1, got)
 			}
 			if at, ok := o.Wake(now); !ok || at != now+wait {
@@ -131,19 +131,17 @@ func TestPaceOfOutcomes(t *testing.T) {
 FLASH     failed    500 1000 2000 4000 8000 10000 10000 10000
 FLASH     busy      1000 2000 4000 8000 10000 10000 10000 10000
 FLASH     refused   10000 20000 40000 80000 160000 320000 600000 600000
-FLASH     rejected  600000 600000 600000 600000 600000 600000 600000 600000
 FLASH     needed    0 0 0 10000 20000 40000 80000 160000
 FLASH     receipted 30000 30000 30000 30000 30000 30000 30000 30000
 ROUTINE   failed    500 1000 2000 4000 8000 16000 32000 64000
 ROUTINE   busy      1000 2000 4000 8000 16000 30000 30000 30000
 ROUTINE   refused   600000 600000 600000 600000 600000 600000 600000 600000
-ROUTINE   rejected  600000 600000 600000 600000 600000 600000 600000 600000
 ROUTINE   needed    0 0 0 600000 600000 600000 600000 600000
 ROUTINE   receipted 30000 30000 30000 30000 30000 30000 30000 30000`
-	outcomes := map[string]Outcome{"failed": Failed, "busy": Busy, "refused": Refused, "rejected": Rejected, "needed": Needed, "receipted": Receipted}
+	outcomes := map[string]Outcome{"failed": Failed, "busy": Busy, "refused": Refused, "needed": Needed, "receipted": Receipted}
 	var got strings.Builder
 	for _, p := range []hotline.Precedence{hotline.Flash, hotline.Routine} {
-		for _, name := range []string{"failed", "busy", "refused", "rejected", "needed", "receipted"} {
+		for _, name := range []string{"failed", "busy", "refused", "needed", "receipted"} {
 			fmt.Fprintf(&got, "\n%-9s %-9s", p, name)
 			o := NewOutbox(crisis(t), 1)
 			it := item(1, p)
@@ -317,7 +315,7 @@ func TestLateAnswers(t *testing.T) {
 	mustAdd(t, o, item(1, hotline.Flash))
 	first := o.Next(1)[0]
 	second := o.Next(1 + wait)[0]
-	for _, outcome := range []Outcome{Failed, Busy, Refused, Rejected, Needed} {
+	for _, outcome := range []Outcome{Failed, Busy, Refused, Needed} {
 		o.Answered(first, outcome, 2+wait)
 		if o.InFlight() != 1 {
 			t.Fatalf("late outcome %d ended the newer try", outcome)

@@ -94,7 +94,7 @@ func (s *senders) add(e *ledger.Effect) {
 	if x == nil {
 		return
 	}
-	item := link.Item{Sequence: e.Sequence, ID: e.ID, Precedence: e.Precedence, Index: e.Index, Committed: e.Time}
+	item := link.Item{Sequence: e.Sequence, ID: e.ID, Precedence: e.Precedence, Index: e.Index}
 	if e.Kind == hotline.KindLineTest {
 		item.Turn = s.n.lineTurn(e.Time)
 	}
@@ -264,7 +264,7 @@ func (x *sender) receipted(a link.Attempt, p *parcel, receipt []byte) link.Outco
 }
 
 func outcomeName(o link.Outcome) string {
-	names := map[link.Outcome]string{link.Failed: "failed", link.Receipted: "receipted", link.Rejected: "rejected",
+	names := map[link.Outcome]string{link.Failed: "failed", link.Receipted: "receipted",
 		link.Needed: "need", link.Busy: "busy", link.Refused: "refused"}
 	return names[o]
 }

@@ -188,7 +188,7 @@ func (n *Node) Crowd(peer hotline.Party) (clear func()) {
 	defer x.mu.Unlock()
 	var list []hotline.ID
 	for {
-		it := link.Item{ID: hotline.ID(n.random(32)), Precedence: hotline.Routine, Index: math.MaxUint64, Committed: n.now()}
+		it := link.Item{ID: hotline.ID(n.random(32)), Precedence: hotline.Routine, Index: math.MaxUint64}
 		if x.outbox.Add(it) != nil {
 			break
 		}
