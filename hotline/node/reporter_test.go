@@ -7,6 +7,7 @@ import (
 
 	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/desk"
+	"example.org/hotline/hotline/hotlinetest"
 )
 
 func reported(key, reporter string) hotline.Hit {
@@ -55,5 +56,30 @@ func TestReporterGetsAReceiptAndIsNamed(t *testing.T) {
 	}
 	if len(by) != 4 || by[handed[0].Key] != "" || by[receipt.Keys[0]] != "XA-C1" || by[receipt.Keys[1]] != "XA-C1" {
 		t.Errorf("in triage wait %v", by)
+	}
+}
+
+// Promise: a hit leaves triage by an operator alone: no statement but a detection, which an operator signs, takes one with it.
+// Whoever else may hand statements in could make a warning vanish.
+func TestOnlyADetectionAdoptsAHit(t *testing.T) {
+	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
+	w.ready()
+	p := w.parties["XA"]
+	hit := reported("0a", "")
+	if _, err := p.ask(t, 0, &desk.Request{Hits: &desk.HitsRequest{Hits: []hotline.Hit{hit}}}); err != nil {
+		t.Fatal(err)
+	}
+	adopt := func(st *hotline.Statement) error {
+		_, err := p.ask(t, 0, &desk.Request{Submit: &desk.SubmitRequest{Statement: st.Raw, Adopts: hit.Key}})
+		return err
+	}
+	if err := adopt(p.Text(now(), "XB", "words")); hotline.CodeOf(err) != hotline.CodeMalformed {
+		t.Errorf("a text adopts a hit: %v", err)
+	}
+	if len(p.waiting(t, 0)) != 1 {
+		t.Error("the hit waits no more, and nobody has adopted it")
+	}
+	if err := adopt(p.Detection(now())); err != nil || len(p.waiting(t, 0)) != 0 {
+		t.Errorf("a detection adopts the hit: %v", err)
 	}
 }

@@ -87,6 +87,9 @@ const ownReadWait = 2 * time.Second
 func (n *Node) submit(ctx context.Context, r *desk.SubmitRequest, send func(*desk.Reply) error) error {
 	c := &ledger.Command{Type: ledger.Submit, Statement: r.Statement, Key: r.Adopts}
 	st, err := c.ParseStatement()
+	if err == nil && r.Adopts != "" && st.Header.Kind != hotline.KindDetection { // who may hand in may not dismiss (SPEC §12 rule 11)
+		err = hotline.Refuse(hotline.CodeMalformed, "a %s adopts no hit: only a detection does", st.Header.Kind)
+	}
 	if err != nil {
 		return err
 	}
