@@ -173,6 +173,7 @@ func (r *Report) judge(ctx context.Context, open []*export, opt Options) error {
 			return err
 		}
 		j.sides = sides
+		j.earlier = cross.of(&x.head)
 		cross.logs = append(cross.logs, j)
 		if err := j.read(ctx, workers, progress); err != nil {
 			return err
@@ -192,6 +193,9 @@ func (r *Report) judge(ctx context.Context, open []*export, opt Options) error {
 		if err := r.collect(j); err != nil {
 			return err
 		}
+	}
+	if err := r.bringTogether(cross.logs); err != nil {
+		return err
 	}
 	r.sort()
 	return r.settle(rows)

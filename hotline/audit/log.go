@@ -47,6 +47,7 @@ type judged struct {
 	known        map[author]bool // keys that stand in the state; cleared by each document
 	statuses     statuses
 	concerned    map[hotline.Party]bool // by the case of a case export
+	earlier      []*judged              // exports of the same log, which were read before
 	tmp          string
 	name         int
 }
@@ -207,7 +208,25 @@ func (j *judged) take(it *item) error {
 			return err
 		}
 	}
-	return j.teller.tell(it, j.statusOf(it), verified)
+	told, err := j.toldBefore(it.index, k)
+	if err != nil {
+		return err
+	}
+	return j.teller.tell(it, j.statusOf(it), verified, told)
+}
+
+// toldBefore reports whether another export of this log shows the entry, in the same
+// history, and was read before (SPEC §10.5 rule 6).
+func (j *judged) toldBefore(index uint64, k mark) (bool, error) {
+	for _, e := range j.earlier {
+		if index >= e.marks.size {
+			continue
+		}
+		if m, err := e.marks.at(index); err != nil || m.shown && m.root == k.root {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 // unproven reports whether no majority of clocks backed the time of an entry: its

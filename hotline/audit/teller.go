@@ -64,8 +64,9 @@ func newTeller(c *chain, h *Head, tmp string, number int, others shown) (*teller
 }
 
 // tell takes one entry. verified says that its signatures hold: what another party is said
-// to have signed is told as nothing that this party did, unless it did sign.
-func (t *teller) tell(it *item, status hotline.Status, verified bool) error {
+// to have signed is told as nothing that this party did, unless it did sign. told says that
+// another export of the log has told the entry: how far statements came is told all the same.
+func (t *teller) tell(it *item, status hotline.Status, verified, told bool) error {
 	e := Event{Time: it.entry.Time, Party: t.self, Generation: t.generation, Entry: it.index}
 	if status != 0 {
 		e.Status = status.String()
@@ -100,7 +101,7 @@ func (t *teller) tell(it *item, status hotline.Status, verified bool) error {
 	if !verified && e.Type != "" && signs(it.content) {
 		e.Text += "; not verified: the signatures within do not hold, or their keys are not known here"
 	}
-	if err := t.track(it, verified); err != nil {
+	if err := t.track(it, verified); err != nil || told {
 		return err
 	}
 	if err := t.ladder.note(it, &e); err != nil {
