@@ -62,6 +62,7 @@ const (
 	MaxTriageOfOne  = 128   // of them, handed in by one reporter
 	MaxSettledHits  = 1024  // keys of hits that were adopted or dismissed, oldest forgotten first
 	MaxDrafts       = 256   // statements that wait for a second signature
+	MaxDraftsOfOne  = 64    // of them, with one first author
 	MaxRefusals     = 1024  // remembered by hash, oldest forgotten first
 	MaxOutbox       = 8192  // unreceipted statements per peer; FlashReserve of them for FLASH alone
 	MaxAwaiting     = 65536 // statements per peer that wait for a receipt or an acknowledgement

@@ -154,15 +154,26 @@ func TestWorkingStateIsBounded(t *testing.T) {
 	bad.Count = 0
 	wantCode(t, "a bad hit", a.state.Apply(&ledger.Command{Type: ledger.Hit, Time: w.now, Hit: bad}).Code, hotline.CodeMalformed)
 	as := a.Assessment(w.now, a.Detection(w.now), []hotline.Party{"XB"})
-	for i := range hotline.MaxDrafts + 1 {
-		h := a.Alert(w.now+hotline.Time(i), as, []hotline.Party{"XB"}).Header
-		st := w.draft(a, h, hotlinetest.AlertBody(), signersOf(a, "O1", "R1"), 1)
-		want := hotline.Code("")
-		if i == hotline.MaxDrafts {
-			want = hotline.CodeBusy
-		}
-		wantCode(t, "draft", a.state.Apply(&ledger.Command{Type: ledger.Draft, Time: w.now, Statement: st.Raw}).Code, want)
+	drafted := 0
+	draft := func(post string) hotline.Code {
+		drafted++
+		h := a.Alert(w.now+hotline.Time(drafted), as, []hotline.Party{"XB"}).Header
+		st := w.draft(a, h, hotlinetest.AlertBody(), signersOf(a, post, "R1"), 1)
+		return a.state.Apply(&ledger.Command{Type: ledger.Draft, Time: w.now, Statement: st.Raw}).Code
 	}
+	posts := []string{"O1", "O2", "L1", "L2"}
+	for n, post := range posts {
+		for range hotline.MaxDraftsOfOne {
+			wantCode(t, "draft", draft(post), "")
+		}
+		if n < len(posts)-1 { // nobody keeps the others from theirs
+			wantCode(t, "one draft too many of one officer", draft(post), hotline.CodeBusy)
+		}
+	}
+	if n := len(a.state.Drafts()); n != hotline.MaxDrafts {
+		t.Fatalf("%d drafts wait, of %d", n, hotline.MaxDrafts)
+	}
+	wantCode(t, "one draft too many", draft("A1"), hotline.CodeBusy)
 	wantCode(t, "no draft", a.state.Apply(&ledger.Command{Type: ledger.Draft, Time: w.now}).Code, hotline.CodeMalformed)
 }
 

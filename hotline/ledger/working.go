@@ -3,6 +3,7 @@ package ledger
 import (
 	"slices"
 
+	"example.org/hotline/crypto/keys"
 	"example.org/hotline/hotline"
 )
 
@@ -136,12 +137,29 @@ func (r *run) draft() error {
 		}
 		return nil
 	}
+	if w.draftsOf(st.Header.Authors[0]) >= hotline.MaxDraftsOfOne { // one machine must not keep everybody from releasing
+		return hotline.Refuse(hotline.CodeBusy, "%d drafts of this officer wait; release or let them lapse", hotline.MaxDraftsOfOne)
+	}
 	if len(w.Drafts) >= hotline.MaxDrafts {
 		return hotline.Refuse(hotline.CodeBusy, "%d drafts wait; release or let them lapse", len(w.Drafts))
 	}
 	w.Drafts = append(w.Drafts, DraftItem{ID: st.ID, Raw: st.Raw, Since: r.t})
 	r.effect(Effect{Type: Wake, ID: st.ID, Kind: st.Header.Kind, Time: r.c.Time, Office: "releaser", Text: "draft"})
 	return nil
+}
+
+// draftsOf counts the drafts that wait with one first author; 0 while they cannot be
+// too many.
+func (w *Working) draftsOf(author keys.ID) (n int) {
+	if len(w.Drafts) < hotline.MaxDraftsOfOne {
+		return 0
+	}
+	for i := range w.Drafts {
+		if st, err := hotline.Parse(w.Drafts[i].Raw); err == nil && st.Header.Authors[0] == author {
+			n++
+		}
+	}
+	return n
 }
 
 func (s *State) dropDraft(id hotline.ID) {
