@@ -129,6 +129,12 @@ func (r *run) draft() error {
 	case st.Complete():
 		return hotline.Refuse(hotline.CodeHeader, "every author has signed: submit it")
 	}
+	// SPEC §3.1 rule 5. It is judged again when it is submitted: roles and keys may change while it waits.
+	if d := s.Directory(s.self); d != nil {
+		if err := mayAuthor(st, d, r.t); err != nil {
+			return err
+		}
+	}
 	w := &s.working
 	w.Drafts = slices.DeleteFunc(w.Drafts, func(d DraftItem) bool { return d.Since < r.t-window })
 	if i := slices.IndexFunc(w.Drafts, func(d DraftItem) bool { return d.ID == st.ID }); i >= 0 {
