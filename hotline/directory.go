@@ -319,6 +319,34 @@ func ParseDirectory(raw []byte, c *SignedConvention) (*SignedDirectory, error) {
 	return signed, nil
 }
 
+// NewestNaming is the newest of these versions of the convention that names p: one that is to
+// leave is a party until then (SPEC §5.3). If none names it, it is the newest; nil: there is none.
+func NewestNaming(p Party, versions []*SignedConvention) *SignedConvention {
+	if len(versions) == 0 {
+		return nil
+	}
+	for _, c := range slices.Backward(versions) {
+		if c.Member(p) != nil {
+			return c
+		}
+	}
+	return versions[len(versions)-1]
+}
+
+// ProveDirectory is ParseDirectory under the newest of these versions of the convention that
+// names the party. Whether it still is one is the ledger's to decide.
+func ProveDirectory(raw []byte, versions []*SignedConvention) (*SignedDirectory, error) {
+	st, err := Parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	c := NewestNaming(st.Header.From, versions)
+	if c == nil {
+		return nil, Refuse(CodeNeed, "the convention comes before directories")
+	}
+	return ParseDirectory(raw, c)
+}
+
 // speaker finds an officer with a role that an observer has no use for, or nil.
 func (d *Directory) speaker() *Officer {
 	i := slices.IndexFunc(d.Officers, func(o Officer) bool {

@@ -42,10 +42,7 @@ func (c *chain) add(raw []byte) error {
 		c.conventions = append(c.conventions, v)
 		return nil
 	}
-	if len(c.conventions) == 0 {
-		return hotline.Refuse(hotline.CodeNeed, "the convention comes before directories")
-	}
-	d, err := hotline.ParseDirectory(raw, c.conventions[len(c.conventions)-1])
+	d, err := hotline.ProveDirectory(raw, c.conventions)
 	if err != nil {
 		return err
 	}

@@ -64,9 +64,12 @@ func (r *run) directory() error {
 	if c == nil {
 		return hotline.Refuse(hotline.CodeNeed, "the convention comes before directories")
 	}
-	d, err := hotline.ParseDirectory(r.c.Document, s.conventions[len(s.conventions)-1])
+	d, err := hotline.ProveDirectory(r.c.Document, s.conventions)
 	if err != nil {
 		return err
+	}
+	if s.conventions[len(s.conventions)-1].Member(d.Party) == nil && c.Member(d.Party) == nil {
+		return hotline.Refuse(hotline.CodeDocument, "%s is no party of the convention any more", d.Party)
 	}
 	newest := s.Directory(d.Party)
 	if s.DirectoryNumber(d.Party, d.Number) != nil {

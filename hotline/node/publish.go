@@ -62,7 +62,7 @@ func checkDocument(s *ledger.State, raw []byte) error {
 			}
 		}
 		if len(versions) > 0 { // without one, Apply says what is needed first
-			_, err = hotline.ParseDirectory(raw, versions[len(versions)-1])
+			_, err = hotline.ProveDirectory(raw, versions)
 		}
 	default:
 		err = hotline.Refuse(hotline.CodeDocument, "a %s is no document", st.Header.Kind)

@@ -212,11 +212,11 @@ func roleTexts(roles []hotline.Role) []string {
 	return list
 }
 
-// SignDirectory signs a directory with the party's root key under the newest convention of documents and verifies it as the next
+// SignDirectory signs a directory with the party's root key under the newest convention of documents that names it, and verifies it as the next
 // page there: a number or a generation that goes back, a key that stands elsewhere, and the root key of somebody else are refused.
 // documents stay as they were.
 func SignDirectory(d *hotline.Directory, documents *Documents, root keys.Signer) (*hotline.SignedDirectory, error) {
-	c := documents.Convention()
+	c := hotline.NewestNaming(d.Party, documents.Conventions)
 	if c == nil {
 		return nil, hotline.Refuse(hotline.CodeNeed, "a directory is signed under a convention, and there is none")
 	}

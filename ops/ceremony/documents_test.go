@@ -47,6 +47,29 @@ func (w *world) amend(change func(*hotline.Convention)) *hotline.SignedConventio
 	return hotlinetest.Amend(w.v1, &c, w.a, w.b)
 }
 
+// TestWhoIsToLeaveSignsPages: until a version without it comes into force a party can still revoke a key.
+func TestWhoIsToLeaveSignsPages(t *testing.T) {
+	w := newWorld()
+	c := hotlinetest.NewParty("XC", "ceremony")
+	w.v1 = hotlinetest.Convention(hotlinetest.Terms("crisis"), w.a, w.b, c)
+	v2 := w.amend(func(v *hotline.Convention) {
+		v.Parties = slices.DeleteFunc(v.Parties, func(m hotline.Member) bool { return m.Party == "XC" })
+	})
+	d := new(Documents)
+	for _, raw := range [][]byte{w.v1.Raw, c.Directory(1).Raw, v2.Raw} {
+		if err := d.Add(raw); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page, err := SignDirectory(c.Page(2), d, c.Root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Add(page.Raw); err != nil || d.Directory("XC").Number != 2 {
+		t.Errorf("its page is refused: %v", err)
+	}
+}
+
 // TestLoadDocumentsVerifiesTheChain: names of files mean nothing, other files are left alone, a copy counts once, and the result
 // is in the order in which a ledger takes documents.
 func TestLoadDocumentsVerifiesTheChain(t *testing.T) {

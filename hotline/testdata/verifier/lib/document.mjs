@@ -68,3 +68,10 @@ export function parseDirectory (spec, raw, convention) {
   if (convention.members.some(m => used.includes(m.id))) refuse('document', 'a root key stands in a directory')
   return { party: d.get(1), number: d.get(2), log: d.get(6), service: d.get(7), witness: d.get(8), witnessPQ: d.get(9), body: d }
 }
+
+// proveDirectory is parseDirectory under the newest of these versions that names the party:
+// one that is to leave is a party until then (§5.3).
+export function proveDirectory (spec, raw, versions) {
+  const { from } = parse(spec, raw)
+  return parseDirectory(spec, raw, versions.findLast(v => v.members.some(m => m.party === from)) ?? versions.at(-1))
+}

@@ -2,7 +2,7 @@
 // document, statement, tender and receipt. It makes no decision of the ledger again.
 import { checkAnchor, parseAnchor } from './anchor.mjs'
 import { encode, equal, Refusal, refuse } from './cbor.mjs'
-import { parseConvention, parseDirectory } from './document.mjs'
+import { parseConvention, proveDirectory } from './document.mjs'
 import { parseEntry } from './entry.mjs'
 import { openExport, unusable, usable } from './files.mjs'
 import { hex, keyId } from './keys.mjs'
@@ -100,7 +100,7 @@ class Walk {
       return
     }
     if (this.conventions.length === 0) refuse('need', 'the convention comes before directories')
-    const d = parseDirectory(this.spec, raw, this.conventions.at(-1))
+    const d = proveDirectory(this.spec, raw, this.conventions)
     if (d.body.get(15)) this.closes(d)
     this.directories.set(`${d.party} ${d.number}`, d)
     if (!(this.newest.get(d.party)?.number > d.number)) this.newest.set(d.party, d)
