@@ -42,7 +42,10 @@ type letter struct {
 // sealed to the own party, the addressees and those to be notified, with the sealing keys of verified directories.
 func (s *seat) compose(ctx context.Context, l *letter) ([]byte, error) {
 	if err := l.body.Validate(); err != nil {
-		return nil, err
+		return nil, typed(err)
+	}
+	if slices.Contains(l.to, s.party()) || slices.Contains(l.notify, s.party()) {
+		return nil, refused(hotline.CodeWrongAddressee, "name the others", "%s is your own party", s.party())
 	}
 	now := s.time()
 	h := hotline.Header{Kind: l.kind, Status: l.status, Precedence: l.precedence, TLP: l.tlp, From: s.party(), To: sortedParties(l.to),
@@ -71,6 +74,15 @@ func (s *seat) compose(ctx context.Context, l *letter) ([]byte, error) {
 		}
 	}
 	return hotline.Sign(h, payload, s.key)
+}
+
+// typed is the failure of what this officer has given: there is nobody from whom to get it again.
+func typed(err error) error {
+	f := explain(err)
+	if f.Code == string(hotline.CodeMalformed) {
+		f.Next = "correct what you gave and try again"
+	}
+	return f
 }
 
 // headOf returns the newest cosigned head of an addressee's log that the group knows. It proves that the statement is not older.
