@@ -2,6 +2,7 @@ package tlog
 
 import (
 	"bufio"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -163,8 +164,8 @@ func (s *Store) appendChunk(entries [][]byte) (int, error) {
 	return len(leaves), nil
 }
 
-// hold keeps entries for the bundle that they will stand in, so that it need not
-// be read back and hashed again when it is full.
+// hold keeps entries for the bundle that they will stand in, so that they need not
+// be read back when it is full.
 func (s *Store) hold(entries [][]byte) {
 	for _, e := range entries {
 		if s.held == nil {
@@ -209,7 +210,7 @@ func (s *Store) startEdge(n uint64) error {
 // what is held of it in memory, or from the edge file.
 func (s *Store) writeTile(level int, n uint64, hashes []Hash) error {
 	if level == 0 {
-		if err := s.writeBundle(n); err != nil {
+		if err := s.writeBundle(n, hashes); err != nil {
 			return err
 		}
 		// A fresh slice: readers may hold the old one.
@@ -222,9 +223,11 @@ func (s *Store) writeTile(level int, n uint64, hashes []Hash) error {
 	})
 }
 
-// writeBundle makes bundle n, which is full: of what is held, or of the edge file.
-func (s *Store) writeBundle(n uint64) error {
-	if s.held != nil {
+// writeBundle makes bundle n, which is full: of what is held, or of the edge file,
+// which goes away after it. On a quiet line memory holds entries for days: what is
+// no longer what came is not written.
+func (s *Store) writeBundle(n uint64, leaves []Hash) error {
+	if holds(s.held, leaves) {
 		return s.replace(tilePath(entriesLevel, n, tileWidth), edgeDir+"/tile.tmp", false, func(w io.Writer) error {
 			_, err := w.Write(s.held)
 			return err
@@ -284,6 +287,21 @@ func (s *Store) replace(path, tmp string, durable bool, write func(io.Writer) er
 		return s.syncPath(filepath.Dir(path))
 	}
 	return nil
+}
+
+// holds reports whether a bundle has exactly the entries of these leaves.
+func holds(bundle []byte, leaves []Hash) bool {
+	for _, leaf := range leaves {
+		if len(bundle) < 2 {
+			return false
+		}
+		n := 2 + int(binary.BigEndian.Uint16(bundle))
+		if n > len(bundle) || LeafHash(bundle[2:n]) != leaf {
+			return false
+		}
+		bundle = bundle[n:]
+	}
+	return len(bundle) == 0
 }
 
 // remove deletes a file, which may be absent already.

@@ -450,8 +450,8 @@ func TestOpenRefusesMissingMark(t *testing.T) {
 	}
 }
 
-// Promise: a full bundle is the same file, to the byte, whether memory still holds its entries, the log was opened again or cut in
-// between, or the entries are more than memory may hold.
+// Promise: a full bundle is the same file, to the byte, whether memory still holds its entries, and still as they came, the log was
+// opened again or cut in between, or the entries are more than memory may hold.
 func TestBundlesOfMemoryAndOfTheEdgeAreTheSame(t *testing.T) {
 	large := func(i int) []byte { return append(make([]byte, 9000), testEntry(i)...) } // 256 of them are more than maxHeld
 	for name, entry := range map[string]func(int) []byte{"small": testEntry, "large": large} {
@@ -461,6 +461,18 @@ func TestBundlesOfMemoryAndOfTheEdgeAreTheSame(t *testing.T) {
 		}
 		for how, between := range map[string]func(s *Store) *Store{
 			"held": func(s *Store) *Store { return s },
+			"flipped": func(s *Store) *Store {
+				s.held[20] ^= 1
+				return s
+			},
+			"flipped length": func(s *Store) *Store {
+				s.held[0] ^= 0x80
+				return s
+			},
+			"added to": func(s *Store) *Store {
+				s.held = append(s.held, 0)
+				return s
+			},
 			"opened": func(s *Store) *Store {
 				closeStore(t, s)
 				return openStore(t, s.dir)
