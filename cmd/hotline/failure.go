@@ -95,7 +95,7 @@ func explain(err error) *failure {
 	switch {
 	case errors.As(err, &r):
 		f.Code, f.Next = string(r.Code), nextMoves[r.Code]
-		f.Text = strings.Replace(f.Text, r.Error(), r.Text, 1)
+		f.Text = strings.TrimSuffix(strings.Replace(f.Text, r.Error(), r.Text, 1), "; "+f.Next) // some texts say it themselves
 	case errors.Is(err, keys.ErrDecrypt):
 		f.Code, f.Next = string(codePassphrase), "try again with the passphrase of this key"
 	case errors.Is(err, keys.ErrPassphraseSource):
