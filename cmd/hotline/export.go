@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -39,6 +40,12 @@ func newExportCmd(a *app) *cobra.Command {
 			list, err := parties(cmd, "pair", []string{pair})
 			if err != nil {
 				return err
+			}
+			if list[0] == s.party() {
+				return usage(cmd, "--pair: %s is your own party: name the other one", pair)
+			}
+			if !slices.ContainsFunc(s.docs.Conventions, func(c *hotline.SignedConvention) bool { return c.Member(list[0]) != nil }) {
+				return refused(hotline.CodeNotFound, "see hotline documents for the parties", "%s is no party of the convention", pair)
 			}
 			write = func(full, dir string) error { return audit.WritePair(full, dir, list[0]) }
 		case inCase != "":
