@@ -3,6 +3,8 @@ package audit
 import (
 	"bytes"
 	"context"
+	"crypto/sha512"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"os"
@@ -10,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"filippo.io/edwards25519"
 
 	"example.org/hotline/crypto/keys"
 	"example.org/hotline/crypto/tlog"
@@ -466,5 +470,57 @@ func TestTheOtherVerifierHoldsClosingsToWhatWasSigned(t *testing.T) {
 		if first(s.Observations) != want || want != "" && (s.Observations[0].Party != "XA" || s.Observations[0].Entry != uint64(len(a.entries)-1)) {
 			t.Errorf("observed %+v, want %q of XA", s.Observations, want)
 		}
+	}
+}
+
+// shifted signs like Ed25519, with a point of order 2 added to R: it verifies by the equation that is multiplied by the cofactor, and by no other.
+func shifted(t *testing.T, seed [32]byte, msg []byte) []byte {
+	t.Helper()
+	scalar := func(parts ...[]byte) *edwards25519.Scalar {
+		h := sha512.Sum512(bytes.Join(parts, nil))
+		s, err := edwards25519.NewScalar().SetUniformBytes(h[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	h := sha512.Sum512(seed[:])
+	secret, err := edwards25519.NewScalar().SetBytesWithClamping(h[:32])
+	if err != nil {
+		t.Fatal(err)
+	}
+	minusOne := append(append([]byte{0xec}, bytes.Repeat([]byte{0xff}, 30)...), 0x7f) // y = -1
+	two, err := new(edwards25519.Point).SetBytes(minusOne)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nonce := scalar(h[32:], msg)
+	point := new(edwards25519.Point).ScalarBaseMult(nonce)
+	point.Add(point, two)
+	k := scalar(point.Bytes(), new(edwards25519.Point).ScalarBaseMult(secret).Bytes(), msg)
+	return append(point.Bytes(), edwards25519.NewScalar().MultiplyAdd(k, secret, nonce).Bytes()...)
+}
+
+// Promise: a signature is good for both verifiers or for neither: of the two equations of RFC 8032 there is one (SPEC §3.1).
+func TestBothVerifiersKnowOneEquation(t *testing.T) {
+	node := verifier(t)
+	a := prompt(t, "XA", "XB").at("XA")
+	dir := a.export()
+	note := mustRead(t, dir, FileCheckpoint)
+	text, lines, err := tlog.SplitNote(note)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, err := base64.StdEncoding.DecodeString(lines[0].Base64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sig := shifted(t, a.Seed("log"), []byte(text))
+	again := text + "\n\u2014 " + lines[0].Name + " " + base64.StdEncoding.EncodeToString(append(line[:4], sig...)) + "\n"
+	if err := os.WriteFile(filepath.Join(dir, FileCheckpoint), []byte(again), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s := bothJudge(t, node, dir); s.exit != ExitUnusable {
+		t.Errorf("exit code %d", s.exit)
 	}
 }
