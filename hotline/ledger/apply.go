@@ -104,7 +104,7 @@ func (r *run) refuseIf(err error) {
 // it is done at the last permitted time.
 func (r *run) setTime() {
 	s := r.s
-	r.t = max(r.c.Time, s.time)
+	r.t = max(r.c.Time, s.time, s.passed)
 	limit := s.backed + hotline.Time(hotline.MaxClockStep.Milliseconds())
 	if r.t <= limit {
 		return
@@ -142,7 +142,7 @@ func (s *State) AtLimit(t hotline.Time) bool {
 // NeedsReadings reports whether a command at t would need the readings of a
 // majority to be done at t.
 func (s *State) NeedsReadings(t hotline.Time) bool {
-	return t > s.backed+hotline.Time(hotline.MaxClockStep.Milliseconds())
+	return max(t, s.passed) > s.backed+hotline.Time(hotline.MaxClockStep.Milliseconds())
 }
 
 // add appends one entry and returns its index. The first entry of a command

@@ -42,6 +42,7 @@ type snapshot struct {
 	Weighty     uint64
 	Anchored    hotline.Time // absent in what an earlier program wrote: its logs hold no anchor
 	Vacated     uint64       // likewise: what is for nobody ends with the next command
+	Passed      hotline.Time // likewise
 }
 
 type pairImage struct {
@@ -71,7 +72,7 @@ func (s *State) Snapshot() ([]byte, error) {
 		Version: snapshotVersion, Self: s.self, Generation: s.generation, Convention: s.convention, Rules: s.rules,
 		Time: s.time, Backed: s.backed, Voters: s.voters, Ladder: s.ladder, Recent: s.recent.queue,
 		Settling: s.settling, Posts: s.posts, House: s.house, Working: s.working,
-		WitnessedAt: s.witnessedAt, Weighty: s.weighty, Anchored: s.anchored, Vacated: s.vacated,
+		WitnessedAt: s.witnessedAt, Weighty: s.weighty, Anchored: s.anchored, Vacated: s.vacated, Passed: s.passed,
 	}
 	for _, p := range sortedKeys(s.witnessed) {
 		im.Witnessed = append(im.Witnessed, s.witnessed[p])
@@ -150,7 +151,7 @@ func RestoreState(b []byte) (*State, error) {
 	s.self, s.generation, s.convention, s.rules = im.Self, im.Generation, im.Convention, im.Rules
 	s.tree, s.size, s.time, s.backed = &im.Tree, im.Tree.Size, im.Time, im.Backed
 	s.voters, s.ladder, s.settling, s.posts, s.house, s.working = im.Voters, im.Ladder, im.Settling, im.Posts, im.House, im.Working
-	s.witnessedAt, s.weighty, s.anchored, s.vacated = im.WitnessedAt, im.Weighty, im.Anchored, im.Vacated
+	s.witnessedAt, s.weighty, s.anchored, s.vacated, s.passed = im.WitnessedAt, im.Weighty, im.Anchored, im.Vacated, im.Passed
 	for _, c := range im.Witnessed {
 		s.witnessed[c.Party] = c
 	}

@@ -32,6 +32,7 @@ type State struct {
 	tree       *tlog.Frontier // nil while a part of a log is replayed
 	time       hotline.Time   // of the newest entry
 	backed     hotline.Time   // last time that a majority of clocks backed
+	passed     hotline.Time   // up to which something passed without an entry: no entry to come is earlier
 
 	voters      []string
 	conventions []*hotline.SignedConvention // by version, from 1
