@@ -149,6 +149,9 @@ func found(out io.Writer, path string) error {
 
 func passphrase(source string) ([]byte, error) {
 	return keys.Passphrase(source, func(label string) ([]byte, error) {
+		if !term.IsTerminal(int(os.Stdin.Fd())) {
+			return nil, errors.New("there is no terminal to ask on, write file:PATH or credential:NAME in keys.passphrase")
+		}
 		fmt.Fprint(os.Stderr, label+": ")
 		defer fmt.Fprintln(os.Stderr)
 		return term.ReadPassword(int(os.Stdin.Fd()))

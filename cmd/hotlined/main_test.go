@@ -65,6 +65,7 @@ func TestCheckNamesTheSlip(t *testing.T) {
 	for _, c := range []struct{ name, from, to, want string }{
 		{"unknown key", "listen =", "lisen =", "listen"},
 		{"another node's name", "'XA-1'", "'XA-9'", "stands in no directory"},
+		{"a prompt and no terminal", "passphrase =", "passphrase = 'prompt' #", "there is no terminal to ask on"},
 		{"another convention", "party =", fmt.Sprintf("convention = %q\nparty =", strings.Repeat("ab", 32)), "convention"},
 	} {
 		bad := filepath.Join(filepath.Dir(path), "bad.toml")
