@@ -30,7 +30,7 @@ const (
 	BusyMax     = 30 * time.Second
 	RetryMax    = 10 * time.Minute // ceiling after a refusal
 	SettleWait  = 30 * time.Second // a receipt that is not settled by then is asked for again
-	PathPenalty = 15 * time.Second // a failed path is avoided for this long while another is there
+	PathPenalty = 15 * time.Second // a failed path is avoided for this long while another is there, and hurries nothing twice in it
 	NeedAtOnce  = 3                // immediate repeats after documents were sent; then as a refusal
 )
 

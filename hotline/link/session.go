@@ -112,6 +112,7 @@ type Outbox struct {
 	ordinary int // items that are not FLASH
 	nextPath hotline.Durations
 	avoid    []hotline.Time // per path: not used before this while another is there
+	calm     []hotline.Time // per path: its coming back hurries nothing before this
 	first    int            // path for first tries: see Prefer; else the last that bore a receipt
 	now      hotline.Time
 }
@@ -136,7 +137,7 @@ func (o *Outbox) Configure(terms hotline.Terms, paths int) {
 	paths = max(paths, 1)
 	o.nextPath = terms.NextPath
 	if len(o.avoid) != paths {
-		o.avoid, o.first = make([]hotline.Time, paths), 0
+		o.avoid, o.calm, o.first = make([]hotline.Time, paths), make([]hotline.Time, paths), 0
 	}
 }
 
@@ -286,8 +287,8 @@ func (o *Outbox) InFlight() int {
 }
 
 // PathFailed reports that the connection to a node is gone. What is in flight
-// by it goes by another path at once, if there is one, and the path is avoided
-// for PathPenalty.
+// by it goes by another path at once, if there is one and nothing of it failed
+// before, and the path is avoided for PathPenalty.
 func (o *Outbox) PathFailed(path int, now hotline.Time) {
 	o.sync(now)
 	if path < 0 || path >= len(o.avoid) {
@@ -305,9 +306,10 @@ func (o *Outbox) PathFailed(path int, now hotline.Time) {
 				continue
 			}
 			p.last = Failed
-			due := now
-			if !other {
-				due = o.atLatest(p, now, now+p.backoff(millis(RetryFirst), o.term(p)))
+			hurry := other && p.fails == 0
+			due := o.atLatest(p, now, now+p.backoff(millis(RetryFirst), o.term(p)))
+			if hurry {
+				due = now
 			}
 			o.wait(p, due)
 		}
@@ -315,13 +317,18 @@ func (o *Outbox) PathFailed(path int, now hotline.Time) {
 }
 
 // PathOpened reports that a node can be reached again. What failed before is
-// due at once.
+// due at once, but no more than once in PathPenalty: a node that comes and goes
+// all the time must not set the pace.
 func (o *Outbox) PathOpened(path int, now hotline.Time) {
 	o.sync(now)
 	if path < 0 || path >= len(o.avoid) {
 		return
 	}
 	o.avoid[path] = 0
+	if now < o.calm[path] {
+		return
+	}
+	o.calm[path] = now + millis(PathPenalty)
 	for i := range o.lanes {
 		for _, p := range o.lanes[i].waiting.all() {
 			if p.last == Failed {
@@ -346,6 +353,7 @@ func (o *Outbox) sync(now hotline.Time) {
 		}
 		for i := range o.avoid {
 			o.avoid[i] -= back
+			o.calm[i] -= back
 		}
 	}
 	o.now = now
