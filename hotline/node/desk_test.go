@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"bytes"
+	"context"
 	"slices"
 	"testing"
 
@@ -106,4 +107,43 @@ func TestHostileSubmissionIsRefused(t *testing.T) {
 		})
 	}
 	p.submit(t, 0, p.Text(now(), "XB", "the next good one"))
+}
+
+// Promise: one officer's machine, however many watches it opens, leaves places for the consoles of the others: a desk that cannot
+// watch does not ring.
+func TestOneOfficerLeavesPlacesToWatch(t *testing.T) {
+	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
+	w.ready()
+	p := w.parties["XA"]
+	watch := func(post string) error {
+		begun := make(chan error, 1)
+		say := func(err error) {
+			select {
+			case begun <- err:
+			default: // it has begun
+			}
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		t.Cleanup(cancel)
+		who := desk.Officer{Name: p.Name(post), Key: p.Officer(post).Public().ID(), Roles: hotline.Roles}
+		go func() {
+			say(p.nodes[0].Handle(ctx, who, &desk.Request{Watch: &desk.WatchRequest{}}, func(*desk.Reply) error {
+				say(nil)
+				return nil
+			}))
+		}()
+		return <-begun
+	}
+	var err error
+	for range hotline.MaxWatchers {
+		if err = watch("U1"); err != nil {
+			break
+		}
+	}
+	if hotline.CodeOf(err) != hotline.CodeBusy {
+		t.Errorf("one officer has opened %d watches: %v", hotline.MaxWatchers, err)
+	}
+	if err := watch("L1"); err != nil {
+		t.Errorf("another officer watches: %v", err)
+	}
 }

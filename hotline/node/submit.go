@@ -57,7 +57,7 @@ func (n *Node) Handle(ctx context.Context, who desk.Officer, r *desk.Request, se
 	case r.Show != nil:
 		return n.show(&who, r.Show, send)
 	case r.Watch != nil:
-		return n.watch(ctx, send)
+		return n.watch(ctx, &who, send)
 	case r.Export != nil:
 		return n.export(ctx, r.Export, send)
 	case r.Backup != nil:

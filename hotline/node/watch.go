@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"example.org/hotline/crypto/keys"
 	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/desk"
 	"example.org/hotline/hotline/ledger"
@@ -18,6 +19,7 @@ type watchers struct {
 }
 
 type watcher struct {
+	key    keys.ID // of the officer who watches
 	events chan desk.Event
 	lost   uint64 // under watchers.mu: events that found the channel full
 }
@@ -28,13 +30,21 @@ const watchQueue = 256
 
 func newWatchers() *watchers { return &watchers{all: map[*watcher]bool{}} }
 
-func (w *watchers) add() *watcher {
+// add takes a place, or returns nil if there is none. One officer has no more of them
+// than desks.
+func (w *watchers) add(key keys.ID) *watcher {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.closed || len(w.all) >= hotline.MaxWatchers {
+	own := 0
+	for x := range w.all {
+		if x.key == key {
+			own++
+		}
+	}
+	if w.closed || len(w.all) >= hotline.MaxWatchers || own >= maxDesksOfOne {
 		return nil
 	}
-	x := &watcher{events: make(chan desk.Event, watchQueue)}
+	x := &watcher{key: key, events: make(chan desk.Event, watchQueue)}
 	w.all[x] = true
 	return x
 }
@@ -114,10 +124,10 @@ func eventOf(e *ledger.Effect) (desk.Event, bool) {
 }
 
 // watch streams events until the desk goes away.
-func (n *Node) watch(ctx context.Context, send func(*desk.Reply) error) error {
-	x := n.watchers.add()
+func (n *Node) watch(ctx context.Context, who *desk.Officer, send func(*desk.Reply) error) error {
+	x := n.watchers.add(who.Key)
 	if x == nil {
-		return hotline.Refuse(hotline.CodeBusy, "%d desks are watching this node; watch another", hotline.MaxWatchers)
+		return hotline.Refuse(hotline.CodeBusy, "%d desks are watching this node, or %d of this officer; watch another", hotline.MaxWatchers, maxDesksOfOne)
 	}
 	defer n.watchers.remove(x)
 	begin := desk.Event{Type: desk.EventBegin}
