@@ -385,7 +385,8 @@ func (w *waker) hold(ctx context.Context, p *ledger.Paging) {
 	}
 	for i := range h.routes {
 		r := &h.routes[i]
-		if _, again := w.n.pages.channels.Lasting(r.channel); again > 0 && time.Since(r.told) >= again {
+		since := time.Since(r.told) // below 0: by the clock of a former leader, or one that was set back
+		if _, again := w.n.pages.channels.Lasting(r.channel); again > 0 && (since >= again || since < 0) {
 			r.told = time.Now()
 			w.tell(ctx, *r, page.Due, 1)
 		}

@@ -1,0 +1,46 @@
+package node
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"example.org/hotline/hotline"
+	"example.org/hotline/hotline/ledger"
+	"example.org/hotline/ops/config"
+	"example.org/hotline/ops/page"
+)
+
+// Promise: a page that another system forgets if it is not told again is told again, also when the record says that it was taken at
+// a time that has not come here: the clock was set back, or is that of a former leader.
+func TestPageTakenInTheFutureIsToldAgain(t *testing.T) {
+	told := make(chan struct{}, 1)
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { told <- struct{}{} }))
+	defer s.Close()
+	list := []config.Page{{Name: "am", Kind: "alertmanager", URL: s.URL, Timeout: config.Duration{Duration: time.Minute}}}
+	channels, err := page.Open(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &Node{log: slog.New(slog.DiscardHandler), cfg: &config.Config{Pages: list}, pages: pages{channels: channels}}
+	n.metrics = newMetrics(n)
+	w := &waker{n: n, held: map[uint64]*heldPage{}}
+	taken := hotline.PageAttempt{Channel: "am", Tries: 1, Result: hotline.PageTaken, Last: hotline.Time(time.Now().Add(time.Hour).UnixMilli())}
+	p := &ledger.Paging{Stage: ledger.PageRest, Routes: []hotline.PageRoute{{Targets: []string{"XA-L1"}, Channels: []string{"am"}}},
+		Taken: []hotline.PageAttempt{taken}}
+	w.hold(context.Background(), p)
+	w.wg.Wait()
+	select {
+	case <-told:
+	default:
+		t.Error("nothing is told, for an hour")
+	}
+	w.hold(context.Background(), p)
+	w.wg.Wait()
+	if len(told) > 0 {
+		t.Error("it is told twice at once")
+	}
+}
