@@ -107,7 +107,7 @@ type Machine interface {
 	// behind the newest snapshot. A panic stops the process by way of Config.Stop.
 	Apply(commands []Command) []any
 	// Snapshot captures the state now and returns a function that writes it
-	// later, concurrently with Apply.
+	// later, concurrently with Apply and Restore.
 	Snapshot() (func(w io.Writer) error, error)
 	// Restore replaces the whole state. Every byte that r yields has been
 	// verified. An error stops the process, since the state is then undefined.
