@@ -144,7 +144,8 @@ func (c *circuit) serve() {
 // awaitHello reads streams one after another until one is an accepted hello.
 // Anything else, or nothing within hotline.LinkExchange, closes the connection.
 func (c *circuit) awaitHello() bool {
-	ctx, cancel := context.WithTimeout(c.ctx, hotline.LinkExchange)
+	until := time.Now().Add(hotline.LinkExchange)
+	ctx, cancel := context.WithDeadline(c.ctx, until)
 	defer cancel()
 	for {
 		s, err := c.conn.AcceptStream(ctx)
@@ -155,7 +156,7 @@ func (c *circuit) awaitHello() bool {
 			return false
 		}
 		c.path.peer.arrive()
-		q, err := c.read(s)
+		q, err := c.read(s, until)
 		charged := c.path.peer.charge(true)
 		switch {
 		case hotline.CodeOf(err) == hotline.CodeVersion:
@@ -189,7 +190,7 @@ func (c *circuit) count(event string) {
 // answer runs one stream of the peer. Whatever is wrong with it ends this
 // stream only.
 func (c *circuit) answer(s *quic.Stream) {
-	q, err := c.read(s)
+	q, err := c.read(s, time.Now().Add(hotline.LinkExchange))
 	// A hello draws on the reserve too: a backlog must not look like silence.
 	urgent := q != nil && (q.Flash || q.Hello != nil)
 	charged := c.path.peer.charge(urgent)
@@ -210,9 +211,9 @@ func (c *circuit) answer(s *quic.Stream) {
 }
 
 // read reads and decodes one question, and counts what is wrong with it.
-func (c *circuit) read(s *quic.Stream) (*Question, error) {
+func (c *circuit) read(s *quic.Stream, until time.Time) (*Question, error) {
 	// An error only says that the connection is gone, which reading finds too.
-	_ = s.SetDeadline(time.Now().Add(hotline.LinkExchange))
+	_ = s.SetDeadline(until)
 	frame, err := readFrame(s)
 	var q *Question
 	if err == nil {

@@ -282,6 +282,46 @@ func TestNoHelloInTime(t *testing.T) {
 	})
 }
 
+// Promise: a hello that begins late and never ends does not hold a connection open
+// beyond hotline.LinkExchange.
+func TestSlowHelloEndsInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &router{}
+		a := newStationOn(t, "XA", "XA-1", simConn(r, 1), 1)
+		b := newStationOn(t, "XB", "XB-1", simConn(r, 2), 1)
+		b.trust(a)
+		b.line.SetPeers([]Peer{{"XA", []hotline.Node{a.node}}})
+		conn, err := a.Dial(t.Context(), b.node)
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		greeting, err := conn.AcceptStream(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ok, err := EncodeAnswer(&Answer{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.ReadAll(greeting)
+		_, _ = greeting.Write(ok)
+		_ = greeting.Close()
+		time.Sleep(hotline.LinkExchange - time.Second)
+		s, err := conn.OpenStream()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Write([]byte{0}); err != nil {
+			t.Fatal(err)
+		}
+		<-conn.Context().Done()
+		if took := time.Since(begun); took > hotline.LinkExchange+time.Second {
+			t.Fatalf("closed after %v", took)
+		}
+	})
+}
+
 // Promise: a flood is taken in at a bounded multiple of the peer's rate, however
 // fast it is sent, and what is over the rate is answered busy.
 func TestFloodIsSlowed(t *testing.T) {
