@@ -275,6 +275,7 @@ func (c *crossing) proof(holder int, p *proof) error {
 	if !seen {
 		if found {
 			c.order.behind(holder, p)
+			c.heldTooEarly(holder, p)
 		}
 		return c.unseen.add(holder, p)
 	}

@@ -15,22 +15,25 @@ import (
 
 // promised lets a party sign a receipt for a statement as entry so many places behind the end of its log, in a
 // generation, and log nothing.
-func promised(p *peer, st *hotline.Statement, index uint64, sender, tender []byte, generation uint64, places int) (receipt []byte) {
+func promised(p *peer, st *hotline.Statement, index uint64, sender, tender []byte, generation uint64, places int, marks hotline.Marks) (receipt []byte) {
 	p.w.t.Helper()
-	kept := p.entries
-	defer func() { p.entries = kept }()
-	p.entries = slices.Clone(kept)
-	for range places {
-		p.entries = append(p.entries, []byte("another entry"))
-	}
-	receipt = taken(p, st, index, sender, tender)
-	r, err := hotline.ParseReceipt(receipt)
+	s, err := hotline.ParseSenderEntry(sender)
 	if err != nil {
 		p.w.t.Fatal(err)
 	}
-	at := placed(st, p.entries)
-	r.Claims.Generation = generation
-	if receipt, err = hotline.SignReceipt(r.Claims, p.state.ConventionID(), at.Root, at.Path, p.Log); err != nil {
+	salt := [16]byte{1}
+	raw, err := hotline.ReceivedEntry(p.Code, st, sender, tender, p.w.now, salt, "", marks, 3)
+	if err != nil {
+		p.w.t.Fatal(err)
+	}
+	entries := slices.Clone(p.entries)
+	for range places {
+		entries = append(entries, []byte("another entry"))
+	}
+	at := placed(st, append(entries, raw))
+	claims := hotline.Claims{Party: p.Code, Generation: generation, Statement: st.ID, Index: at.Index, Time: p.w.now, Voters: 3,
+		Of: &hotline.Of{Party: st.Header.From, Generation: 1, Index: index, Sequence: s.Sent.SequenceFor(p.Code), Salt: salt, Marks: marks}}
+	if receipt, err = hotline.SignReceipt(claims, p.state.ConventionID(), at.Root, at.Path, p.Log); err != nil {
 		p.w.t.Fatal(err)
 	}
 	return receipt
@@ -48,7 +51,7 @@ func fromGeneration(t *testing.T, holder hotline.Party, generation uint64, stopp
 	if holder == "XA" {
 		var err error
 		raw, err = hotline.EncodeEntry(hotline.EntryReceipted, w.now, [16]byte{2}, hotline.ReceivedScope("XB", st), hotline.Outside,
-			&hotline.Receipted{Statement: st.ID, Index: at.Index, Tender: tender, Receipt: promised(b, st, at.Index, sender, tender, generation, 0)})
+			&hotline.Receipted{Statement: st.ID, Index: at.Index, Tender: tender, Receipt: promised(b, st, at.Index, sender, tender, generation, 0, 0)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,12 +103,12 @@ func TestTheOtherVerifierJudgesGenerations(t *testing.T) {
 }
 
 // behind is a world in which XA holds the receipt of XB for a place so far behind the end of what XB logs that no export ever reaches it.
-func behind(t *testing.T) (w *world, place uint64) {
+func behind(t *testing.T, marks hotline.Marks) (w *world, place uint64) {
 	w = newWorld(t, terms(), "XA", "XB")
 	a, b := w.at("XA"), w.at("XB")
 	st := a.submit(a.Text(w.now, "XB", "one"))
 	sender, tender := a.tendered(st)
-	receipt := promised(b, st, a.results[st.ID].Index, sender, tender, 1, 1000)
+	receipt := promised(b, st, a.results[st.ID].Index, sender, tender, 1, 1000, marks)
 	a.do(&ledger.Command{Type: ledger.Receipt, Receipt: receipt, Tender: tender})
 	return w, uint64(len(b.entries)) + 1000
 }
@@ -113,7 +116,7 @@ func behind(t *testing.T) (w *world, place uint64) {
 // Promise: who signs for a place that its export does not reach, and shows an entry well later than that, is named: time never goes back in a log.
 func TestLaterEntryBeforeAPlaceBehindTheEndIsObserved(t *testing.T) {
 	for wait, want := range map[hotline.Time][]string{5 * minute: {}, 60 * minute: {"time-contradiction@XB"}} {
-		w, place := behind(t)
+		w, place := behind(t, 0)
 		b := w.at("XB")
 		w.pass(wait)
 		b.submit(b.Detection(w.now))
@@ -134,10 +137,45 @@ func TestLaterEntryBeforeAPlaceBehindTheEndIsObserved(t *testing.T) {
 	}
 }
 
+// Promise: a mark that says that the time of the place is not proven does not help: then the time of whoever holds the signature counts, and both are named.
+func TestUnprovenPlaceBehindTheEndIsObserved(t *testing.T) {
+	for wait, want := range map[hotline.Time][]string{5 * minute: {}, 60 * minute: {"time-contradiction@XA|XB"}} {
+		w, _ := behind(t, hotline.MarkTimeUnproven)
+		b := w.at("XB")
+		w.pass(wait)
+		b.submit(b.Detection(w.now))
+		if got := found(audited(t, w.at("XA").export(), b.export())); !slices.Equal(got, want) {
+			t.Errorf("%v: observed %v, want %v", wait, got, want)
+		}
+	}
+}
+
+// Promise: what a witness cosigned is held against a log that ends before it, too: by an entry of the witness's log, and by a cosignature in an anchor.
+func TestCosignedTreeBehindTheEndIsObserved(t *testing.T) {
+	for wait, want := range map[hotline.Time][]string{5 * minute: {}, 60 * minute: {"time-contradiction@XC|XB", "time-contradiction@XB|XC"}} {
+		w, again := newWorld(t, terms(), "XA", "XB", "XC"), newWorld(t, terms(), "XA", "XB", "XC")
+		a, b, c := w.at("XA"), w.at("XB"), w.at("XC")
+		for range 9 {
+			b.submit(b.Detection(w.now))
+		}
+		c.witness("XB", b.checkpoint(b.entries))
+		b.deliver(b.anchored("XA", b.anchor("XC")), "XA")
+		rolled := again.at("XB")
+		again.pass(wait)
+		rolled.submit(rolled.Detection(again.now))
+		for i, dir := range []string{c.export(), a.export()} {
+			got := slices.DeleteFunc(found(audited(t, dir, rolled.export())), func(s string) bool { return s == "time-contradiction@XB" }) // by the tender, of XB alone
+			if len(want) == 0 && len(got) > 0 || len(want) > 0 && !slices.Equal(got, want[i:i+1]) {
+				t.Errorf("%v, %d: observed %v, want %v", wait, i, got, want)
+			}
+		}
+	}
+}
+
 // Promise: so is who signed for such a place, and shows an entry that holds what the other log said after it: that entry was made
 // after the signature, and is not where that says.
 func TestAnswerBeforeAPlaceBehindTheEndIsAFork(t *testing.T) {
-	w, _ := behind(t)
+	w, _ := behind(t, 0)
 	a, b := w.at("XA"), w.at("XB")
 	before := b.export()
 	a.send(a.submit(a.Text(w.now, "XB", "two")), "XB")

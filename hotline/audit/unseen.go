@@ -129,19 +129,6 @@ func (c *crossing) unseenPlaces() error {
 	return c.tellUnseen(&log)
 }
 
-// newestShown is the entry of the latest time that the exports of a log show; nil: there is none.
-func (c *crossing) newestShown(log logKey) (newest *unseenPlace) {
-	for n, j := range c.logs {
-		if h := &j.x.head; h.Party != log.party || h.Generation != log.generation || j.latest.time == 0 {
-			continue
-		}
-		if newest == nil || j.latest.time > newest.Time {
-			newest = &unseenPlace{uint64(n), proof{Kind: shownEntry, Own: j.latest.entry, Party: log.party, Generation: log.generation, Index: j.latest.entry, Time: j.latest.time}}
-		}
-	}
-	return newest
-}
-
 func (l *unseenLog) take(p *unseenPlace) {
 	if x := l.last; x != nil && x.Index == p.Index && (x.Root != p.Root || x.ofEntry() && p.ofEntry() && x.Leaf != p.Leaf) {
 		l.forks.note(x, p)
