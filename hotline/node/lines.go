@@ -2,6 +2,7 @@ package node
 
 import (
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -122,10 +123,14 @@ func (n *Node) nodeViews(p link.PeerStatus) []desk.NodeView {
 		seen := n.lines.seen(p.Party, x.Node)
 		list = append(list, desk.NodeView{Node: x.Node, Link: desk.LinkState(x.State), Since: hotline.Time(x.Since.UnixMilli()),
 			RTT: uint64(x.RTT.Microseconds()), Ahead: int64(seen.ahead), Greeted: seen.greeted, Taken: seen.taken, TakenAt: seen.takenAt,
-			Failed: seen.failed, Error: x.LastError[:min(len(x.LastError), maxLinkError)]})
+			Failed: seen.failed, Error: cut(x.LastError, maxLinkError)})
 	}
 	return list
 }
+
+// cut returns at most so many bytes of a text, and no part of a letter: a text that
+// is no UTF-8 would make the whole answer unreadable.
+func cut(text string, bytes int) string { return strings.ToValidUTF8(text[:min(len(text), bytes)], "") }
 
 // linePart is what the ledger says of a line.
 func linePart(s *ledger.State, v *desk.PeerView) {
