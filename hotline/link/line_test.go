@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/quic-go/quic-go"
 
@@ -466,5 +467,28 @@ func TestAskRefusesWhatBreaksABound(t *testing.T) {
 	a.line.Close()
 	if _, err := a.line.Ask(t.Context(), "XB", 0, false, delivery("x")); !errors.Is(err, ErrClosed) {
 		t.Fatalf("after close: %v", err)
+	}
+}
+
+// Promise: why a path is down is printable text of bounded length, and repeats nothing
+// that whoever answers at the node's address wrote into its last words: officers read
+// it, and a text that is no UTF-8 would make the whole status unreadable.
+func TestLastErrorIsFitToBeShown(t *testing.T) {
+	a := newStation(t, "XA", "XA-1", "127.0.0.1:0", 1)
+	path := newPath(newPeer(a.line, "XB"), hotline.Node{Name: "XB-1"})
+	for _, c := range []struct {
+		name string
+		err  error
+	}{
+		{"transport", explain(fmt.Errorf("dial: %w", &quic.TransportError{Remote: true, ErrorCode: quic.ConnectionRefused, ErrorMessage: "act now\xff\x1b[2J"}))},
+		{"application", explain(&quic.ApplicationError{Remote: true, ErrorCode: 77, ErrorMessage: "act now\xff\x1b[2J"})},
+		{"long", hotline.Refuse(hotline.CodeConvention, "%s", strings.Repeat("\u00e9", 1000))},
+		{"any", errors.New("\xff\x1b[2J")},
+	} {
+		path.failed(c.err)
+		got := path.status(time.Now()).LastError
+		if got == "" || len(got) > MaxAnswerText || !utf8.ValidString(got) || got != Sanitize(got) || strings.Contains(got, "act now") {
+			t.Errorf("%s: shown as %q", c.name, got)
+		}
 	}
 }

@@ -148,7 +148,7 @@ func (t *path) dialOnce() error {
 	defer cancel()
 	conn, err := t.peer.line.cfg.Dialer.Dial(ctx, t.node)
 	if err != nil {
-		return fmt.Errorf("dial %s at %s: %w", t.node.Name, t.node.Addr, err)
+		return fmt.Errorf("dial %s at %s: %w", t.node.Name, t.node.Addr, explain(err))
 	}
 	if !shows(conn, t.node.Key) {
 		closeWith(conn, CloseRemoved)
@@ -232,7 +232,7 @@ type NodeStatus struct {
 	State     State
 	Since     time.Time     // of the connection's coming or going
 	RTT       time.Duration // smoothed; 0 while down
-	LastError string        // why it is down; else empty
+	LastError string        // why it is down, fit for an answer as Sanitize makes it; else empty
 	Answered  time.Time     // last answer to a hello of ours; zero: none on this connection
 	Heard     time.Time     // last proper hello of theirs; zero: none on this connection
 }
@@ -282,7 +282,7 @@ func (t *path) status(now time.Time) NodeStatus {
 		}
 	}
 	if s.State == StateDown && t.lastErr != nil {
-		s.LastError = t.lastErr.Error()
+		s.LastError = Sanitize(t.lastErr.Error())
 	}
 	return s
 }

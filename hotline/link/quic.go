@@ -134,9 +134,15 @@ func exchange(ctx context.Context, conn *quic.Conn, frame []byte, urgent bool) (
 	return a, nil
 }
 
-// explain turns the close codes of a peer into words. The peer's own text is
-// not repeated: it may hold anything.
+// explain turns the close codes of a peer into words. The peer's own text, or that
+// of whoever answers in its place, is not repeated: it may hold anything.
 func explain(err error) error {
+	var transport *quic.TransportError
+	if errors.As(err, &transport) && transport.Remote {
+		code := *transport
+		code.ErrorMessage = ""
+		return &code
+	}
 	var app *quic.ApplicationError
 	if !errors.As(err, &app) {
 		return err
