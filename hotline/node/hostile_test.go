@@ -31,6 +31,7 @@ type stranger struct {
 	socket  *quic.Transport
 	came    chan *hotline.Statement // what the node under test sends
 	greet   func(*link.Hello)       // what it says of itself, if not the truth
+	mute    bool                    // it gives no receipts
 }
 
 func (s *stranger) Deliver(_ context.Context, _ hotline.Party, _ string, d *link.Delivery) *link.Answer {
@@ -44,6 +45,9 @@ func (s *stranger) Deliver(_ context.Context, _ hotline.Party, _ string, d *link
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.mute {
+		return &link.Answer{Code: hotline.CodeBusy}
+	}
 	receipt := s.journal.Receive(&hotlinetest.Delivery{Statement: st, Sender: d.Sender, Tender: d.Tender}, now())
 	return &link.Answer{Receipt: receipt}
 }
@@ -200,6 +204,41 @@ func TestHostileDeliveryIsRefused(t *testing.T) {
 			before = w.size(t)
 		})
 	}
+}
+
+// Promise: an officer is told how a statement ended at its addressee also when the ledger waits for nothing any more: what was
+// rejected was not acknowledged.
+func TestEndOfAStatementIsToldAsItWas(t *testing.T) {
+	w, s := meet(t, nil)
+	p := w.parties["XA"]
+	stage := func(st *hotline.Statement, want desk.Stage) {
+		t.Helper()
+		_, v := p.statement(t, st.ID)
+		if got := v.Item.Addressees; len(got) != 1 || got[0].Stage != want {
+			t.Errorf("the statement is shown as %+v, want %s", got, want)
+		}
+	}
+	send := func() (*hotline.Statement, uint64) {
+		st := p.Text(now(), "XB", "words")
+		return st, p.submit(t, 0, st).Sequences[0].N
+	}
+	seen := p.watch(t, 0)
+	taken, _ := send()
+	wait(t, seen, func(e desk.Event) bool { return e.Type == desk.EventSettled && e.ID == taken.ID })
+	stage(taken, desk.StageReceived)
+	s.mu.Lock()
+	s.mute = true
+	s.mu.Unlock()
+	bad, n := send()
+	stage(bad, desk.StageTendered)
+	if a := s.send(t, s.Reject(now(), bad, n, 1, hotline.CodeBusy)); a.Code != "" {
+		t.Fatalf("the reject is answered %q (%s)", a.Code, a.Text)
+	}
+	if a := s.send(t, s.Acknowledgement(now(), taken)); a.Code != "" {
+		t.Fatalf("the acknowledgement is answered %q (%s)", a.Code, a.Text)
+	}
+	stage(bad, desk.StageRejected)
+	stage(taken, desk.StageAcknowledged)
 }
 
 func flip(b []byte) []byte {

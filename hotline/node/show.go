@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"slices"
@@ -136,6 +137,9 @@ func (n *Node) item(i uint64, st *hotline.Statement, e *hotline.Entry, content a
 			}
 		}
 	})
+	if slices.ContainsFunc(it.Addressees, func(a desk.AddresseeView) bool { return a.Stage == "" }) {
+		n.ends(i, st, it.Addressees) // outside the view: it reads files
+	}
 	return it
 }
 
@@ -148,10 +152,12 @@ func ackView(s *ledger.State, st *hotline.Statement) *desk.AckView {
 	return &desk.AckView{Acknowledged: true}
 }
 
+// addressees says how far each addressee is; without a stage where the state waits for
+// nothing from it any more, and so does not know.
 func addressees(s *ledger.State, st *hotline.Statement, sent *hotline.Sent) []desk.AddresseeView {
 	var list []desk.AddresseeView
 	for _, q := range sent.Sequences {
-		v := desk.AddresseeView{Party: q.To, Sequence: q.N, Stage: desk.StageReceived}
+		v := desk.AddresseeView{Party: q.To, Sequence: q.N}
 		if c := st.InCase(); c != nil {
 			if k := s.Case(*c); k != nil {
 				for _, t := range k.Told {
@@ -163,13 +169,58 @@ func addressees(s *ledger.State, st *hotline.Statement, sent *hotline.Sent) []de
 		} else if p := s.Pair(q.To); p != nil {
 			if o := p.Sent[st.ID]; o != nil {
 				v.Stage = stageOf(o)
-			} else if st.Header.Kind.Rules().OpensAck {
-				v.Stage = desk.StageAcknowledged
 			}
 		}
 		list = append(list, v)
 	}
 	return list
+}
+
+// ends finds in the log how the statement at entry i ended at each addressee without a
+// stage. Of which nothing is found soon behind it, no more is said than that it was
+// received.
+func (n *Node) ends(i uint64, st *hotline.Statement, list []desk.AddresseeView) {
+	stages := map[hotline.Party]desk.Stage{}
+	for raw, err := range n.machine.store.Entries(i+1, min(n.machine.store.Size(), i+1+receiptHorizon)) {
+		if err != nil || !slices.ContainsFunc(list, func(v desk.AddresseeView) bool { return v.Stage == "" && stages[v.Party] == "" }) {
+			break
+		}
+		_, content, err := hotline.DecodeEntry(raw)
+		if err != nil {
+			break
+		}
+		if p, stage := endIn(content, i, st); stages[p] == "" {
+			stages[p] = stage
+		}
+	}
+	for k := range list {
+		if v := &list[k]; v.Stage == "" {
+			v.Stage = cmp.Or(stages[v.Party], desk.StageReceived)
+		}
+	}
+}
+
+// endIn says whose end of the statement at entry i another entry holds: its reject or
+// its acknowledgement, or its receipt where nobody acknowledges. "": none.
+func endIn(content any, i uint64, st *hotline.Statement) (p hotline.Party, stage desk.Stage) {
+	switch c := content.(type) {
+	case *hotline.Receipted:
+		if rc, err := hotline.ParseReceipt(c.Receipt); err == nil && c.Index == i && !st.Header.Kind.Rules().OpensAck {
+			return rc.Party, desk.StageReceived
+		}
+	case *hotline.Received:
+		said, err := hotline.Parse(c.Statement)
+		if err != nil || c.Code != "" || said.Header.Re == nil || *said.Header.Re != st.ID {
+			return "", ""
+		}
+		switch said.Header.Kind {
+		case hotline.KindReject:
+			return said.Header.From, desk.StageRejected
+		case hotline.KindAcknowledgement:
+			return said.Header.From, desk.StageAcknowledged
+		}
+	}
+	return "", ""
 }
 
 func stageOf(o *ledger.Sent) desk.Stage {
@@ -305,11 +356,14 @@ func (n *Node) proofs(i uint64, content any, v *desk.ShowView) {
 	}
 }
 
+// receiptHorizon is how many entries behind a statement are read for what its
+// addressees said of it.
+const receiptHorizon = 4096
+
 // receiptsOf looks for the peers' receipts of the statement at entry i. They
 // stand behind it, soon after as a rule.
 func (n *Node) receiptsOf(i uint64, want int) (list []hotline.Claims) {
-	const horizon = 4096
-	for raw, err := range n.machine.store.Entries(i+1, min(n.machine.store.Size(), i+1+horizon)) {
+	for raw, err := range n.machine.store.Entries(i+1, min(n.machine.store.Size(), i+1+receiptHorizon)) {
 		if err != nil || len(list) == want {
 			break
 		}
