@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 
+	"example.org/hotline/crypto/keys"
+	"example.org/hotline/crypto/seal"
 	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/ledger"
 )
@@ -118,12 +120,41 @@ func (x *errands) recheck() {
 	if x.closed {
 		return
 	}
-	x.wg.Go(func() {
-		size := x.n.machine.store.Size()
-		for i := size - min(size, recheckSpan); i < size && x.ctx.Err() == nil; i++ {
-			x.n.checkReadable(x.ctx, i)
+	x.wg.Go(func() { x.n.recheck(x.ctx) })
+}
+
+// recheck leaves out what is sealed to a key that this party has replaced: it was
+// opened with that key when it came, and says nothing of its sender now.
+func (n *Node) recheck(ctx context.Context) {
+	size := n.machine.store.Size()
+	for i := size - min(size, recheckSpan); i < size && ctx.Err() == nil; i++ {
+		if st, err := n.acceptedAt(i); err != nil || !n.sealedBefore(st) {
+			n.checkReadable(ctx, i)
+		}
+	}
+}
+
+// sealedBefore reports whether a statement is sealed to this party's key in an earlier
+// directory, and not to the present one.
+func (n *Node) sealedBefore(st *hotline.Statement) bool {
+	if !st.Header.Kind.Rules().Sealed {
+		return false
+	}
+	list, err := seal.Recipients(st.Payload)
+	if err != nil {
+		return false
+	}
+	to := map[keys.ID]bool{}
+	for _, r := range list {
+		to[r.Key] = true
+	}
+	before := false
+	n.machine.view(func(s *ledger.State) {
+		for _, d := range s.Directories(s.Self()) {
+			before = before || to[d.Sealing.ID()]
 		}
 	})
+	return before && !to[n.keys.sealing.Public().ID()]
 }
 
 // askOf returns what an entry asks for at present; nil if it no longer does, or

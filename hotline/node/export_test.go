@@ -31,6 +31,9 @@ func (n *Node) ProposeUnverified(ctx context.Context, c *ledger.Command) (*ledge
 	return r.(*ledger.Result), nil
 }
 
+// Recheck opens what came last once more, as a new leader does.
+func (n *Node) Recheck(ctx context.Context) { n.recheck(ctx) }
+
 // Verified returns how many entries were verified behind the commit.
 func (n *Node) Verified() uint64 { return n.behind.next.Load() }
 

@@ -1,8 +1,11 @@
 package node_test
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
+	"example.org/hotline/crypto/keys"
 	"example.org/hotline/crypto/seal"
 	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/desk"
@@ -155,6 +158,48 @@ func TestLineIsTestedInBothDirections(t *testing.T) {
 		}
 		if p := re.Status.Peers[0]; p.Tested == 0 || p.Missed != 0 {
 			t.Errorf("%s: last answer at %d, %d missed", code, p.Tested, p.Missed)
+		}
+	}
+}
+
+// Promise: a party that has replaced its sealing key does not call unreadable, in its own name, what it has read with the old one.
+func TestReplacedSealingKeyMakesNothingUnreadable(t *testing.T) {
+	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
+	w.ready()
+	a, b := w.parties["XA"], w.parties["XB"]
+	seen := a.watch(t, 0)
+	alert := w.warn("XA", "XB")
+	wait(t, seen, func(e desk.Event) bool { return e.Type == desk.EventSettled && e.ID == alert.ID })
+	b.submit(t, 0, b.Acknowledgement(now(), alert))
+	wait(t, seen, received(hotline.KindAcknowledgement))
+	page := b.Page(2)
+	page.Nodes, page.Issued = b.page.Nodes, now()
+	next, err := keys.GenerateSealing()
+	if err != nil {
+		t.Fatal(err)
+	}
+	page.Sealing = next.Public()
+	raw := b.SignDirectory(page)
+	b.publish(t, raw)
+	w.write("directory-XB-2.cbor", raw)
+	b.stop(t, 0)
+	key, err := next.Encrypt("sealing", testPassphrase, keys.TestnetCost())
+	if err == nil {
+		err = os.WriteFile(filepath.Join(b.cfgs[0].Keys.Dir, "sealing.key"), key, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.nodes[0] = w.start(b.cfgs[0])
+	w.ready()
+	b.nodes[0].Recheck(t.Context())
+	for i := range b.size(t) {
+		raw, err := b.nodes[0].Entry(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, st, err := hotline.StatementIn(raw); err == nil && st.Header.Kind == hotline.KindUnreadable {
+			t.Errorf("entry %d calls %s unreadable", i, st.Header.Re.Short())
 		}
 	}
 }
