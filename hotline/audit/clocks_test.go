@@ -282,3 +282,47 @@ func TestManyContradictionsOfOneHideNoOther(t *testing.T) {
 		t.Errorf("%d observations, %d more, and XC is among them: %v", len(got), r.MoreProtocol, slices.Contains(got, "time-contradiction@XB|XC"))
 	}
 }
+
+// Promise: so is a witness whose cosignature stands in an anchor, in whichever log the anchor is found.
+func TestWitnessOfAnAnchorThatContradictsItselfIsNamedAlone(t *testing.T) {
+	for name, c := range map[string]struct {
+		word  bool
+		after hotline.Time
+		want  []string
+	}{
+		"before anything":      {want: []string{"time-contradiction@XA|XC"}},
+		"after its own word":   {word: true, want: []string{"time-contradiction@XC"}},
+		"well after that word": {word: true, after: 6 * minute, want: []string{"time-contradiction@XC", "time-contradiction@XA|XC"}},
+	} {
+		w := newWorld(t, terms(), "XA", "XB", "XC")
+		a, witness := w.at("XA"), w.at("XC")
+		w.pass(120 * minute)
+		a.submit(a.Detection(w.now))
+		st := witness.submit(witness.Text(w.now, "XA", "Please call."))
+		if c.word {
+			witness.send(st, "XA")
+		}
+		w.pass(c.after)
+		a.submit(a.Detection(w.now))
+		last := uint64(len(a.entries) - 1)
+		var anchor []byte
+		w.by(-60*minute, func() { anchor = a.anchor("XC") })
+		if !c.word {
+			witness.send(st, "XA") // later: it says nothing
+		}
+		a.send(a.anchored("XB", anchor), "XB")
+		for _, dirs := range [][]string{{a.export()}, {a.export(), w.at("XB").export()}} {
+			r := audited(t, dirs...)
+			wantFound(t, r, c.want...)
+			for _, o := range r.Observations {
+				if o.Party == "XC" && o.Entry != witness.results[st.ID].Index {
+					t.Errorf("%s: observed %+v", name, o)
+				}
+			}
+			i, err := r.Interval("XA", 1, last)
+			if err != nil || (i.BeforeBy == "XC") == c.word {
+				t.Errorf("%s: its cosignature bounds an entry: %+v, %v", name, i, err)
+			}
+		}
+	}
+}

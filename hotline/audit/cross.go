@@ -207,6 +207,9 @@ func (c *crossing) check() error {
 			}
 		}
 	}
+	if err := c.tellEarly(); err != nil {
+		return err
+	}
 	if err := c.cosigned(); err != nil {
 		return err
 	}

@@ -28,9 +28,10 @@ type judged struct {
 	sides     *buckets[side] // nil: nobody asks
 	log       Log
 
-	cosignatures []cosignature          // of the cosigned checkpoint
-	words        map[hotline.Party]fact // the latest entry of each other log that an entry under it proves
-	latest       fact                   // the entry shown that bears the latest time that is proven
+	cosignatures []cosignature             // of the cosigned checkpoint
+	words        map[hotline.Party]fact    // the latest entry of each other log that an entry under it proves
+	earlies      map[earlyCosignature]bool // cosignatures in anchors that are dated before the last entry under them
+	latest       fact                      // the entry shown that bears the latest time that is proven
 
 	observations []Observation
 	clocks       []Observation // of times that contradict each other, not told yet

@@ -127,6 +127,10 @@ func (c *crossing) sighting(holder, n int, p *proof, k mark) error {
 		by = p.By
 	case anchorProof:
 		by, t, unproven = p.By, p.Time+wholeSecond, false
+		if s := (cosignature{p.By, p.Time}); early(k, s) && c.logs[n].keepEarly(earlyCosignature{p.Index, s}) {
+			return nil // it is judged when all others are
+		}
+		c.logs[n].cosignedBefore(p.Index, k, cosignature{p.By, p.Time})
 	}
 	if unproven || by == of {
 		return nil
@@ -145,7 +149,7 @@ func (c *crossing) cosigned() error {
 			return err
 		}
 		for _, s := range j.cosignatures {
-			if j.againstOwnWord(k, s) {
+			if j.againstOwnWord(j.words[s.by], j.log.Cosigned-1, k, s) {
 				continue // it bounds nothing
 			}
 			j.cosignedBefore(j.log.Cosigned-1, k, s)
@@ -188,7 +192,7 @@ func (c *chain) cosignatures(found []tlog.Cosignature) (list []cosignature) {
 // time bears its time, by more than clocks may differ.
 func (j *judged) cosignedBefore(index uint64, k mark, s cosignature) {
 	end := s.time + wholeSecond
-	if k.shown && !k.unproven && tooEarly(end, k.time) {
+	if early(k, s) {
 		j.disagree(TimeContradiction, j.x.head.Party, index, s.by, fmt.Sprintf("%s cosigned the log of %s at %s, %s before the time of the last entry that it covers, %s: %s",
 			s.by, j.x.head.Party, stamp(s.time), length(k.time-end), stamp(k.time), whose))
 	}
@@ -240,7 +244,6 @@ func (c *crossing) anchor(holder, n int, p *proof, k mark) error {
 	if k.root != p.Root {
 		return c.fork(holder, n, p)
 	}
-	c.logs[n].cosignedBefore(p.Index, k, cosignature{p.By, p.Time})
 	return nil
 }
 
