@@ -113,7 +113,26 @@ func (a *Anchor) Signed(log keys.Public) error {
 // of another key counts for nothing; one of such a key that does not verify is
 // an error.
 func (a *Anchor) Cosigned(directories func(Party) []*SignedDirectory) ([]tlog.Cosignature, error) {
-	var list []tlog.Cosigner
+	found, _, err := tlog.VerifyCosignatures(a.Raw, a.Checkpoint, a.cosigners(directories))
+	if err != nil {
+		return nil, Refuse(CodeBadSignature, "anchor: %v", err)
+	}
+	return found, nil
+}
+
+// Borne is Cosigned for an anchor that came from another party: a line that does not verify
+// counts for nothing, since its witness may have shown the sender another page of its directory.
+func (a *Anchor) Borne(directories func(Party) []*SignedDirectory) (list []tlog.Cosignature) {
+	for _, w := range a.cosigners(directories) {
+		if found, _, err := tlog.VerifyCosignatures(a.Raw, a.Checkpoint, []tlog.Cosigner{w}); err == nil {
+			list = append(list, found...)
+		}
+	}
+	return list
+}
+
+// cosigners are the keys under which the lines may be good.
+func (a *Anchor) cosigners(directories func(Party) []*SignedDirectory) (list []tlog.Cosigner) {
 	for _, p := range a.Witnesses {
 		for _, d := range directories(p) {
 			w := tlog.Cosigner{Name: tlog.WitnessName(string(p)), Key: d.Witness}
@@ -122,9 +141,5 @@ func (a *Anchor) Cosigned(directories func(Party) []*SignedDirectory) ([]tlog.Co
 			}
 		}
 	}
-	found, _, err := tlog.VerifyCosignatures(a.Raw, a.Checkpoint, list)
-	if err != nil {
-		return nil, Refuse(CodeBadSignature, "anchor: %v", err)
-	}
-	return found, nil
+	return list
 }

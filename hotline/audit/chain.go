@@ -177,7 +177,11 @@ func (c *chain) anchored(raw []byte, party hotline.Party, generation, index uint
 	if err := a.Signed(log); err != nil {
 		return nil, err
 	}
-	return a.Cosigned(func(p hotline.Party) []*hotline.SignedDirectory { return c.directories[p] })
+	pages := func(p hotline.Party) []*hotline.SignedDirectory { return c.directories[p] }
+	if party != c.self {
+		return a.Borne(pages), nil
+	}
+	return a.Cosigned(pages)
 }
 
 // signed verifies a statement and, in an automatic alert, the one within.

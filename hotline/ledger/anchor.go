@@ -58,12 +58,14 @@ func (s *State) verifyAnchor(a *hotline.Anchor) error {
 	if !slices.ContainsFunc(s.LogKeys(s.self), func(k keys.Public) bool { return a.Signed(k) == nil }) {
 		return hotline.Refuse(hotline.CodeBadSignature, "no log key of %s signed the anchor", s.self)
 	}
-	return s.verifyCosigned(a)
+	_, err := a.Cosigned(func(p hotline.Party) []*hotline.SignedDirectory { return s.directories[p] })
+	return err
 }
 
 // verifyPeerAnchor checks the anchor in a sender's entry. Its refusal is that of
-// the tender, of which it is a part.
-func (s *State) verifyPeerAnchor(sender *hotline.SenderEntry, tender *hotline.Receipt, log keys.Public) error {
+// the tender, of which it is a part. What witnesses say in it is not judged here: none of
+// them shall stand in the way of a statement (SPEC §7.13).
+func verifyPeerAnchor(sender *hotline.SenderEntry, tender *hotline.Receipt, log keys.Public) error {
 	a, err := hotline.ParseAnchor(sender.Sent.Anchor)
 	if err != nil {
 		return err
@@ -72,16 +74,8 @@ func (s *State) verifyPeerAnchor(sender *hotline.SenderEntry, tender *hotline.Re
 		return hotline.Refuse(hotline.CodeTender, "the anchor is of %s at size %d, the entry is %d of %s, generation %d",
 			a.Checkpoint.Origin, a.Checkpoint.Size, tender.Index, tender.Party, tender.Generation)
 	}
-	if err = a.Signed(log); err == nil {
-		err = s.verifyCosigned(a)
-	}
-	if err != nil {
+	if err = a.Signed(log); err != nil {
 		return hotline.Refuse(hotline.CodeTender, "%v", err)
 	}
 	return nil
-}
-
-func (s *State) verifyCosigned(a *hotline.Anchor) error {
-	_, err := a.Cosigned(func(p hotline.Party) []*hotline.SignedDirectory { return s.directories[p] })
-	return err
 }

@@ -158,7 +158,7 @@ func TestReceiverVerifiesTheAnchor(t *testing.T) {
 		"another party's log":   {w.anchorOf(b, anchored{seconds: now, witnesses: []hotline.Party{"XC"}}), hotline.CodeTender},
 		"beyond its entry":      {w.anchorOf(a, anchored{size: uint64(len(a.entries)) + 20, seconds: now, witnesses: both}), hotline.CodeTender},
 		"another key":           {w.anchorOf(a, anchored{log: b, seconds: now, witnesses: both}), hotline.CodeTender},
-		"lines of another head": {w.anchorOf(a, anchored{foreign: true, seconds: now, witnesses: both}), hotline.CodeTender},
+		"lines of another head": {w.anchorOf(a, anchored{foreign: true, seconds: now, witnesses: both}), ""}, // they count for nothing
 		"no anchor":             {[]byte("no anchor"), hotline.CodeMalformed},
 	} {
 		c := w.delivered(a, v.anchor)
@@ -174,24 +174,29 @@ func TestReceiverVerifiesTheAnchor(t *testing.T) {
 }
 
 // Promise: no witness keeps a statement from its addressee by publishing, there alone, a second key whose hash is that of
-// the key with which it cosigned.
+// the key with which it cosigned, whether the page with that key is there as well or not.
 func TestNoWitnessStandsInTheWayOfAStatement(t *testing.T) {
-	w, a := anchorWorld(t)
-	b, c := w.members["XB"], w.members["XC"]
-	for n, place := range []string{"witness 62793", "witness 115411"} { // two keys of one hash, found by trying
-		d := c.Page(uint64(n) + 2)
-		d.Witness = c.Key(keys.Ed25519, place).Public()
-		for _, m := range []*member{a, b}[n:] {
+	for _, first := range []bool{true, false} {
+		w, a := anchorWorld(t)
+		b, c := w.members["XB"], w.members["XC"]
+		page := func(m *member, n uint64, place string) {
+			d := c.Page(n)
+			d.Witness = c.Key(keys.Ed25519, place).Public()
 			w.must(m, &ledger.Command{Type: ledger.Document, Document: c.SignDirectory(d)})
 		}
-	}
-	c.Witness = c.Key(keys.Ed25519, "witness 62793")
-	anchor := w.anchorOf(a, anchored{seconds: uint64(w.now / 1000), witnesses: []hotline.Party{"XC"}})
-	if !w.logged(a, anchor) {
-		t.Fatal("the sender does not take the anchor")
-	}
-	if err := b.state.Verify(w.delivered(a, anchor), nil); err != nil {
-		t.Errorf("the addressee refuses the statement: %v", err)
+		page(a, 2, "witness 62793") // two keys of one hash, found by trying
+		page(b, 3, "witness 115411")
+		if first {
+			page(b, 2, "witness 62793")
+		}
+		c.Witness = c.Key(keys.Ed25519, "witness 62793")
+		anchor := w.anchorOf(a, anchored{seconds: uint64(w.now / 1000), witnesses: []hotline.Party{"XC"}})
+		if !w.logged(a, anchor) {
+			t.Fatal("the sender does not take the anchor")
+		}
+		if err := b.state.Verify(w.delivered(a, anchor), nil); err != nil {
+			t.Errorf("with the first page %v: the addressee refuses the statement: %v", first, err)
+		}
 	}
 }
 

@@ -168,7 +168,7 @@ func (s *State) verifyReceive(c *Command) error {
 	if err := hotline.VerifyTender(tender, st, sender, s.convention, d.Log); err != nil || len(sender.Sent.Anchor) == 0 {
 		return err
 	}
-	return s.verifyPeerAnchor(sender, tender, d.Log)
+	return verifyPeerAnchor(sender, tender, d.Log)
 }
 
 // Own is an own statement with what its addressees need to rebuild its leaf.

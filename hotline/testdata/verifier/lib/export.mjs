@@ -187,7 +187,7 @@ class Walk {
     const { party, generation } = this.head
     const log = this.directories.get(`${party} ${directory}`).log
     const code = { place: 'case', signature: 'bad-signature' }
-    this.checked.cosignatures += checkAnchor(a, { party, generation, index, log, code }, this.directories.values())
+    this.checked.cosignatures += checkAnchor(a, { party, generation, index, log, code, own: true }, this.directories.values())
     if (!equal(a.root, this.tree.roots[a.size])) this.fork(a.size - 1)
   }
 
