@@ -16,7 +16,8 @@ import (
 // which it has voted, and a majority would no longer be one. So it starts only
 // if somebody said that the group is new.
 
-// foundMark is the file by which they say so. It is used up by the first start.
+// foundMark is the file by which they say so. It is used up by the first start that
+// comes to its end; a group of one node gets it from its first start.
 const foundMark = "found"
 
 // Found marks the data directory of a node of a new group. It refuses one that
@@ -47,19 +48,30 @@ func begun(cfg *config.Config) (bool, error) {
 }
 
 // mayFound decides whether this start may found the group, and refuses one
-// that would have to but may not.
+// that would have to but may not. While the mark is there no start has come to its
+// end; the group's log knows whether it was begun all the same.
 func mayFound(cfg *config.Config, before bool, nodes int) (bool, error) {
+	_, err := os.Stat(filepath.Join(cfg.Data, foundMark))
 	switch {
-	case before || cfg.Group.Join:
+	case cfg.Group.Join:
+		return false, nil
+	case err == nil:
+		return true, nil
+	case before:
 		return false, nil
 	case nodes == 1:
 		return true, nil
 	}
-	if _, err := os.Stat(filepath.Join(cfg.Data, foundMark)); err != nil {
-		return false, fmt.Errorf("data directory %s is empty and the group has %d nodes: if the group is new, run hotlined found on each of them once; "+
-			"a node that lost its disk returns under a new name with join = true", cfg.Data, nodes)
+	return false, fmt.Errorf("data directory %s is empty and the group has %d nodes: if the group is new, run hotlined found on each of them once; "+
+		"a node that lost its disk returns under a new name with join = true", cfg.Data, nodes)
+}
+
+// founding leaves the mark for the next start, should this one not come to its end.
+func founding(cfg *config.Config) error {
+	if err := os.WriteFile(filepath.Join(cfg.Data, foundMark), nil, 0o600); err != nil {
+		return err
 	}
-	return true, nil
+	return syncDir(cfg.Data)
 }
 
 // founded uses the mark up.

@@ -202,6 +202,11 @@ func (n *Node) join(founds bool) (err error) {
 	if err := n.end.start(n.serve); err != nil {
 		return err
 	}
+	if founds {
+		if err := founding(n.cfg); err != nil {
+			return fmt.Errorf("data directory: %w", err)
+		}
+	}
 	if n.member, err = replica.Open(n.replicaConfig(founds)); err != nil {
 		return err
 	}
