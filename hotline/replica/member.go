@@ -175,6 +175,11 @@ func (m *Member) start() error {
 	if err := dropSuperseded(log, snapshots); err != nil {
 		return err
 	}
+	// What the log syncs are files; their names are in directories, and must be on disk
+	// before this member votes.
+	if err := errors.Join(syncDir(m.cfg.Dir), syncDir(filepath.Dir(m.cfg.Dir))); err != nil {
+		return err
+	}
 	cached, err := raft.NewLogCache(cachedEntries, log)
 	if err != nil {
 		return err
