@@ -115,14 +115,15 @@ func (p *sheet) places(v *desk.ShowView) {
 	for _, a := range v.Item.Addressees {
 		p.named(p.Isolate(string(a.Party)), p.Say("addressee", "stage", p.Word(codebook.Stages, string(a.Stage)), "sequence", number(a.Sequence)))
 	}
+	how := "  (" + p.Isolate("hotline ack "+v.Item.ID.Short()) + ")" // whoever was just woken need not look it up
 	switch a := v.Item.Ack; {
 	case a == nil:
 	case a.Acknowledged:
 		p.field("acknowledged", p.Say("yes"))
 	case a.Overdue:
-		p.field("acknowledge", p.Say("overdue-since", "time", clock(a.Deadline)))
+		p.field("acknowledge", p.Say("overdue-since", "time", clock(a.Deadline))+how)
 	default:
-		p.field("acknowledge", p.Say("by", "time", clock(a.Deadline)))
+		p.field("acknowledge", p.Say("by", "time", clock(a.Deadline))+how)
 	}
 }
 
