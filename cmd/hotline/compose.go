@@ -177,7 +177,7 @@ func (s *seat) settle(ctx context.Context, path string, req *desk.SubmitRequest,
 	if err == nil && r.Submit == nil {
 		err = hotline.Refuse(hotline.CodeUnknown, "the node answers without the place of the statement")
 	}
-	if err != nil && before && !desk.Decided(err) {
+	if err != nil && before && !desk.Decided(err) && hotline.CodeOf(err) != hotline.CodeUnknown {
 		err = hotline.Refuse(hotline.CodeUnknown, "%s", printable(err.Error()))
 	}
 	if hotline.CodeOf(err) == hotline.CodeUnknown {

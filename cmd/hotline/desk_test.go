@@ -360,6 +360,25 @@ func TestUnreachedRetryForgetsNothing(t *testing.T) {
 	}
 }
 
+// TestRetryTellsItsCodeOnce: what is still not known after a retry is told in the words of the first time.
+func TestRetryTellsItsCodeOnce(t *testing.T) {
+	var giveUp atomic.Value
+	s := sitAt(t, hostFunc(func(context.Context, *desk.Request, func(*desk.Reply) error) error {
+		giveUp.Load().(context.CancelFunc)()
+		return hotline.Refuse(hotline.CodeUnknown, "no majority answered")
+	}))
+	within := func() context.Context {
+		ctx, cancel := context.WithCancel(t.Context())
+		giveUp.Store(cancel)
+		return ctx
+	}
+	_ = s.detect(within(), &opening{text: "seen", status: "ACTUAL", precedence: "FLASH"}, nil)
+	f := explain(atDeskFailure(s.retry(within())))
+	if f.exit != exitUnknown || strings.Count(f.Error(), string(hotline.CodeUnknown)) != 1 {
+		t.Errorf("exit %d, %s", f.exit, f.Error())
+	}
+}
+
 // TestUnknownGoesBeforeOtherFailures: of several failures the exit code says the one after which something may have been done.
 func TestUnknownGoesBeforeOtherFailures(t *testing.T) {
 	err := errors.Join(hotline.Refuse(hotline.CodeUnknown, "not known"), fmt.Errorf("%w: gone", desk.ErrUnreachable))
