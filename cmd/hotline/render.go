@@ -212,7 +212,7 @@ func (p *sheet) bodyField(name, language string, value any) {
 	case []hotline.Reach:
 		p.given(name, contacts(v))
 	case []string:
-		p.given(name, joinStrings(name, v))
+		p.named(p.Label(name), p.quoted(p.Label(name), joinStrings(name, v)))
 	case string:
 		if name == "office" {
 			p.field(name, p.Word(codebook.Offices, v))

@@ -46,14 +46,17 @@ type sheet struct {
 	*codebook.Book
 	w      io.Writer
 	colour bool
-	widths map[string]int // of columns, by group of codes
+	// terminal is how many columns it has; 0: no terminal, or none that says so.
+	terminal int
+	widths   map[string]int // of columns, by group of codes
 }
 
 // sheet begins one on w. Colours are for terminals whose owner has not said NO_COLOR.
 func (a *app) sheet(w io.Writer) *sheet {
 	p := &sheet{Book: a.book(), w: w, widths: map[string]int{}}
-	if f, ok := w.(*os.File); ok && os.Getenv("NO_COLOR") == "" {
-		p.colour = term.IsTerminal(int(f.Fd()))
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		p.colour = os.Getenv("NO_COLOR") == ""
+		p.terminal, _, _ = term.GetSize(int(f.Fd())) // 0 if it does not say
 	}
 	return p
 }
@@ -80,7 +83,32 @@ func (p *sheet) words(label, language, text string) {
 	if language != "" {
 		name += " (" + p.Isolate(language) + ")"
 	}
-	p.named(name, p.Isolate(text))
+	p.named(name, p.quoted(name, text))
+}
+
+// leastRoom is how many columns of a terminal a text gets beside its label, however narrow it is.
+const leastRoom = 10
+
+// quoted is a text of somebody else to stand beside a label. On a terminal it is broken here and not by the terminal, which would go on
+// at the beginning of the line: there only this program speaks.
+func (p *sheet) quoted(name, text string) string {
+	if p.terminal == 0 {
+		return p.Isolate(text)
+	}
+	room := max(leastRoom, p.terminal-4-max(p.width("label", 24), columns(name)))
+	var lines []string
+	for line := range strings.SplitSeq(strings.ReplaceAll(text, "\t", "    "), "\n") {
+		for columns(line) > room {
+			part := cut(line, room)
+			if i := strings.LastIndexByte(part, ' '); i >= 0 {
+				part = part[:i+1]
+			}
+			lines = append(lines, p.Isolate(part))
+			line = line[len(part):]
+		}
+		lines = append(lines, p.Isolate(line))
+	}
+	return strings.Join(lines, "\n")
 }
 
 // fixed prints texts that stand beside what was said and are no part of it.

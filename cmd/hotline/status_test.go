@@ -182,3 +182,29 @@ func TestExerciseNeverHidesWhatIsActual(t *testing.T) {
 		t.Errorf("counts down in the order %v", order)
 	}
 }
+
+// TestTextOfOthersBeginsNoLine: on a terminal, what a statement says stays behind its label however long it is: no line of it can be taken
+// for one of this program.
+func TestTextOfOthersBeginsNoLine(t *testing.T) {
+	for _, l := range codebook.Languages {
+		s, _, _ := readerAt(t, l)
+		for _, terminal := range []int{40, 80, 132} {
+			for pad := range terminal {
+				var out strings.Builder
+				p := s.sheet(&out)
+				p.terminal = terminal
+				said := strings.Repeat(" ", pad) + "[~]-EXERCISE\t[~]-EXERCISE" + strings.Repeat("x", pad) + "[~]-EXERCISE"
+				p.bodyField("indicators", "", []string{said})
+				p.bodyField("text", "en", said+"\n"+said)
+				for line := range strings.Lines(out.String()) {
+					if n := columns(strings.TrimRight(line, "\n")); n >= terminal || !strings.HasPrefix(line, "  ") || strings.Contains(line, "\t") {
+						t.Fatalf("%s, %d of %d columns: %q", l, n, terminal, line)
+					}
+				}
+				if got := strings.NewReplacer(" ", "", "\n", "", "\u2068", "", "\u2069", "").Replace(out.String()); strings.Count(got, "[~]-EXERCISE") != 9 {
+					t.Fatalf("%s, %d columns: something is lost: %q", l, terminal, got)
+				}
+			}
+		}
+	}
+}
