@@ -109,8 +109,8 @@ func TestRevokedOfficersDeskEnds(t *testing.T) {
 	}
 }
 
-// Promise: an officer whose roles or time a new directory changes asks by these from then on: a desk that was open before gives
-// no more than one that is opened now, and no less.
+// Promise: an officer from whom a new directory takes a role or time asks by what is left from then on: a desk that was open before
+// gives no more than one that is opened now. Whoever only gains keeps the desk, and the answer that it waits for.
 func TestOpenDeskFollowsRolesAndTime(t *testing.T) {
 	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	w.ready()
@@ -130,6 +130,10 @@ func TestOpenDeskFollowsRolesAndTime(t *testing.T) {
 	if err := triage(); err != nil {
 		t.Fatal(err)
 	}
+	p.change(t, 2, "O2", func(o *hotline.Officer) {
+		o.Until, o.Roles = o.Until+1000, []hotline.Role{hotline.Operator, hotline.Liaison}
+	})
+	p.Number = 2
 	next := func(what string, f func(*hotline.Officer)) {
 		t.Helper()
 		ended := watching(t, changed)

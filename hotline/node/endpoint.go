@@ -50,12 +50,11 @@ type endpoint struct {
 	open map[*quic.Conn]peerKey // connections of the group and accepted ones
 }
 
-// peerKey is what the far end of a connection proved, and the terms that the roster
-// gave it then.
+// peerKey is what the far end of a connection proved, and who that was then.
 type peerKey struct {
-	alpn  string
-	key   keys.Public
-	terms string
+	alpn string
+	key  keys.Public
+	who  caller
 }
 
 type inbound struct {
@@ -146,11 +145,11 @@ func (e *endpoint) accept() {
 			_ = conn.CloseWithError(closeUnknown, "no key")
 			continue
 		}
-		before, _ := e.roster.get().allows(cs.NegotiatedProtocol, key)
-		e.keep(conn, peerKey{cs.NegotiatedProtocol, key, before.terms})
+		who, _ := e.roster.get().allows(cs.NegotiatedProtocol, key)
+		e.keep(conn, peerKey{cs.NegotiatedProtocol, key, who})
 		// Behind keep: a roster that is newer than this look ends it in follow.
-		who, ok := e.roster.get().allows(cs.NegotiatedProtocol, key)
-		if !ok || who.terms != before.terms {
+		now, ok := e.roster.get().allows(cs.NegotiatedProtocol, key)
+		if !ok || who.takes(now) {
 			_ = conn.CloseWithError(closeUnknown, "unknown key")
 			continue
 		}
@@ -171,14 +170,14 @@ func (e *endpoint) keep(conn *quic.Conn, who peerKey) {
 }
 
 // follow ends every connection whose key the roster does not allow any more, since a
-// stolen key must not keep an old session, and those of officers whose terms are now
-// others: they open anew.
+// stolen key must not keep an old session, and those of officers from whom it takes
+// something: they open anew.
 func (e *endpoint) follow(r *roster) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for conn, who := range e.open {
 		now, ok := r.allows(who.alpn, who.key)
-		if ok && now.terms == who.terms {
+		if ok && !who.who.takes(now) {
 			continue
 		}
 		code := closeUnknown

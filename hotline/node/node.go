@@ -327,14 +327,14 @@ func (n *Node) serve(alpn string, conn *quic.Conn, who caller) {
 	case link.ALPN:
 		n.line.Serve(conn, who.party, who.name)
 	case desk.ALPN:
-		n.serveDesk(conn)
+		n.serveDesk(conn, who.officer)
 	}
 }
 
 // serveDesk serves an officer for as long as the key is valid; a directory
 // that revokes it ends the connection at once (endpoint.follow).
-func (n *Node) serveDesk(conn *quic.Conn) {
-	o, until := n.officer(conn)
+func (n *Node) serveDesk(conn *quic.Conn, of *hotline.Officer) {
+	o, until := n.officer(of)
 	if o == nil {
 		_ = conn.CloseWithError(desk.CloseDenied, "no officer in force")
 		return

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"fmt"
 	"slices"
 	"sync/atomic"
 
@@ -19,14 +18,24 @@ type roster struct {
 	byConversation map[string]map[keys.ID]caller
 	nodes          map[string]hotline.Node // of the own party
 	peers          []link.Peer
-	officers       map[keys.ID]*hotline.Officer
 }
 
 // caller is who a key belongs to.
 type caller struct {
 	party hotline.Party
 	name  string
-	terms string // of an officer: roles and validity
+
+	officer *hotline.Officer // of a desk
+}
+
+// takes reports whether a roster leaves the officer at a desk less than they had when
+// it opened: a role is gone, or the key ends sooner.
+func (c caller) takes(now caller) bool {
+	if c.officer == nil || now.officer == nil {
+		return false
+	}
+	gone := func(r hotline.Role) bool { return !slices.Contains(now.officer.Roles, r) }
+	return now.officer.Until < c.officer.Until || slices.ContainsFunc(c.officer.Roles, gone)
 }
 
 type rosterBox struct{ p atomic.Pointer[roster] }
@@ -38,7 +47,6 @@ func newRoster(self hotline.Party, directories []*hotline.SignedDirectory) *rost
 	r := &roster{
 		byConversation: map[string]map[keys.ID]caller{link.ALPN: {}, replica.ALPN: {}, desk.ALPN: {}},
 		nodes:          map[string]hotline.Node{},
-		officers:       map[keys.ID]*hotline.Officer{},
 	}
 	for _, d := range directories {
 		if d.Party == self {
@@ -67,8 +75,7 @@ func (r *roster) own(d *hotline.SignedDirectory) {
 	for i := range d.Officers {
 		o := &d.Officers[i]
 		if o.Revoked == 0 {
-			r.byConversation[desk.ALPN][o.Key.ID()] = caller{d.Party, o.Name, fmt.Sprint(o.Roles, o.From, o.Until)}
-			r.officers[o.Key.ID()] = o
+			r.byConversation[desk.ALPN][o.Key.ID()] = caller{d.Party, o.Name, o}
 		}
 	}
 }

@@ -6,9 +6,6 @@ import (
 	"encoding/hex"
 	"time"
 
-	"github.com/quic-go/quic-go"
-
-	"example.org/hotline/crypto/keys"
 	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/desk"
 	"example.org/hotline/hotline/ledger"
@@ -17,18 +14,13 @@ import (
 // Steps 1 to 4 and 9 of a notification: what officers hand in. Any node takes
 // it and finds the leader; the officer's key never comes here.
 
-// officer says whose key a desk connection was opened with, and until when it
-// is valid; nil if it is not in force.
-func (n *Node) officer(conn *quic.Conn) (*desk.Officer, hotline.Time) {
-	key, err := keys.PeerKey(conn.ConnectionState().TLS)
-	if err != nil {
-		return nil, 0
-	}
-	o := n.roster.get().officers[key.ID()]
+// officer says who asks at a desk, and until when the key is valid; nil if it is not
+// in force.
+func (n *Node) officer(o *hotline.Officer) (*desk.Officer, hotline.Time) {
 	if t := n.now(); o == nil || t < o.From || t >= o.Until {
 		return nil, 0
 	}
-	return &desk.Officer{Name: o.Name, Roles: o.Roles, Key: key.ID()}, o.Until
+	return &desk.Officer{Name: o.Name, Roles: o.Roles, Key: o.Key.ID()}, o.Until
 }
 
 // Handle answers an officer's request; it makes Node a desk.Host.
