@@ -232,7 +232,7 @@ type NodeStatus struct {
 	State     State
 	Since     time.Time     // of the connection's coming or going
 	RTT       time.Duration // smoothed; 0 while down
-	LastError string        // why it is down, fit for an answer as Sanitize makes it; else empty
+	LastError string        // why it is down, fit for an answer as Sanitize makes it; empty while up
 	Answered  time.Time     // last answer to a hello of ours; zero: none on this connection
 	Heard     time.Time     // last proper hello of theirs; zero: none on this connection
 }
@@ -281,7 +281,7 @@ func (t *path) status(now time.Time) NodeStatus {
 			s.Heard = c.heard
 		}
 	}
-	if s.State == StateDown && t.lastErr != nil {
+	if s.State != StateUp && t.lastErr != nil {
 		s.LastError = Sanitize(t.lastErr.Error())
 	}
 	return s
