@@ -57,6 +57,9 @@ type Hello struct {
 	// Unsure says that the speaker may lack something that its group has written
 	// down, or has a Head that it cannot prove: an old Head, or none, means nothing.
 	Unsure bool `cbor:"9,keyasint,omitempty"`
+	// Checkpoint is what Head rests on in the place of Proof: the listener's own, as
+	// its log signed it and the speaker's group cosigned it.
+	Checkpoint []byte `cbor:"10,keyasint,omitempty"` // at most hotline.MaxOwnCheckpoint
 }
 
 // HeadProof is a tender or receipt of the listener's own and the hash of the
@@ -235,6 +238,10 @@ func (h *Hello) check() error {
 		return hotline.Refuse(hotline.CodeMalformed, "hello: a proof without head or receipt")
 	case h.Proof != nil && len(h.Proof.Receipt) > hotline.MaxReceipt:
 		return tooLarge("proof of a head", len(h.Proof.Receipt), hotline.MaxReceipt)
+	case len(h.Checkpoint) > 0 && (h.Head == nil || h.Proof != nil):
+		return hotline.Refuse(hotline.CodeMalformed, "hello: a checkpoint without head, or beside another proof")
+	case len(h.Checkpoint) > hotline.MaxOwnCheckpoint:
+		return tooLarge("checkpoint of a head", len(h.Checkpoint), hotline.MaxOwnCheckpoint)
 	}
 	return checkHead(h.Head)
 }

@@ -33,8 +33,12 @@ func drawQuestion(t *rapid.T) *Question {
 		q.Hello = &Hello{Party: "XA", Node: rapid.StringMatching(`XA-[0-9]{1,9}`).Draw(t, "node"), Convention: hotline.ID{1},
 			Directory: rapid.Uint64Min(1).Draw(t, "directory"), ConventionVersion: rapid.Uint64Min(1).Draw(t, "version"), Head: drawHead(t),
 			Unsure: rapid.Bool().Draw(t, "unsure")}
-		if q.Hello.Head != nil && rapid.Bool().Draw(t, "proven") {
+		switch proven := rapid.IntRange(0, 2).Draw(t, "proven"); {
+		case q.Hello.Head == nil:
+		case proven == 1:
 			q.Hello.Proof = &HeadProof{Leaf: [32]byte{1}, Receipt: bytesUpTo(hotline.MaxReceipt).Draw(t, "proof")}
+		case proven == 2:
+			q.Hello.Checkpoint = bytesUpTo(hotline.MaxOwnCheckpoint).Draw(t, "own checkpoint")
 		}
 		return q
 	case 1:
@@ -225,6 +229,13 @@ func TestBoundsOfMessages(t *testing.T) {
 		}), hotline.CodeMalformed},
 		"proof over bound": {hello(func(h *Hello) {
 			h.Head, h.Proof = &hotline.PeerHead{Origin: "o"}, &HeadProof{Receipt: make([]byte, hotline.MaxReceipt+1)}
+		}), hotline.CodeTooLarge},
+		"checkpoint without head": {hello(func(h *Hello) { h.Checkpoint = []byte{1} }), hotline.CodeMalformed},
+		"two proofs": {hello(func(h *Hello) {
+			h.Head, h.Proof, h.Checkpoint = &hotline.PeerHead{Origin: "o"}, &HeadProof{Receipt: []byte{1}}, []byte{1}
+		}), hotline.CodeMalformed},
+		"checkpoint over its bound": {hello(func(h *Hello) {
+			h.Head, h.Checkpoint = &hotline.PeerHead{Origin: "o"}, make([]byte, hotline.MaxOwnCheckpoint+1)
 		}), hotline.CodeTooLarge},
 		"no statement":         {deliver(0, 1, 1), hotline.CodeMalformed},
 		"no sender":            {deliver(1, 0, 1), hotline.CodeMalformed},

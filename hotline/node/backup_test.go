@@ -136,6 +136,26 @@ func TestRestoredNodeBehindItsPeersRefuses(t *testing.T) {
 	a.untilBehind(t, true)
 }
 
+// Promise: a restored node does not sign behind a checkpoint of its log either, of which
+// no tender and no receipt tells: what it logged for itself alone is known to who cosigned it.
+func TestRestoredNodeBehindACosignedCheckpointRefuses(t *testing.T) {
+	terms := hotlinetest.Terms("crisis")
+	terms.LineTest, terms.LineAlarm = 0, 0 // nothing else is receipted
+	w := newNetwork(t, terms, 1, "XA", "XB")
+	w.ready()
+	a := w.parties["XA"]
+	w.settled("XA", "XB")
+	w.untilCosigned("XA", 0, w.size(t), 2, "XB")
+	dir := w.backUp(a)
+	a.submit(t, 0, a.Detection(now()))
+	w.untilCosigned("XA", 0, w.size(t), 2, "XB")
+	a.lose(t)
+	a.restore(t, dir)
+	w.startAll(a)
+	a.untilAlarmed(t, "XB holds a signed head")
+	a.untilBehind(t, true)
+}
+
 // Promise: two parties that were both restored from backups do not wait for each
 // other: each says of its log what it has.
 func TestRestoredNodesOfTwoPartiesDoNotWaitForEachOther(t *testing.T) {

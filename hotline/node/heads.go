@@ -79,35 +79,62 @@ func (n *Node) holdsAll(ctx context.Context) bool {
 	return n.machine.holds(t.Index)
 }
 
-// heldHead is the newest head of a peer's log that this node can prove, for the
-// peer to hear; nil if there is none. sure is false if there is one that cannot
-// be proven.
-func (n *Node) heldHead(of hotline.Party) (head *hotline.PeerHead, proof *link.HeadProof, sure bool) {
-	var h ledger.Head
+// heldHead puts into a hello the newest head of a peer's log that this node can prove,
+// for the peer to hear; nothing if there is none. It is not sure if there is a newer
+// one that cannot be proven.
+func (n *Node) heldHead(of hotline.Party, h *link.Hello) (sure bool) {
+	var known ledger.Head
+	var cosigned ledger.Cosigned
 	var log []keys.Public
 	var convention hotline.ID
 	n.machine.view(func(s *ledger.State) {
 		if p := s.Pair(of); p != nil {
-			h, log, convention = p.Head, s.LogKeys(of), s.ConventionID()
+			known = p.Head
 		}
+		cosigned, log, convention = s.Cosigned(of), s.LogKeys(of), s.ConventionID()
 	})
 	if n.machine.complete() != nil {
-		return nil, nil, false
+		return false
 	}
-	if h.Size == 0 {
-		return nil, nil, true
+	newer := cosigned.Generation > known.Generation || cosigned.Generation == known.Generation && cosigned.Size > known.Size
+	if newer {
+		generation, c, err := signedCheckpoint(of, cosigned.Note, log)
+		if err == nil {
+			h.Head = &hotline.PeerHead{Origin: tlog.Origin(string(of), generation), Size: c.Size, Root: c.Root}
+			h.Checkpoint = cosigned.Note
+			return true
+		}
 	}
-	raw, leaf, err := n.evidence(h.Entry)
+	if known.Size == 0 {
+		return !newer
+	}
+	raw, leaf, err := n.evidence(known.Entry)
 	if err != nil {
-		n.log.Warn("the newest head of a peer cannot be proven", "peer", of, "entry", h.Entry, "why", err)
-		return nil, nil, false
+		n.log.Warn("the newest head of a peer cannot be proven", "peer", of, "entry", known.Entry, "why", err)
+		return false
 	}
 	root, err := verifyHead(raw, leaf, convention, log)
 	if err != nil {
-		return nil, nil, false // its log key is no longer in a remembered directory
+		return false // its log key is no longer in a remembered directory
 	}
-	return &hotline.PeerHead{Origin: tlog.Origin(string(of), h.Generation), Size: h.Size, Root: root},
-		&link.HeadProof{Leaf: leaf, Receipt: raw}, true
+	h.Head = &hotline.PeerHead{Origin: tlog.Origin(string(of), known.Generation), Size: known.Size, Root: root}
+	h.Proof = &link.HeadProof{Leaf: leaf, Receipt: raw}
+	return !newer
+}
+
+// signedCheckpoint reads a checkpoint of p's log that one of these keys signed.
+func signedCheckpoint(p hotline.Party, note []byte, log []keys.Public) (generation uint64, c tlog.Checkpoint, err error) {
+	w := hotline.WitnessedHead{Party: p, Checkpoint: note}
+	if generation, c, err = w.Head(); err != nil {
+		return 0, c, err
+	}
+	err = hotline.Refuse(hotline.CodeUnknownKey, "no log key of %s is known", p)
+	for _, key := range log {
+		if _, err = tlog.ParseCheckpoint(note, c.Origin, key); err == nil {
+			return generation, c, nil
+		}
+	}
+	return 0, c, err
 }
 
 func verifyHead(raw []byte, leaf tlog.Hash, convention hotline.ID, log []keys.Public) (root tlog.Hash, err error) {
@@ -173,7 +200,7 @@ func (n *Node) receiversLeaf(c *hotline.Receipted) (leaf tlog.Hash, err error) {
 // counts for nothing: anybody could stop a party with one.
 func (n *Node) hear(from hotline.Party, hello *link.Hello) {
 	var head *provenHead
-	if hello.Head != nil && hello.Proof != nil {
+	if hello.Head != nil && (hello.Proof != nil || len(hello.Checkpoint) > 0) {
 		h, err := n.provenBy(hello)
 		if err != nil {
 			n.metrics.events.WithLabelValues("bad-head", string(from)).Inc()
@@ -231,21 +258,34 @@ func (p *provenHead) older(than *provenHead) bool {
 }
 
 func (n *Node) provenBy(hello *link.Hello) (*provenHead, error) {
-	rc, err := hotline.ParseReceipt(hello.Proof.Receipt)
-	if err != nil {
-		return nil, err
-	}
+	own := hotline.Party(n.cfg.Party)
 	log := []keys.Public{n.keys.log.Public()}
-	n.machine.view(func(s *ledger.State) { log = append(log, s.LogKeys(hotline.Party(n.cfg.Party))...) })
-	root, err := verifyHead(hello.Proof.Receipt, hello.Proof.Leaf, n.docs.Conventions[0].ID, log)
-	if err != nil {
-		return nil, err
+	n.machine.view(func(s *ledger.State) { log = append(log, s.LogKeys(own)...) })
+	var head provenHead
+	if hello.Proof == nil {
+		generation, c, err := signedCheckpoint(own, hello.Checkpoint, log)
+		if err != nil {
+			return nil, err
+		}
+		head = provenHead{generation: generation, size: c.Size, root: c.Root}
+	} else {
+		rc, err := hotline.ParseReceipt(hello.Proof.Receipt)
+		if err != nil {
+			return nil, err
+		}
+		root, err := verifyHead(hello.Proof.Receipt, hello.Proof.Leaf, n.docs.Conventions[0].ID, log)
+		if err != nil {
+			return nil, err
+		}
+		if rc.Party != own {
+			return nil, hotline.Refuse(hotline.CodeReceipt, "the proof is of a head of %s", rc.Party)
+		}
+		head = provenHead{generation: rc.Generation, size: rc.Index + 1, root: root}
 	}
-	if rc.Party != hotline.Party(n.cfg.Party) || hello.Head.Size != rc.Index+1 || hello.Head.Root != root ||
-		hello.Head.Origin != tlog.Origin(n.cfg.Party, rc.Generation) {
+	if hello.Head.Size != head.size || hello.Head.Root != head.root || hello.Head.Origin != tlog.Origin(n.cfg.Party, head.generation) {
 		return nil, hotline.Refuse(hotline.CodeReceipt, "the head is not the one that its proof proves")
 	}
-	return &provenHead{generation: rc.Generation, size: hello.Head.Size, root: root}, nil
+	return &head, nil
 }
 
 // endWaiting ends the waiting of a restored node when every party of the

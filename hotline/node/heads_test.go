@@ -133,6 +133,14 @@ func TestUnprovenHeadStopsNobody(t *testing.T) {
 			h.Head = &hotline.PeerHead{Origin: tlog.Origin("XA", 1), Size: rc.Index + 1}
 			h.Proof = &link.HeadProof{Receipt: d.Tender}
 		},
+		"a checkpoint that another log signed": func(h *link.Hello) {
+			c := tlog.Checkpoint{Origin: tlog.Origin("XA", 1), Size: 1 << 40}
+			note, err := tlog.SignCheckpoint(c, hotlinetest.NewParty("XA", "another network").Log)
+			if err != nil {
+				panic(err)
+			}
+			h.Head, h.Checkpoint = &hotline.PeerHead{Origin: c.Origin, Size: c.Size}, note
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			greeted := make(chan struct{}, 64)

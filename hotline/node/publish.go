@@ -209,8 +209,9 @@ func (n *Node) Hello(from hotline.Party, _ string, h *link.Hello) *link.Answer {
 		return &link.Answer{Code: hotline.CodeConvention, Text: "another convention"}
 	}
 	n.hear(from, h)
-	head, _, _ := n.heldHead(from)
-	return &link.Answer{Time: n.now(), Head: head}
+	var own link.Hello
+	n.heldHead(from, &own)
+	return &link.Answer{Time: n.now(), Head: own.Head}
 }
 
 // Greeting is what this node says of itself when a connection opens. Before
@@ -230,9 +231,8 @@ func (n *Node) Greeting(ctx context.Context, to hotline.Party) *link.Hello {
 		h.Convention = n.docs.Conventions[0].ID
 	}
 	whole := n.holdsAll(ctx)
-	var shown bool
-	h.Head, h.Proof, shown = n.heldHead(to)
-	h.Unsure = !whole || !shown
+	sure := n.heldHead(to, h)
+	h.Unsure = !whole || !sure
 	return h
 }
 
