@@ -16,9 +16,10 @@ import (
 
 // Exit codes of the program.
 const (
-	exitOK      = 0
-	exitRefused = 1
-	exitUsage   = 2
+	exitOK          = 0
+	exitRefused     = 1
+	exitUsage       = 2
+	exitInterrupted = 130 // as a shell tells of one that an interrupt ended
 )
 
 // failure is an error as people and scripts see it: one line `hotline: code: text; next`, or with --json one object.

@@ -2,7 +2,7 @@
 // work at the desk of their own group with it.
 //
 // Every verb has --json. Exit codes: 0 done, 1 refused (the line on standard error says by which rule and what to do next),
-// 2 usage, 3 no node reached, 4 outcome unknown.
+// 2 usage, 3 no node reached, 4 outcome unknown, 130 broken off at a question.
 package main
 
 import (
@@ -66,7 +66,8 @@ func newRoot() *cobra.Command {
 			"  1  refused: the code says by which rule, and nothing was done\n" +
 			"  2  the command line cannot be understood\n" +
 			"  3  no node of the group was reached, and nothing was done\n" +
-			"  4  the outcome is unknown: hotline retry asks again with the same id\n\n" +
+			"  4  the outcome is unknown: hotline retry asks again with the same id\n" +
+			"130  broken off at a question: what it asked about was not done\n\n" +
 			"A statement is named by its id, or by at least 8 of its first digits where no other id begins so.\n\n" +
 			"The home directory holds profile.toml. Of it party, officer, key and convention must be there; paths are taken from home:\n\n" +
 			"  party = \"XA\"\n" +

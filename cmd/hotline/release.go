@@ -176,7 +176,7 @@ func (s *seat) ask(question string) error {
 	if s.lines == nil {
 		s.lines = bufio.NewReaderSize(s.in, maxAnswer) // one for all questions: it reads ahead
 	}
-	line, err := s.lines.ReadSlice('\n')
+	line, err := atQuestion(func() { fmt.Fprintln(s.err) }, func() ([]byte, error) { return s.lines.ReadSlice('\n') })
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
 		return err
 	}

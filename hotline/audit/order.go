@@ -1,8 +1,6 @@
 package audit
 
-import (
-	"fmt"
-)
+import "fmt"
 
 // An entry that holds what another log signed was made after everything in the tree
 // that was signed. If that tree has in it a signature of the entry's own party for a place
