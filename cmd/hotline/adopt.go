@@ -82,6 +82,9 @@ func (s *seat) detection(ctx context.Context, o *opening, h *hotline.Hit) ([]byt
 		if err != nil || t.UnixMilli() <= 0 {
 			return nil, usage(s.cmd, "--detected: %q is no time, as 2026-01-31T12:00:00Z", o.detected)
 		}
+		if t.After(s.now().Add(hotline.SkewMark)) {
+			return nil, usage(s.cmd, "--detected: %s is still to come", o.detected)
+		}
 		l.detected = hotline.Time(t.UnixMilli())
 	}
 	return s.compose(ctx, l)
