@@ -188,7 +188,7 @@ func (p *party) submit(t *testing.T, i int, st *hotline.Statement) *desk.SubmitV
 		if re, err = p.ask(t, i, &desk.Request{Submit: &desk.SubmitRequest{Statement: st.Raw}}); err == nil {
 			return re.Submit
 		}
-		if c := hotline.CodeOf(err); c != hotline.CodeNotLeader && c != hotline.CodeUnknown && c != hotline.CodeInternal {
+		if c := hotline.CodeOf(err); c != hotline.CodeNotLeader && c != hotline.CodeUnknown && c != hotline.CodeInternal && c != hotline.CodeBusy {
 			break
 		}
 	}
