@@ -40,6 +40,7 @@ func caseExport(t testing.TB, from string, id hotline.CaseID) string {
 // difference, from the whole log and from what a pair export shows of it, and the
 // lapses are exactly those that the full log has in that case.
 func TestCaseExportsOfThreeParties(t *testing.T) {
+	sweep(t)
 	w := three(t)
 	for _, code := range []hotline.Party{"XA", "XB", "XC"} {
 		p := w.at(code)
@@ -138,6 +139,7 @@ func TestCaseExportsCrossCheck(t *testing.T) {
 // Promise: every deadline of a case that its export hides is noticed, and so is a
 // statement or a receipt that another party's log proves.
 func TestHiddenEntryOfACaseIsObserved(t *testing.T) {
+	sweep(t)
 	w := three(t)
 	a, tried := w.at("XA"), map[hotline.EntryType]int{}
 	full, others := a.export(), []string{w.at("XB").export(), w.at("XC").export()}

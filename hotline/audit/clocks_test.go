@@ -149,6 +149,7 @@ func TestTenderAndReceiptNameBothClocks(t *testing.T) {
 
 // Promise: whatever one party signs with a wrong clock, nobody else is named without it, and it does not go unnamed.
 func TestWrongClockIsAlwaysNamed(t *testing.T) {
+	sweep(t)
 	all := []hotline.Party{"XA", "XB", "XC"}
 	for _, offset := range []hotline.Time{-30 * minute, 30 * minute} {
 		for _, wrong := range all {
@@ -206,6 +207,7 @@ func TestWrongClockIsAlwaysNamed(t *testing.T) {
 
 // Promise: no number of times with which a peer contradicts a log hides that this log was forked.
 func TestForkIsToldBesideManyContradictions(t *testing.T) {
+	sweep(t)
 	w := newWorld(t, terms(), "XA", "XB")
 	a, b := w.at("XA"), w.at("XB")
 	var sent []*hotline.Statement
@@ -264,6 +266,7 @@ func TestBothPartiesAreShownEverywhere(t *testing.T) {
 
 // Promise: nor does it hide that another peer contradicts it too.
 func TestManyContradictionsOfOneHideNoOther(t *testing.T) {
+	sweep(t)
 	w := newWorld(t, terms(), "XA", "XB", "XC")
 	a, b, c := w.at("XA"), w.at("XB"), w.at("XC")
 	var sent []*hotline.Statement

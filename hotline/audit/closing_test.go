@@ -56,6 +56,7 @@ func TestClosingAtTheLastHeadAccusesNobody(t *testing.T) {
 // Promise: a party whose root key closes its log at another head than the one which its log key signed is named: by its old log, by
 // whatever others hold of it, and by a directory that closes it otherwise; and nobody else is.
 func TestClosingThatTheOldLogContradictsIsObserved(t *testing.T) {
+	sweep(t)
 	for name, is := range map[string]struct {
 		size int // against the last head that others hold
 		root func(entries [][]byte) hotline.ID

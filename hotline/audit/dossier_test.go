@@ -209,6 +209,7 @@ func TestDossierRefusesBodies(t *testing.T) {
 // manifest was made to fit or not: a changed text is not what the exports make, and
 // a changed export is not what was signed.
 func TestChangedDossierIsFound(t *testing.T) {
+	sweep(t)
 	id, dirs, shown, _ := toldCase(t)
 	good, _ := dossierOf(t, id, dirs, shown)
 	check := func(what, dir string) {

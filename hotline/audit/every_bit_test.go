@@ -69,6 +69,7 @@ func slim(t testing.TB) *world {
 // cosignature one of a key that nobody asked for: then the report counts that
 // witness no more. By default one bit of bitStride is changed.
 func TestEveryChangedBitIsNoticed(t *testing.T) {
+	sweep(t)
 	a := slim(t).at("XA")
 	pair := pairOf(t, a.export(), "XB")
 	full := with(t, a.export(), a.cosignedBy(len(a.entries), "XB"))

@@ -145,6 +145,7 @@ func TestBackDatedStatementIsToldAtItsEntry(t *testing.T) {
 
 // Promise: no number of false heads that a peer names hides that the log which holds them was forked.
 func TestForkIsToldBesideManyFalseHeads(t *testing.T) {
+	sweep(t)
 	w := newWorld(t, terms(), "XA", "XB")
 	a, b := w.at("XA"), w.at("XB")
 	for range MaxObservations + 1 {

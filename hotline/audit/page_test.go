@@ -292,6 +292,7 @@ func spoolOf[T any](t *testing.T, dir, name string, each func(*T, *record), valu
 // Promise: what is drawn is bounded however much there is, and what is beyond is
 // counted and said.
 func TestPageIsBounded(t *testing.T) {
+	sweep(t)
 	dir := t.TempDir()
 	at := hotlinetest.Epoch
 	var events []Event

@@ -177,6 +177,7 @@ func TestPairExportsCrossCheck(t *testing.T) {
 // A deadline towards the other party that a pair export hides is noticed, since
 // the rules demand it before what follows.
 func TestHiddenDeadlineOfAPairIsObserved(t *testing.T) {
+	sweep(t)
 	w := three(t)
 	a := w.at("XA")
 	full := a.export()

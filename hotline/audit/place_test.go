@@ -192,6 +192,7 @@ func TestAnswerBeforeAPlaceBehindTheEndIsAFork(t *testing.T) {
 
 // Promise: logs of parties that keep the rules contradict nothing, wherever the export of each ends.
 func TestCutExportsOfAnHonestWorldContradictNothing(t *testing.T) {
+	sweep(t)
 	w := newWorld(t, terms(), "XA", "XB", "XC")
 	codes := []hotline.Party{"XA", "XB", "XC"}
 	for i := range 4 {

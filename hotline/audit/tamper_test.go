@@ -84,6 +84,7 @@ func TestRewrittenEntryIsProvenByTheOwnTender(t *testing.T) {
 
 // Promise: no number of lapses hides that a log was forked.
 func TestForkIsToldBesideManyLapses(t *testing.T) {
+	sweep(t)
 	w := newWorld(t, terms(), "XA", "XB")
 	a := w.at("XA")
 	for range 21 { // in parts: an entry of the ledger lets few clocks fire

@@ -16,6 +16,14 @@ import (
 	"example.org/hotline/hotline/ledger"
 )
 
+// sweep leaves out with -short what goes through many logs, or long ones, in one goroutine after another.
+func sweep(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("many logs, or long ones")
+	}
+}
+
 const minute = hotline.Time(60_000)
 
 // world is a few parties whose ledgers run in memory: a test moves time and

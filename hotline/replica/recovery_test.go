@@ -485,7 +485,9 @@ func TestSnapshotCountsAsApplied(t *testing.T) {
 	n.closeForRestart(t)
 	g.restart(n)
 	g.hurry()
-	g.leader(ctx)
+	if err := g.leader(ctx).Barrier(ctx); err != nil { // no command
+		t.Fatal(err)
+	}
 	if at, want := n.applied(), n.raft.LastIndex(); at != want || !n.Current() {
 		t.Errorf("all is applied to entry %d, and %d counts; current: %t", want, at, n.Current())
 	}
