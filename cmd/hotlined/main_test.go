@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"example.org/hotline/hotline/hotlinetest"
 	"example.org/hotline/testnet"
 )
 
@@ -181,23 +181,14 @@ func get(t *testing.T, url string) (string, int) {
 	return string(b), r.StatusCode
 }
 
-// jammed is a log whose disk or reader has stalled.
-type jammed struct {
-	slog.Handler
-	free chan struct{}
-}
-
-func (j *jammed) Enabled(context.Context, slog.Level) bool  { return true }
-func (j *jammed) Handle(context.Context, slog.Record) error { <-j.free; return nil }
-
 // Promise: a process that must stop ends, although nobody takes its last words: what
 // stalls a disk may stall the log.
 func TestProcessThatMustStopEnds(t *testing.T) {
-	jam := &jammed{free: make(chan struct{})}
+	jam := &hotlinetest.JammedLog{Free: make(chan struct{})}
 	codes := make(chan int, 2) // it may end twice here, since exit does not end the test
 	var stopping sync.WaitGroup
 	defer stopping.Wait()
-	defer close(jam.free)
+	defer close(jam.Free)
 	stopping.Go(func() { stopAtOnce(slog.New(jam), errors.New("stalled"), func(code int) { codes <- code }) })
 	if code := <-codes; code != exitStopped {
 		t.Errorf("ended with %d, want %d", code, exitStopped)

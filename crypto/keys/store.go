@@ -31,7 +31,7 @@ func Create(path string, data []byte, mode fs.FileMode) error {
 		err = name(f.Name(), path, data, mode)
 	}
 	if err == nil {
-		err = syncDir(filepath.Dir(path))
+		err = SyncDir(filepath.Dir(path))
 	}
 	if err != nil {
 		return fmt.Errorf("create %s: %w", path, err)
@@ -57,7 +57,9 @@ func name(whole, path string, data []byte, mode fs.FileMode) error {
 	return nil
 }
 
-func syncDir(dir string) error {
+// SyncDir has the names that stand in a directory survive a loss of power, as the
+// files' own syncs have their contents.
+func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -85,18 +85,22 @@ func TestReportsAndAnswersThatAreLate(t *testing.T) {
 		"response-overdue@XA", "consult-overdue@XA")
 }
 
+// explain is an officer's signed reason for the lapse that an entry says.
+func (p *peer) explain(at uint64, reason hotline.Code) []byte {
+	e, content, err := hotline.DecodeEntry(p.entries[at])
+	if err != nil {
+		p.w.t.Fatal(err)
+	}
+	options := []hotlinetest.Option{hotlinetest.In(*e.Scope.Case), hotlinetest.Re(content.(*hotline.Due).Subject), hotlinetest.Cause(at + 1), hotlinetest.Reason(reason)}
+	return p.By(p.Header(hotline.KindLateReason, p.w.now, options...), &hotline.Words{Text: "words"}, "O1").Raw
+}
+
 // Promise: a reason that nobody signed is not told as the reason of a lapse.
 func TestUnsignedReasonExplainsNothing(t *testing.T) {
 	w := late(t)
 	a := w.at("XA")
 	at := audited(t, a.export()).Observations[0].Entry
-	e, content, err := hotline.DecodeEntry(a.entries[at])
-	if err != nil {
-		t.Fatal(err)
-	}
-	options := []hotlinetest.Option{hotlinetest.In(*e.Scope.Case), hotlinetest.Re(content.(*hotline.Due).Subject),
-		hotlinetest.Cause(at + 1), hotlinetest.Reason("staff")}
-	reason := a.By(a.Header(hotline.KindLateReason, w.now, options...), &hotline.Words{Text: "words"}, "O1").Raw
+	reason := a.explain(at, "staff")
 	for _, signed := range []bool{true, false} {
 		if !signed {
 			flipLast(reason)
@@ -116,14 +120,9 @@ func TestFirstReasonStands(t *testing.T) {
 	w := late(t)
 	a := w.at("XA")
 	at := audited(t, a.export()).Observations[0].Entry
-	e, content, err := hotline.DecodeEntry(a.entries[at])
-	if err != nil {
-		t.Fatal(err)
-	}
 	entries := a.entries[:at+1]
 	for _, reason := range []hotline.Code{"staff", "technical", "legal"} {
-		options := []hotlinetest.Option{hotlinetest.In(*e.Scope.Case), hotlinetest.Re(content.(*hotline.Due).Subject), hotlinetest.Cause(at + 1), hotlinetest.Reason(reason)}
-		entries = a.forge(entries, a.By(a.Header(hotline.KindLateReason, w.now, options...), &hotline.Words{Text: "words"}, "O1").Raw)
+		entries = a.forge(entries, a.explain(at, reason))
 	}
 	r := audited(t, a.exportOf(entries))
 	for _, o := range r.Observations {

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/testutils/simnet"
 
 	"example.org/hotline/hotline"
@@ -247,30 +248,38 @@ func TestRoundTripLeavesOutTheGreeting(t *testing.T) {
 	})
 }
 
+// polite is a station of XB, and a connection to it that XA dialled and on which XA has
+// answered XB's hello and said none of its own.
+func polite(t *testing.T) (b *station, conn *quic.Conn) {
+	t.Helper()
+	r := &router{}
+	a := newStationOn(t, "XA", "XA-1", simConn(r, 1), 1)
+	b = newStationOn(t, "XB", "XB-1", simConn(r, 2), 1)
+	b.trust(a)
+	b.line.SetPeers([]Peer{{"XA", []hotline.Node{a.node}}})
+	conn, err := a.Dial(t.Context(), b.node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := conn.AcceptStream(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ok, err := EncodeAnswer(&Answer{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.ReadAll(s)
+	_, _ = s.Write(ok)
+	_ = s.Close()
+	return b, conn
+}
+
 // Promise: a connection on which the peer says no hello of its own is closed
 // after hotline.LinkExchange, even if it answers ours.
 func TestNoHelloInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &router{}
-		a := newStationOn(t, "XA", "XA-1", simConn(r, 1), 1)
-		b := newStationOn(t, "XB", "XB-1", simConn(r, 2), 1)
-		b.trust(a)
-		b.line.SetPeers([]Peer{{"XA", []hotline.Node{a.node}}})
-		conn, err := a.Dial(t.Context(), b.node)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := conn.AcceptStream(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		ok, err := EncodeAnswer(&Answer{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, _ = io.ReadAll(s)
-		_, _ = s.Write(ok)
-		_ = s.Close()
+		b, conn := polite(t)
 		time.Sleep(hotline.LinkExchange - time.Second)
 		if conn.Context().Err() != nil {
 			t.Fatal("closed before its time")
@@ -286,27 +295,8 @@ func TestNoHelloInTime(t *testing.T) {
 // beyond hotline.LinkExchange.
 func TestSlowHelloEndsInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &router{}
-		a := newStationOn(t, "XA", "XA-1", simConn(r, 1), 1)
-		b := newStationOn(t, "XB", "XB-1", simConn(r, 2), 1)
-		b.trust(a)
-		b.line.SetPeers([]Peer{{"XA", []hotline.Node{a.node}}})
-		conn, err := a.Dial(t.Context(), b.node)
-		if err != nil {
-			t.Fatal(err)
-		}
+		_, conn := polite(t)
 		begun := time.Now()
-		greeting, err := conn.AcceptStream(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		ok, err := EncodeAnswer(&Answer{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, _ = io.ReadAll(greeting)
-		_, _ = greeting.Write(ok)
-		_ = greeting.Close()
 		time.Sleep(hotline.LinkExchange - time.Second)
 		s, err := conn.OpenStream()
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"example.org/hotline/crypto/keys"
 	"example.org/hotline/ops/config"
 )
 
@@ -71,7 +72,7 @@ func founding(cfg *config.Config) error {
 	if err := os.WriteFile(filepath.Join(cfg.Data, foundMark), nil, 0o600); err != nil {
 		return err
 	}
-	return syncDir(cfg.Data)
+	return keys.SyncDir(cfg.Data)
 }
 
 // founded uses the mark up.

@@ -7,6 +7,7 @@ import (
 	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/desk"
 	"example.org/hotline/hotline/hotlinetest"
+	"example.org/hotline/hotline/node"
 )
 
 // Promise: a new node named by a signed directory joins without a vote, fetches
@@ -81,17 +82,24 @@ func TestNewNodeFetchesHistoryAndGetsItsVote(t *testing.T) {
 	}
 }
 
-// Promise: history that turns out not to be the group's does not stay: what a
-// process had fetched and could not check before it ended is fetched again. What was
-// checked stays, also if the mark of the fetching comes back.
-func TestUncheckedHistoryIsFetchedAgain(t *testing.T) {
+// rebuilt is the machine of a node whose party has just sent an alert, in a directory of its own.
+func rebuilt(t *testing.T) (*node.Rebuilt, *hotline.Statement) {
+	t.Helper()
 	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	w.ready()
-	w.warn("XA", "XB")
+	alert := w.warn("XA", "XB")
 	r, err := w.parties["XA"].nodes[0].Rebuild(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
+	return r, alert
+}
+
+// Promise: history that turns out not to be the group's does not stay: what a
+// process had fetched and could not check before it ended is fetched again. What was
+// checked stays, also if the mark of the fetching comes back.
+func TestUncheckedHistoryIsFetchedAgain(t *testing.T) {
+	r, _ := rebuilt(t)
 	all := func(missing [][]byte) [][]byte { return missing }
 	r.Again(1) // another snapshot that comes in the middle checks nothing
 	if _, whole, err := r.Start(func([][]byte) [][]byte { return [][]byte{[]byte("wrong")} }); whole || err != nil {
@@ -114,13 +122,7 @@ func TestUncheckedHistoryIsFetchedAgain(t *testing.T) {
 // Promise: an officer is not told that a statement is not there by a node that has not read all of its log: after a crash the
 // index is made again, and the alert that has just come in is the last to be found.
 func TestNodeThatHasNotReadItsLogDeniesNoStatement(t *testing.T) {
-	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
-	w.ready()
-	alert := w.warn("XA", "XB")
-	r, err := w.parties["XA"].nodes[0].Rebuild(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
+	r, alert := rebuilt(t)
 	busy := func(err error) bool { return hotline.CodeOf(err) == hotline.CodeBusy }
 	if missing, read, indexed := r.Find(alert.ID.String()); !busy(missing) || !busy(read) || indexed != nil {
 		t.Errorf("before history is there: %v; before it is indexed: %v; then: %v", missing, read, indexed)
@@ -133,13 +135,7 @@ func TestNodeThatHasNotReadItsLogDeniesNoStatement(t *testing.T) {
 // Promise: a node that still fetches history shows no inbox: an officer would take its newest statement for the group's, and
 // the alert that has just come in is not there.
 func TestNodeThatFetchesHistoryShowsNoInbox(t *testing.T) {
-	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
-	w.ready()
-	w.warn("XA", "XB")
-	r, err := w.parties["XA"].nodes[0].Rebuild(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
+	r, _ := rebuilt(t)
 	if missing, read, _ := r.Inbox(); hotline.CodeOf(missing) != hotline.CodeBusy || read != nil {
 		t.Errorf("while history is fetched: %v; then: %v", missing, read)
 	}

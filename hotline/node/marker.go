@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"example.org/hotline/crypto/keys"
 )
 
 // marker is a number in a small file of the data directory: how far a check has
@@ -48,7 +50,7 @@ func (m marker) saveSynced(v uint64) error {
 	if err := m.replace(v, (*os.File).Sync); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(m.path))
+	return keys.SyncDir(filepath.Dir(m.path))
 }
 
 func (m marker) replace(v uint64, sync func(*os.File) error) error {

@@ -209,9 +209,9 @@ func (n *Node) Hello(from hotline.Party, _ string, h *link.Hello) *link.Answer {
 		return &link.Answer{Code: hotline.CodeConvention, Text: "another convention"}
 	}
 	n.hear(from, h)
-	var own link.Hello
-	n.heldHead(from, &own)
-	return &link.Answer{Time: n.now(), Head: own.Head}
+	var held link.Hello
+	n.heldHead(from, &held)
+	return &link.Answer{Time: n.now(), Head: held.Head}
 }
 
 // Greeting is what this node says of itself when a connection opens. Before

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"example.org/hotline/crypto/keys"
 	"example.org/hotline/crypto/tlog"
 	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/ledger"
@@ -178,7 +179,7 @@ func (b *openedBackup) writeTo(data string, self replica.Server, log *slog.Logge
 	if err := os.WriteFile(filepath.Join(tmp, restoredFile), nil, 0o600); err != nil {
 		return err
 	}
-	if err := syncDir(tmp); err != nil {
+	if err := keys.SyncDir(tmp); err != nil {
 		return err
 	}
 	if err := os.Remove(data); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -187,7 +188,7 @@ func (b *openedBackup) writeTo(data string, self replica.Server, log *slog.Logge
 	if err := os.Rename(tmp, data); err != nil {
 		return err
 	}
-	return syncDir(parent)
+	return keys.SyncDir(parent)
 }
 
 // restoreBatch is how many entries are written at once.
@@ -219,12 +220,4 @@ func (b *openedBackup) writeLedger(dir string) (err error) {
 		return errors.New("the backup changed while it was read")
 	}
 	return store.Sync()
-}
-
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

@@ -3,7 +3,6 @@
 package replica
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,12 +22,4 @@ func lockDir(dir string) (*os.File, error) {
 		return nil, fmt.Errorf("directory %s is in use by another process, stop that one first: %w", dir, err)
 	}
 	return f, nil
-}
-
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"example.org/hotline/hotline/hotlinetest"
 )
 
 // mustStop waits until Stop was called on n, and checks that n is silent then.
@@ -38,21 +40,11 @@ func without(nodes []*node, one *node) []*node {
 	return slices.DeleteFunc(slices.Clone(nodes), func(n *node) bool { return n == one })
 }
 
-// jammed is a log whose disk or reader has stalled: what is an error is not taken.
-type jammed struct {
-	slog.Handler
-	free chan struct{}
-}
-
-func (j *jammed) WithAttrs([]slog.Attr) slog.Handler           { return j }
-func (j *jammed) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelError }
-func (j *jammed) Handle(context.Context, slog.Record) error    { <-j.free; return nil }
-
 // Promise: a member that must stop says so to the process, and to those who follow
 // leadership, although nobody takes its log lines: a stalled disk stalls the log too.
 func TestStopDoesNotWaitForTheLog(t *testing.T) {
 	ctx := within(t)
-	jam := &jammed{free: make(chan struct{})}
+	jam := &hotlinetest.JammedLog{Free: make(chan struct{})}
 	g := startGroup(t, 1, func(n *node) { n.cfg.Logger = slog.New(jam) })
 	l := g.leader(ctx)
 	changes, forget := l.Leadership()
@@ -62,7 +54,7 @@ func TestStopDoesNotWaitForTheLog(t *testing.T) {
 	}
 	var failing sync.WaitGroup
 	defer failing.Wait()
-	defer close(jam.free)
+	defer close(jam.Free)
 	failing.Go(func() { l.fail(errDisk) })
 	l.mustStop(t, ctx, errDisk)
 	select {

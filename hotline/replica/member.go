@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"example.org/hotline/crypto/keys"
 )
 
 const (
@@ -177,7 +179,7 @@ func (m *Member) start() error {
 	}
 	// What the log syncs are files; their names are in directories, and must be on disk
 	// before this member votes.
-	if err := errors.Join(syncDir(m.cfg.Dir), syncDir(filepath.Dir(m.cfg.Dir))); err != nil {
+	if err := errors.Join(keys.SyncDir(m.cfg.Dir), keys.SyncDir(filepath.Dir(m.cfg.Dir))); err != nil {
 		return err
 	}
 	cached, err := raft.NewLogCache(cachedEntries, log)

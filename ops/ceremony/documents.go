@@ -359,11 +359,3 @@ func WriteDocument(path string, raw []byte) error {
 	}
 	return keys.Create(path, raw, 0o644)
 }
-
-func syncDirectory(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}

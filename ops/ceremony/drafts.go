@@ -42,5 +42,5 @@ func ReplaceDraft(path string, text []byte) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, errors.Join(err, os.Remove(f.Name())))
 	}
-	return syncDirectory(filepath.Dir(path))
+	return keys.SyncDir(filepath.Dir(path))
 }
