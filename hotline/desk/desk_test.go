@@ -181,6 +181,7 @@ func sampleHit(key string) hotline.Hit {
 // Promise: who may ask what is exactly this table, and nothing that is denied
 // reaches the node.
 func TestEachRoleMayAskWhatTheTableSays(t *testing.T) {
+	t.Parallel()
 	want := map[string]string{ // request → posts: A1 authority, C1 reporter, L1 liaison, O1 operator, R1 releaser, T1 technician, U1 auditor
 		"status": "A1 L1 O1 R1 T1 U1", "documents": "A1 L1 O1 R1 T1 U1", "inbox": "A1 L1 O1 R1 T1 U1",
 		"show": "A1 L1 O1 R1 T1 U1", "proof": "A1 L1 O1 R1 T1 U1", "watch": "A1 L1 O1 R1 T1 U1", "ladder": "A1 L1 O1 R1 T1 U1",
@@ -218,6 +219,7 @@ func TestEachRoleMayAskWhatTheTableSays(t *testing.T) {
 // Promise: auditor and technician never see a body, even where the node put it
 // into the answer; the others do.
 func TestBodiesAreOnlyForThoseWhoMayRead(t *testing.T) {
+	t.Parallel()
 	p := hotlinetest.NewParty("XA", "desk")
 	n := startNode(t, p, "XA-1", &fakeHost{handle: func(_ context.Context, _ Officer, _ *Request, send func(*Reply) error) error {
 		return send(&Reply{Show: &ShowView{Item: InboxItem{Direction: Kept}, Body: []byte("secret"), Blind: make([]byte, 32)},
@@ -242,6 +244,7 @@ func TestBodiesAreOnlyForThoseWhoMayRead(t *testing.T) {
 // Promise: a key that is no officer's gets no answer but denied, and a node
 // that is not the directory's gets no question.
 func TestOnlyPinnedKeysTalk(t *testing.T) {
+	t.Parallel()
 	p := hotlinetest.NewParty("XA", "desk")
 	host := new(fakeHost)
 	n := startNode(t, p, "XA-1", host)
@@ -273,6 +276,7 @@ func TestOnlyPinnedKeysTalk(t *testing.T) {
 // Promise: when the node that answered goes away, the next one is asked, for a
 // submission too, since it is known by its id.
 func TestClientGoesToTheNextNode(t *testing.T) {
+	t.Parallel()
 	p := hotlinetest.NewParty("XA", "desk")
 	var nodes []*node
 	for i := 1; i <= 3; i++ {
@@ -303,6 +307,7 @@ func TestClientGoesToTheNextNode(t *testing.T) {
 // Promise: a node that died without a word is left for the next one long before
 // its connection's idle time or the bound of one attempt is over.
 func TestClientLeavesADeafNode(t *testing.T) {
+	t.Parallel()
 	p := hotlinetest.NewParty("XA", "desk")
 	nodes := []*node{startNode(t, p, "XA-1", new(fakeHost)), startNode(t, p, "XA-2", new(fakeHost))}
 	c := dial(t, p.Officer("O1"), nodes...)
@@ -323,6 +328,7 @@ func TestClientLeavesADeafNode(t *testing.T) {
 // Promise: an officer's client whose socket failed, as when the machine slept and
 // woke in another network, takes a new one and goes on.
 func TestClientTakesAnotherSocket(t *testing.T) {
+	t.Parallel()
 	p := hotlinetest.NewParty("XA", "desk")
 	c := dial(t, p.Officer("O1"), startNode(t, p, "XA-1", new(fakeHost)))
 	for range 2 {
@@ -340,6 +346,7 @@ func TestClientTakesAnotherSocket(t *testing.T) {
 
 // Promise: a node that takes its time to answer is waited for.
 func TestSlowAnswerIsAwaited(t *testing.T) {
+	t.Parallel()
 	p := hotlinetest.NewParty("XA", "desk")
 	asked := make(chan struct{}, 8)
 	host := &fakeHost{handle: func(ctx context.Context, _ Officer, _ *Request, send func(*Reply) error) error {
@@ -359,6 +366,7 @@ func TestSlowAnswerIsAwaited(t *testing.T) {
 // Promise: a node that is alive on the network and answers nothing does not keep an
 // officer from the second, also where many replies are wanted.
 func TestStreamLeavesASilentNode(t *testing.T) {
+	t.Parallel()
 	p := hotlinetest.NewParty("XA", "desk")
 	silent := &fakeHost{handle: func(ctx context.Context, _ Officer, _ *Request, _ func(*Reply) error) error {
 		<-ctx.Done()
@@ -375,6 +383,7 @@ func TestStreamLeavesASilentNode(t *testing.T) {
 
 // Promise: what a node says of a moment settles nothing that may have been done before.
 func TestBusyBehindAnUnknownOutcomeIsUnknown(t *testing.T) {
+	t.Parallel()
 	p := hotlinetest.NewParty("XA", "desk")
 	for _, code := range []hotline.Code{hotline.CodeBusy, hotline.CodeBehind, hotline.CodeInternal, hotline.CodeDenied, hotline.CodeStale} {
 		var asked atomic.Int32
@@ -396,6 +405,7 @@ func TestBusyBehindAnUnknownOutcomeIsUnknown(t *testing.T) {
 
 // Promise: a first node that is dead does not keep an officer from the second.
 func TestDialPassesADeadNode(t *testing.T) {
+	t.Parallel()
 	p := hotlinetest.NewParty("XA", "desk")
 	silent, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}) // takes datagrams, answers none
 	if err != nil {
@@ -412,6 +422,7 @@ func TestDialPassesADeadNode(t *testing.T) {
 // Promise: while a group has no leader the client asks again, at other nodes,
 // and gets the answer once there is one.
 func TestNoLeaderIsAskedAgain(t *testing.T) {
+	t.Parallel()
 	p := hotlinetest.NewParty("XA", "desk")
 	var mu sync.Mutex
 	asked := 0
@@ -436,6 +447,7 @@ func TestNoLeaderIsAskedAgain(t *testing.T) {
 // Promise: if a node takes a request that must not be asked twice and goes away
 // before it answers, the outcome is unknown, never refused and never repeated.
 func TestOutcomeOfAnUnansweredChangeIsUnknown(t *testing.T) {
+	t.Parallel()
 	p := hotlinetest.NewParty("XA", "desk")
 	var first *node
 	taken := make(chan struct{})
@@ -459,6 +471,7 @@ func TestOutcomeOfAnUnansweredChangeIsUnknown(t *testing.T) {
 // Promise: a refusal of the host arrives with its code and words; any other
 // error of it arrives as internal, without its text.
 func TestErrorsOfTheHost(t *testing.T) {
+	t.Parallel()
 	p := hotlinetest.NewParty("XA", "desk")
 	answers := []error{hotline.Refuse(hotline.CodeStale, "too old"), errors.New("disk path /secret")}
 	next := 0
@@ -480,6 +493,7 @@ func TestErrorsOfTheHost(t *testing.T) {
 // Promise: a watch brings every event in order; when the watcher leaves, the
 // node's side of it ends.
 func TestWatchStreamsAndEnds(t *testing.T) {
+	t.Parallel()
 	p := hotlinetest.NewParty("XA", "desk")
 	ended := make(chan struct{})
 	n := startNode(t, p, "XA-1", &fakeHost{handle: func(ctx context.Context, _ Officer, req *Request, send func(*Reply) error) error {
@@ -517,6 +531,7 @@ func TestWatchStreamsAndEnds(t *testing.T) {
 // Promise: an answer over the bound is a fault that the asker hears of, and the
 // host too.
 func TestAnswerOverTheBound(t *testing.T) {
+	t.Parallel()
 	p := hotlinetest.NewParty("XA", "desk")
 	told := make(chan error, 1)
 	n := startNode(t, p, "XA-1", &fakeHost{handle: func(_ context.Context, _ Officer, _ *Request, send func(*Reply) error) error {

@@ -79,6 +79,7 @@ func hostile(t *testing.T) map[string]struct {
 // Promise: whatever arrives on a stream is refused there with a code, never
 // reaches the host, and the next good request on the same connection works.
 func TestHostileFramesAreRefusedAndTheNextRequestWorks(t *testing.T) {
+	t.Parallel()
 	p := hotlinetest.NewParty("XA", "desk")
 	host := new(fakeHost)
 	n := startNode(t, p, "XA-1", host)
@@ -182,6 +183,7 @@ func FuzzDecodeReply(f *testing.F) {
 
 // Promise: every view survives the strict decoder, at its greatest nesting.
 func TestViewsSurviveTheStrictDecoder(t *testing.T) {
+	t.Parallel()
 	for name, r := range map[string]*Reply{
 		"status": {Version: 1, Status: &StatusView{Voters: []string{}, Peers: []PeerView{{Head: &hotline.PeerHead{}}},
 			Duties: []DutyView{{Case: &hotline.CaseID{}, Next: &RungView{Targets: []string{"XA-O1"}}}}}},

@@ -12,6 +12,7 @@ import (
 // Promise: a witness that signs a wrong time, or an impossible one, keeps the anchors of the others neither away nor back: what a
 // party writes then would have no lower bound.
 func TestWitnessWithAWrongTimeKeepsNoAnchorAway(t *testing.T) {
+	t.Parallel()
 	const now = hotlinetest.Epoch
 	const hour, century = time.Hour, 100 * 365 * 24 * time.Hour
 	own := hotlinetest.NewParty("XA", t.Name())

@@ -73,6 +73,7 @@ func (w *network) settled(from, to hotline.Party) {
 // Promise: a node that is restored from a backup signs again when its peers
 // have answered and hold nothing newer, with the log and the state that it had.
 func TestRestoredNodeSignsWhenItsPeersHaveAnswered(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	w.ready()
 	a, b := w.parties["XA"], w.parties["XB"]
@@ -110,6 +111,7 @@ func TestRestoredNodeSignsWhenItsPeersHaveAnswered(t *testing.T) {
 // Promise: a node that is restored from a backup older than what its peers hold
 // refuses to sign, also when a person has confirmed without asking them.
 func TestRestoredNodeBehindItsPeersRefuses(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	w.ready()
 	a := w.parties["XA"]
@@ -139,6 +141,7 @@ func TestRestoredNodeBehindItsPeersRefuses(t *testing.T) {
 // Promise: a restored node does not sign behind a checkpoint of its log either, of which
 // no tender and no receipt tells: what it logged for itself alone is known to who cosigned it.
 func TestRestoredNodeBehindACosignedCheckpointRefuses(t *testing.T) {
+	t.Parallel()
 	terms := hotlinetest.Terms("crisis")
 	terms.LineTest, terms.LineAlarm = 0, 0 // nothing else is receipted
 	w := newNetwork(t, terms, 1, "XA", "XB")
@@ -159,6 +162,7 @@ func TestRestoredNodeBehindACosignedCheckpointRefuses(t *testing.T) {
 // Promise: two parties that were both restored from backups do not wait for each
 // other: each says of its log what it has.
 func TestRestoredNodesOfTwoPartiesDoNotWaitForEachOther(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	w.ready()
 	w.settled("XA", "XB")
@@ -176,6 +180,7 @@ func TestRestoredNodesOfTwoPartiesDoNotWaitForEachOther(t *testing.T) {
 
 // Promise: a person may let a restored node sign without its peers.
 func TestRestoredNodeSignsWhenConfirmed(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	w.ready()
 	a := w.parties["XA"]
@@ -193,6 +198,7 @@ func TestRestoredNodeSignsWhenConfirmed(t *testing.T) {
 // Promise: a backup in which one byte of any file was changed, or a file is
 // missing, is refused with the name of the file, and nothing is written.
 func TestTamperedBackupIsRefused(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	w.ready()
 	a := w.parties["XA"]
@@ -264,6 +270,7 @@ func TestTamperedBackupIsRefused(t *testing.T) {
 // Promise: of a larger group that lost every disk, one node is restored and
 // leads; the others join it with empty disks and get their votes again.
 func TestLostGroupIsRestored(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t, hotlinetest.Terms("crisis"), 3, "XA", "XB")
 	w.ready()
 	a, b := w.parties["XA"], w.parties["XB"]

@@ -76,6 +76,7 @@ func verified(t *testing.T, n *node.Node, size uint64) {
 // honest flow passes, and a leader that commits a signature that is none stops
 // the others, with the entry and the reason.
 func TestNodesCheckBehindTheCommit(t *testing.T) {
+	t.Parallel()
 	for name, forge := range map[string]func(p *party, st *hotline.Statement) *ledger.Command{
 		"own statement": func(p *party, _ *hotline.Statement) *ledger.Command {
 			return &ledger.Command{Type: ledger.Submit, Statement: flip(p.Text(now(), "XB", "words").Raw)}
@@ -131,6 +132,7 @@ func TestNodesCheckBehindTheCommit(t *testing.T) {
 // Promise: an honest statement stops nobody that was logged under a directory
 // which came while the check behind the commit was at work.
 func TestCheckFollowsTheDocuments(t *testing.T) {
+	t.Parallel()
 	w := prepare(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	a, b := w.parties["XA"], w.parties["XB"]
 	w.startAll(a)
@@ -171,6 +173,7 @@ func TestCheckFollowsTheDocuments(t *testing.T) {
 // Promise: a restart verifies what was not yet verified, and not everything
 // again; without the mark it verifies everything.
 func TestCheckGoesOnWhereItStopped(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	w.ready()
 	w.warn("XA", "XB")
@@ -201,6 +204,7 @@ func TestCheckGoesOnWhereItStopped(t *testing.T) {
 // over whole files ends, and a flipped bit in an old one stops the node with
 // the name of the file.
 func TestScrubFindsFlippedBit(t *testing.T) {
+	t.Parallel()
 	w := prepare(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	a := w.parties["XA"]
 	why := w.startStopping(a, func(o *node.Options) { o.ScrubAt(10 * time.Millisecond) })

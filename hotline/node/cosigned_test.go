@@ -14,6 +14,7 @@ import (
 // Promise: every node of a group, leader or not, proves a statement of its log by a cosigned checkpoint once there is one that
 // covers it, and says before that there is none yet; status names the witnesses of the same log.
 func TestEveryNodeProvesAStatement(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t, hotlinetest.Terms("crisis"), 3, "XA", "XB")
 	w.ready()
 	a := w.parties["XA"]
@@ -58,6 +59,7 @@ func TestEveryNodeProvesAStatement(t *testing.T) {
 // Promise: a log that nobody has cosigned for long although it holds what should be raises an alarm, not before, and not once
 // it is cosigned.
 func TestLogWithoutWitnessRaisesAlarm(t *testing.T) {
+	t.Parallel()
 	w := prepare(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	a, b := w.parties["XA"], w.parties["XB"]
 	var ahead atomic.Int64

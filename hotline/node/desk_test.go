@@ -31,6 +31,7 @@ func unknownKind(t *testing.T, p *hotlinetest.Party) []byte {
 // Promise: what an officer's machine hands in that is not acceptable is refused
 // with its own code, enters no log, and the next good statement goes through.
 func TestHostileSubmissionIsRefused(t *testing.T) {
+	t.Parallel()
 	w, _ := meet(t, func(a, _ *party) {
 		for i := range a.page.Officers {
 			switch o := &a.page.Officers[i]; o.Name {
@@ -112,6 +113,7 @@ func TestHostileSubmissionIsRefused(t *testing.T) {
 // Promise: one officer's machine, however many watches it opens, leaves places for the consoles of the others: a desk that cannot
 // watch does not ring.
 func TestOneOfficerLeavesPlacesToWatch(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	w.ready()
 	p := w.parties["XA"]

@@ -20,6 +20,7 @@ func (p *party) publish(t *testing.T, raw []byte) {
 // judged by them, what comes after by the new ones, and who lacks a document
 // is sent it.
 func TestDocumentsChangeWhileStatementsAreInFlight(t *testing.T) {
+	t.Parallel()
 	w := prepare(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	a, b := w.parties["XA"], w.parties["XB"]
 	w.startAll(a)

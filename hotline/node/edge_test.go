@@ -80,6 +80,7 @@ func watching(t *testing.T, c *desk.Client) <-chan error {
 // Promise: a revoked officer's open desk ends at once, and does not open again;
 // the others' desks stay.
 func TestRevokedOfficersDeskEnds(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	w.ready()
 	p := w.parties["XA"]
@@ -112,6 +113,7 @@ func TestRevokedOfficersDeskEnds(t *testing.T) {
 // Promise: an officer from whom a new directory takes a role or time asks by what is left from then on: a desk that was open before
 // gives no more than one that is opened now. Whoever only gains keeps the desk, and the answer that it waits for.
 func TestOpenDeskFollowsRolesAndTime(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	w.ready()
 	p := w.parties["XA"]
@@ -166,6 +168,7 @@ func TestOpenDeskFollowsRolesAndTime(t *testing.T) {
 // Promise: a node that restarts from a snapshot follows the documents in it, not
 // the older ones of its documents directory: who was revoked stays out.
 func TestRestartFromSnapshotKeepsRevokedOfficersOut(t *testing.T) {
+	t.Parallel()
 	w := prepare(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	p := w.parties["XA"]
 	p.cfgs[0].Group.SnapshotEvery = 16
@@ -192,6 +195,7 @@ func TestRestartFromSnapshotKeepsRevokedOfficersOut(t *testing.T) {
 // Promise: a desk that does not read is told how many events it lost, and no
 // other work waits for it.
 func TestSlowWatcherIsToldWhatItLost(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	w.ready()
 	p := w.parties["XA"]
@@ -245,6 +249,7 @@ func TestSlowWatcherIsToldWhatItLost(t *testing.T) {
 // Promise: what no node could read back is never committed. One command beyond
 // the bound would otherwise stop every node of the group, for ever.
 func TestOversizedCommandIsRefusedBeforeItIsCommitted(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	w.ready()
 	p := w.parties["XA"]
@@ -264,6 +269,7 @@ func TestOversizedCommandIsRefusedBeforeItIsCommitted(t *testing.T) {
 // Promise: a receipt asked for again has the same bytes, from whichever node of
 // the group, though only one of them leads.
 func TestReceiptIsTheSameFromEveryNode(t *testing.T) {
+	t.Parallel()
 	w, s := meetGroup(t, 3, nil)
 	d := delivery(s.enter(s.Text(now(), "XA", "words"), now()))
 	first := s.sayBy(t, 0, d)
@@ -280,6 +286,7 @@ func TestReceiptIsTheSameFromEveryNode(t *testing.T) {
 // Promise: what a peer sends again, and documents that are known or prove
 // nothing, cost the group no commit: a peer cannot fill the Raft log.
 func TestRepetitionAndGarbageAreNotCommitted(t *testing.T) {
+	t.Parallel()
 	w, s := meet(t, nil)
 	p := w.parties["XA"]
 	d := delivery(s.enter(s.Text(now(), "XA", "words"), now()))

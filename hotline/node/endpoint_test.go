@@ -13,6 +13,7 @@ import (
 // with its clocks and its log, deaf to its group, its peers and its officers,
 // and nobody would know.
 func TestNodeWithoutItsSocketStops(t *testing.T) {
+	t.Parallel()
 	w := prepare(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	var socket net.PacketConn
 	why := w.startStopping(w.parties["XA"], func(o *node.Options) {

@@ -13,6 +13,7 @@ import (
 // Promise: what does not suffice as a proof is not taken for one, and the reason
 // is said: a path that leaves out the very hash, or a checkpoint that is held no more.
 func TestForkProofSaysWhatIsMissing(t *testing.T) {
+	t.Parallel()
 	a, b := hotlinetest.NewParty("XA", "fork"), hotlinetest.NewParty("XB", "fork")
 	c := hotlinetest.Convention(hotlinetest.Terms("crisis"), a, b)
 	note := func(size uint64, seed byte) []byte {

@@ -17,6 +17,7 @@ import (
 // Promise: a node of a group that lost its disk does not come back under its
 // old name: it would vote a second time where it has voted.
 func TestWipedNodeDoesNotFoundItsGroupAgain(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t, hotlinetest.Terms("crisis"), 3, "XA", "XB")
 	w.ready()
 	p := w.parties["XA"]
@@ -44,6 +45,7 @@ func TestWipedNodeDoesNotFoundItsGroupAgain(t *testing.T) {
 // Promise: a first start that ended before the group was founded, by a loss of power or a full disk, is made good by the next one: a
 // party must not be left with a node that no command ever makes a leader.
 func TestFirstStartThatEndedEarlyFoundsAfterAll(t *testing.T) {
+	t.Parallel()
 	for _, size := range []int{1, 3} {
 		w := prepare(t, hotlinetest.Terms("crisis"), size, "XA", "XB")
 		p := w.parties["XA"]

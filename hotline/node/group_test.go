@@ -36,6 +36,7 @@ func (p *party) statement(t *testing.T, id hotline.ID) (*hotline.Statement, *des
 // Promise: a statement whose body this party cannot open is receipted, and its
 // sender hears by a signed statement that nobody can read it.
 func TestUnreadableBodyIsToldToTheSender(t *testing.T) {
+	t.Parallel()
 	w, s := meet(t, nil)
 	h := s.Header(hotline.KindText, now(), hotlinetest.To("XA"))
 	body := hotline.MustMarshal(&hotline.Note{Text: "words"})
@@ -72,6 +73,7 @@ func TestUnreadableBodyIsToldToTheSender(t *testing.T) {
 // Promise: an alert that nobody acknowledges in time is escalated on both
 // sides: the sender gets the receiver's signed statement and wakes its people.
 func TestUnansweredAlertIsEscalatedOnBothSides(t *testing.T) {
+	t.Parallel()
 	terms := hotlinetest.Terms("crisis")
 	terms.Acknowledge = soon(2000)
 	w := newNetwork(t, terms, 1, "XA", "XB")
@@ -98,6 +100,7 @@ func TestUnansweredAlertIsEscalatedOnBothSides(t *testing.T) {
 // Promise: what an officer called notifiable and nobody released goes out by
 // itself in time, is visibly of the group, and is acknowledged like an alert.
 func TestAutomaticAlertGoesOutAndIsAcknowledged(t *testing.T) {
+	t.Parallel()
 	terms := hotlinetest.Terms("crisis")
 	terms.Alert = soon(2000)
 	w := newNetwork(t, terms, 1, "XA", "XB")
@@ -123,6 +126,7 @@ func TestAutomaticAlertGoesOutAndIsAcknowledged(t *testing.T) {
 // Promise: that a peer gave no receipt in time is recorded by a signed
 // statement, and the warning still goes out as soon as the peer is there.
 func TestNonDeliveryIsRecordedAndDeliveryGoesOn(t *testing.T) {
+	t.Parallel()
 	terms := hotlinetest.Terms("crisis")
 	terms.NonDelivery, terms.NextPath = soon(2000), soon(1000)
 	w := prepare(t, terms, 1, "XA", "XB")
@@ -144,6 +148,7 @@ func TestNonDeliveryIsRecordedAndDeliveryGoesOn(t *testing.T) {
 
 // Promise: a quiet line proves that it is alive, in both directions.
 func TestLineIsTestedInBothDirections(t *testing.T) {
+	t.Parallel()
 	terms := hotlinetest.Terms("crisis")
 	terms.LineTest, terms.LineReply = 1000, 5000
 	w := newNetwork(t, terms, 1, "XA", "XB")
@@ -164,6 +169,7 @@ func TestLineIsTestedInBothDirections(t *testing.T) {
 
 // Promise: a party that has replaced its sealing key does not call unreadable, in its own name, what it has read with the old one.
 func TestReplacedSealingKeyMakesNothingUnreadable(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	w.ready()
 	a, b := w.parties["XA"], w.parties["XB"]

@@ -64,6 +64,7 @@ func (p *party) alarmed(t *testing.T, word string) bool {
 // Promise: a node that was set back to an older disk learns it from its peer,
 // signs nothing, writes nothing and says so; with the newer disk it goes on.
 func TestNodeBehindItsPeersHeadRefusesToSign(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	w.ready()
 	a := w.parties["XA"]
@@ -117,6 +118,7 @@ func TestNodeBehindItsPeersHeadRefusesToSign(t *testing.T) {
 
 // Promise: a head that a peer claims without proving it stops nobody.
 func TestUnprovenHeadStopsNobody(t *testing.T) {
+	t.Parallel()
 	for name, greet := range map[string]func(*link.Hello){
 		"no proof": func(h *link.Hello) {
 			h.Head = &hotline.PeerHead{Origin: tlog.Origin("XA", 1), Size: 1 << 40}
@@ -177,6 +179,7 @@ func meetWith(t *testing.T, greet func(*link.Hello)) (*network, *stranger) {
 // Promise: a node that may have missed what its group wrote down does not say
 // that it holds everything: whoever was set back would believe an old head.
 func TestNodeWithoutItsGroupVouchesForNothing(t *testing.T) {
+	t.Parallel()
 	w := prepare(t, hotlinetest.Terms("crisis"), 3, "XA", "XB")
 	a := w.parties["XA"]
 	w.startAll(a)
@@ -203,6 +206,7 @@ func TestNodeWithoutItsGroupVouchesForNothing(t *testing.T) {
 // Promise: a node that holds a head of a peer's log and cannot prove it does not say that it holds none: the peer, if it was set
 // back, would go on from there.
 func TestNodeThatCannotProveAHeadVouchesForNothing(t *testing.T) {
+	t.Parallel()
 	w := prepare(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	a := w.parties["XA"]
 	w.startStopping(a, nil) // its disk fails
@@ -248,6 +252,7 @@ func pause(t *testing.T) {
 // for the head that it has come to so far: the node that was restored from a
 // backup would go on from there, and write a second history.
 func TestReplayingPeerDoesNotEndTheWaiting(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("thousands of statements are replayed")
 	}
@@ -297,6 +302,7 @@ const replayed, replayers = 3000, 40
 // Promise: a peer hears nothing of why nothing is written here at present: which
 // head a third party holds is no business of its own.
 func TestPeersDoNotHearOfASetBackLog(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	w.ready()
 	a, b := w.parties["XA"], w.parties["XB"]

@@ -17,6 +17,7 @@ import (
 // Promise: a page that another system forgets if it is not told again is told again, also when the record says that it was taken at
 // a time that has not come here: the clock was set back, or is that of a former leader.
 func TestPageTakenInTheFutureIsToldAgain(t *testing.T) {
+	t.Parallel()
 	told := make(chan struct{}, 1)
 	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { told <- struct{}{} }))
 	defer s.Close()

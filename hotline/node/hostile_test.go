@@ -161,6 +161,7 @@ func (s *stranger) good(t *testing.T) {
 // Promise: whatever a peer sends that is not provably a statement for us is
 // refused with its own code, enters no log, and does not hold up the next one.
 func TestHostileDeliveryIsRefused(t *testing.T) {
+	t.Parallel()
 	w, s := meet(t, nil)
 	text := func(o ...hotlinetest.Option) *hotline.Statement { return s.Text(now(), "XA", "words", o...) }
 	tampered := func(change func(d *link.Delivery)) *link.Delivery {
@@ -209,6 +210,7 @@ func TestHostileDeliveryIsRefused(t *testing.T) {
 // Promise: an officer is told how a statement ended at its addressee also when the ledger waits for nothing any more: what was
 // rejected was not acknowledged.
 func TestEndOfAStatementIsToldAsItWas(t *testing.T) {
+	t.Parallel()
 	w, s := meet(t, nil)
 	p := w.parties["XA"]
 	stage := func(st *hotline.Statement, want desk.Stage) {
@@ -262,6 +264,7 @@ func (p *party) size(t *testing.T) uint64 {
 // code, answered with a signed reject, uses its sequence up, and does not hold
 // up the next one.
 func TestUnacceptableStatementIsRejectedBySignature(t *testing.T) {
+	t.Parallel()
 	w, s := meet(t, func(_, b *party) {
 		for i := range b.page.Officers {
 			switch o := &b.page.Officers[i]; o.Name {
@@ -319,6 +322,7 @@ func TestUnacceptableStatementIsRejectedBySignature(t *testing.T) {
 // Promise: of one statement that a peer tenders twice, under two sequences, each place has one answer, however often it is asked: the first its receipt, the
 // second a rejection, that is signed and names the second sequence. What comes behind is not held up.
 func TestOneStatementInTwoPlacesIsTakenOnce(t *testing.T) {
+	t.Parallel()
 	_, s := meet(t, nil)
 	st := s.Text(now(), "XA", "words")
 	one, two := s.enter(st, now()), s.enter(st, now())
@@ -366,6 +370,7 @@ func (s *stranger) next(t *testing.T, kind hotline.Kind) *hotline.Statement {
 // Promise: a mutilated copy that arrives first does not stand in the way of the
 // good one, and the good one twice is receipted by the same bytes.
 func TestMutilatedCopyDoesNotBlockTheGoodOne(t *testing.T) {
+	t.Parallel()
 	_, s := meet(t, nil)
 	d := delivery(s.enter(s.Text(now(), "XA", "words"), now()))
 	bad := *d
@@ -383,6 +388,7 @@ func TestMutilatedCopyDoesNotBlockTheGoodOne(t *testing.T) {
 // Promise: what was signed as an exercise never passes as actual, and what an
 // officer may not sign alone is not accepted with one signature.
 func TestStatusAndSignaturesCannotBeChanged(t *testing.T) {
+	t.Parallel()
 	_, s := meet(t, nil)
 	exercise := s.Text(now(), "XA", "words", hotlinetest.Status(hotline.Exercise))
 	m, err := seal.Parse(exercise.Raw, hotline.MaxStatement)

@@ -27,6 +27,7 @@ func journal(n int) (entries [][]byte, ids []hotline.ID) {
 // Promise: no entry is passed over: what comes behind a gap is not taken for
 // indexed, and what is in the file after a restart is what was in memory.
 func TestIndexHasNoGapsAndSurvivesARestart(t *testing.T) {
+	t.Parallel()
 	entries, ids := journal(8)
 	path := filepath.Join(t.TempDir(), "index.db")
 	open := func(size uint64) *index {
@@ -88,6 +89,7 @@ func (n *Node) RaftIndex() uint64 { return n.member.Stats().Last }
 // was killed, never ends the next one and never hides a statement or shows the
 // wrong one: the index is made again.
 func TestDamagedIndexIsMadeAgain(t *testing.T) {
+	t.Parallel()
 	entries, ids := journal(200)
 	path := filepath.Join(t.TempDir(), "index.db")
 	size := uint64(len(entries))
@@ -158,6 +160,7 @@ func TestDamagedIndexIsMadeAgain(t *testing.T) {
 // Promise: a statement that is being moved from memory into the file is found
 // once: twice would make its full id ambiguous.
 func TestPrefixFindsOnceWhileTheIndexIsWritten(t *testing.T) {
+	t.Parallel()
 	x, err := openIndex(filepath.Join(t.TempDir(), "index.db"), 0)
 	if err != nil {
 		t.Fatal(err)

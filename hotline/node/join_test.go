@@ -14,6 +14,7 @@ import (
 // the history that its group's snapshot does not hold, and only then gets its
 // vote; afterwards its log is the group's, to the root.
 func TestNewNodeFetchesHistoryAndGetsItsVote(t *testing.T) {
+	t.Parallel()
 	w := prepare(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	p := w.parties["XA"]
 	p.cfgs[0].Group.SnapshotEvery = 16
@@ -99,6 +100,7 @@ func rebuilt(t *testing.T) (*node.Rebuilt, *hotline.Statement) {
 // process had fetched and could not check before it ended is fetched again. What was
 // checked stays, also if the mark of the fetching comes back.
 func TestUncheckedHistoryIsFetchedAgain(t *testing.T) {
+	t.Parallel()
 	r, _ := rebuilt(t)
 	all := func(missing [][]byte) [][]byte { return missing }
 	r.Again(1) // another snapshot that comes in the middle checks nothing
@@ -122,6 +124,7 @@ func TestUncheckedHistoryIsFetchedAgain(t *testing.T) {
 // Promise: an officer is not told that a statement is not there by a node that has not read all of its log: after a crash the
 // index is made again, and the alert that has just come in is the last to be found.
 func TestNodeThatHasNotReadItsLogDeniesNoStatement(t *testing.T) {
+	t.Parallel()
 	r, alert := rebuilt(t)
 	busy := func(err error) bool { return hotline.CodeOf(err) == hotline.CodeBusy }
 	if missing, read, indexed := r.Find(alert.ID.String()); !busy(missing) || !busy(read) || indexed != nil {
@@ -135,6 +138,7 @@ func TestNodeThatHasNotReadItsLogDeniesNoStatement(t *testing.T) {
 // Promise: a node that still fetches history shows no inbox: an officer would take its newest statement for the group's, and
 // the alert that has just come in is not there.
 func TestNodeThatFetchesHistoryShowsNoInbox(t *testing.T) {
+	t.Parallel()
 	r, _ := rebuilt(t)
 	if missing, read, _ := r.Inbox(); hotline.CodeOf(missing) != hotline.CodeBusy || read != nil {
 		t.Errorf("while history is fetched: %v; then: %v", missing, read)

@@ -43,6 +43,7 @@ func figures(t *testing.T, n *node.Node, name string) map[string]float64 {
 
 // Promise: line tests enter the receiver's group by each of its nodes in turn, and status and figures show which node took them.
 func TestLineTestsEnterByEachNode(t *testing.T) {
+	t.Parallel()
 	terms := hotlinetest.Terms("crisis")
 	terms.LineTest, terms.LineReply = 1000, 5000
 	w := newNetwork(t, terms, 3, "XA", "XB")
@@ -67,6 +68,7 @@ func TestLineTestsEnterByEachNode(t *testing.T) {
 
 // Promise: when line tests fail, the desk is woken for each direction, status and figures show it, and the next success ends it.
 func TestDeadLineRingsAndStops(t *testing.T) {
+	t.Parallel()
 	terms := hotlinetest.Terms("crisis")
 	terms.LineTest, terms.LineReply, terms.LineAlarm = 1000, 1000, 2
 	w := prepare(t, terms, 1, "XA", "XB")
@@ -98,6 +100,7 @@ func TestDeadLineRingsAndStops(t *testing.T) {
 
 // Promise: a watch test wakes a person, whose acknowledgement both sides hold by name.
 func TestWatchTestIsAnsweredByName(t *testing.T) {
+	t.Parallel()
 	terms := hotlinetest.Terms("crisis")
 	terms.WatchTest = 1000
 	w := newNetwork(t, terms, 1, "XA", "XB")
@@ -117,6 +120,7 @@ func TestWatchTestIsAnsweredByName(t *testing.T) {
 // Promise: contact data that no directory confirmed for the term are an alarm, own and a peer's, and a page; a directory that
 // confirms them ends it for that party alone.
 func TestStaleContactsAreAnAlarm(t *testing.T) {
+	t.Parallel()
 	terms := hotlinetest.Terms("crisis")
 	terms.Contacts = 3600_000
 	w := newNetwork(t, terms, 1, "XA", "XB")

@@ -12,6 +12,7 @@ import (
 // Promise: whatever letters a peer refuses a hello with, the officers' machines can
 // read the status: a text that is cut is cut between two letters.
 func TestReasonOfADeadPathCanBeRead(t *testing.T) {
+	t.Parallel()
 	n := &Node{lines: newLineBook(func() hotline.Time { return 1 })}
 	for before := range 3 {
 		why := strings.Repeat("x", before) + strings.Repeat("€", maxLinkError)

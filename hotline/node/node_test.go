@@ -26,6 +26,7 @@ func (w *network) warn(from, to hotline.Party) (alert *hotline.Statement) {
 // Promise: a warning goes from one party's ledger to the other's, is
 // receipted, acknowledged by a person, and both sides know it.
 func TestWarningIsReceiptedAndAcknowledged(t *testing.T) {
+	t.Parallel()
 	for _, size := range []int{1, 3} {
 		w := newNetwork(t, hotlinetest.Terms("crisis"), size, "XA", "XB")
 		w.ready()
@@ -54,6 +55,7 @@ func TestWarningIsReceiptedAndAcknowledged(t *testing.T) {
 // Promise: an officer who was told that a statement stands in the log finds it
 // there at once by the same node, though that node only follows.
 func TestOfficerFindsWhatWasSubmitted(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t, hotlinetest.Terms("crisis"), 3, "XA", "XB")
 	w.ready()
 	a := w.parties["XA"]
@@ -69,6 +71,7 @@ func TestOfficerFindsWhatWasSubmitted(t *testing.T) {
 // Promise: a statement for which the outbox had no place is offered as soon as
 // there is one.
 func TestStatementWaitsForAPlaceInTheOutbox(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	w.ready()
 	a := w.parties["XA"]

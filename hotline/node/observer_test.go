@@ -16,6 +16,7 @@ import (
 // Promise: an observer witnesses the logs of two parties, refuses a fork, and nothing else of what they say to each other or
 // test reaches it: its log holds common entries and what it witnessed alone. Nothing can be said to it (SPEC §5.1, §7.8).
 func TestObserverWitnessesAndHearsNothing(t *testing.T) {
+	t.Parallel()
 	terms := hotlinetest.Terms("crisis")
 	terms.LineTest = 2000
 	w := prepareObserved(t, terms, 1, []hotline.Party{"XC"}, "XA", "XB", "XC")

@@ -140,6 +140,7 @@ func untilPages(t *testing.T, p *party, i, n int) []*hotline.Page {
 // that fails costs no page; what came of it is in the record; and when the alert is acknowledged the receiving systems are
 // told that it is over, and nobody is woken again.
 func TestPageIsIntendedDeliveredAndOver(t *testing.T) {
+	t.Parallel()
 	dead := newBell(t, func(x waked) int {
 		if x.Event == "page" {
 			return http.StatusInternalServerError
@@ -182,6 +183,7 @@ func TestPageIsIntendedDeliveredAndOver(t *testing.T) {
 
 // Promise: a channel that hangs holds up neither the next channel nor the ledger nor another page.
 func TestHangingPageChannelHoldsUpNothing(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0") // connections are taken by the kernel, and never answered
 	if err != nil {
 		t.Fatal(err)
@@ -211,6 +213,7 @@ func TestHangingPageChannelHoldsUpNothing(t *testing.T) {
 // Promise: a page whose leader dies before anybody has taken it is taken up by the next leader, under the same key, and the
 // record shows one intent.
 func TestNextLeaderTakesUpThePage(t *testing.T) {
+	t.Parallel()
 	var w *network
 	dead := make(chan struct{})
 	ring := newBell(t, nil)
@@ -260,6 +263,7 @@ func TestNextLeaderTakesUpThePage(t *testing.T) {
 // Promise: every node tests its channels, a follower too, and a channel that fails is an alarm over the others, in the figures
 // and in the status.
 func TestFailingChannelIsAnAlarm(t *testing.T) {
+	t.Parallel()
 	good := newBell(t, nil)
 	broken := newBell(t, func(waked) int { return http.StatusGone })
 	w := paged(t, 1, good.channel(t, "good"), broken.channel(t, "broken"))
@@ -302,6 +306,7 @@ func TestFailingChannelIsAnAlarm(t *testing.T) {
 // Promise: when the thing is done while nobody could be reached, the attempts end, that is recorded, a system that may have the
 // page all the same is told that it is over, and nobody is woken any more.
 func TestBrokenOffPageIsRecordedAndTakenBack(t *testing.T) {
+	t.Parallel()
 	ring := newBell(t, func(x waked) int {
 		if x.Event == "page" {
 			return http.StatusServiceUnavailable
@@ -317,7 +322,7 @@ func TestBrokenOffPageIsRecordedAndTakenBack(t *testing.T) {
 		t.Errorf("over is %s, the page was %s", over.Key, first.Key)
 	}
 	pages := untilPages(t, b, 0, 2)
-	if x := pages[1]; x.End != hotline.PageStopped || len(x.Attempts) != 1 || x.Attempts[0].Result != hotline.PageRefused {
+	if x := pages[1]; x.End != hotline.PageStopped || len(x.Attempts) != 1 || !brokenOff(x.Attempts[0].Result) {
 		t.Errorf("came of it: %+v", x)
 	}
 	for len(ring.got) > 0 {
@@ -327,9 +332,15 @@ func TestBrokenOffPageIsRecordedAndTakenBack(t *testing.T) {
 	}
 }
 
+// brokenOff: the end came after the channel's refusal was read, or before.
+func brokenOff(r hotline.PageResult) bool {
+	return r == hotline.PageRefused || r == hotline.PageCancelled
+}
+
 // Promise: each officer is woken by the channels that the signed ladder gives them; of two routes no receiving system merges
 // one into the other; and an officer whose channels this node has not is woken by those that it has.
 func TestEachOfficerIsWokenByTheirChannels(t *testing.T) {
+	t.Parallel()
 	east, west := newBell(t, nil), newBell(t, nil)
 	w := paged(t, 1, east.channel(t, "east"), west.channel(t, "west"))
 	b := w.parties["XB"]
@@ -362,6 +373,7 @@ func TestEachOfficerIsWokenByTheirChannels(t *testing.T) {
 // Promise: while nobody acknowledges, the rung rings again under the same key as a message of its own, each time recorded, and
 // an exercise says so.
 func TestRepeatedPageRingsAgain(t *testing.T) {
+	t.Parallel()
 	ring := newBell(t, nil)
 	w := prepare(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	a, b := w.parties["XA"], w.parties["XB"]
@@ -394,6 +406,7 @@ func TestRepeatedPageRingsAgain(t *testing.T) {
 
 // Promise: a leader without channels ends at once what a former one intended, as failed: the record does not leave a page open.
 func TestLeaderWithoutChannelsEndsPages(t *testing.T) {
+	t.Parallel()
 	ring := newBell(t, func(waked) int { return http.StatusServiceUnavailable })
 	w := paged(t, 1, ring.channel(t, "ring"))
 	b := w.parties["XB"]
@@ -430,6 +443,7 @@ func (h *heeded) Handle(_ context.Context, r slog.Record) error {
 // Promise: a system that has taken a page is told that it is over also when the thing is done in the moment between that and the
 // record of it.
 func TestPageThatIsDoneWhileItIsTakenIsOver(t *testing.T) {
+	t.Parallel()
 	ring := newBell(t, nil)
 	w := prepare(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	a, b := w.parties["XA"], w.parties["XB"]

@@ -10,6 +10,7 @@ import (
 // Promise: what was applied last is found by each entry that it made, memory is
 // bounded, and a gap in the entries forgets what lies before it.
 func TestRecentsAreBoundedAndWithoutGaps(t *testing.T) {
+	t.Parallel()
 	var x recents
 	made := func(first uint64, sizes ...int) *work {
 		w := &work{command: &ledger.Command{}, result: &ledger.Result{First: first}}
@@ -58,6 +59,7 @@ func TestRecentsAreBoundedAndWithoutGaps(t *testing.T) {
 // Promise: a command counts as verified here only when exactly the bytes that
 // this node proposed come back, and only once.
 func TestProposalsAreKnownByTheirBytes(t *testing.T) {
+	t.Parallel()
 	var p proposals
 	c := &ledger.Command{}
 	done := p.expect([]byte("proposed"), c)
@@ -78,6 +80,7 @@ func TestProposalsAreKnownByTheirBytes(t *testing.T) {
 // statement counts as a statement: another would be opened, and complained of,
 // in its place.
 func TestOnlyTheEntryOfAStatementIsOne(t *testing.T) {
+	t.Parallel()
 	n := &Node{machine: &machine{}}
 	st := &hotline.Statement{Raw: []byte("words")}
 	c := &ledger.Command{Type: ledger.Receive, Statement: st.Raw}

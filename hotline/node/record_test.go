@@ -125,6 +125,7 @@ func (r *reader) until(size int64) sumdb.Tree {
 // Promise: anybody may read checkpoint and tiles of any node of a group, leader or not; each checkpoint bears the log's
 // signature and a witness's, is covered by the tiles, never goes back, and proves the entries, while the log grows.
 func TestRecordProvesEntriesToAnybody(t *testing.T) {
+	t.Parallel()
 	w := prepare(t, hotlinetest.Terms("crisis"), 3, "XA", "XB")
 	a := w.parties["XA"]
 	var readers []*reader
@@ -171,6 +172,7 @@ func TestRecordProvesEntriesToAnybody(t *testing.T) {
 // Promise: nothing but checkpoint and hash tiles is served, under no spelling; entries least of all, and nothing that is
 // not under the checkpoint yet.
 func TestRecordServesNothingElse(t *testing.T) {
+	t.Parallel()
 	w := prepare(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	a := w.parties["XA"]
 	r := w.publish(a, 0)
@@ -258,6 +260,7 @@ func (r *reader) raw(line string) int {
 // Promise: strangers who ask too much are told to come again later, those who hold too many connections lose the newest,
 // and the desk does not feel it; the end of the node waits for neither.
 func TestRecordIsBounded(t *testing.T) {
+	t.Parallel()
 	w := prepare(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	a := w.parties["XA"]
 	r := w.publish(a, 0)

@@ -14,6 +14,7 @@ import (
 // TestPageRepeatsUntilAcknowledged: the desk's rung pages again each tenth of the term while nobody acknowledges, as SPEC §6.5
 // says, and an acknowledgement ends it; and the status tells in time that the ladder's rotas end.
 func TestPageRepeatsUntilAcknowledged(t *testing.T) {
+	t.Parallel()
 	w := prepare(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	a, b := w.parties["XA"], w.parties["XB"]
 	var ahead atomic.Int64 // of XB's clock

@@ -9,6 +9,7 @@ import (
 // Promise: a clock that was wrong by a day and is set right does not silence the desks for a day; one that is set back by a moment
 // rings nothing twice.
 func TestClockSetRightGoesOnRepeating(t *testing.T) {
+	t.Parallel()
 	const begun, second, day hotline.Time = 1_000_000_000, 1000, 86_400_000
 	x := repeated(begun)
 	for _, look := range []struct {

@@ -20,6 +20,7 @@ func reported(key, reporter string) hotline.Hit {
 // name, takes nobody else's place, and is receipted with a signature that binds
 // what was handed in.
 func TestReporterGetsAReceiptAndIsNamed(t *testing.T) {
+	t.Parallel()
 	w, _ := meet(t, nil)
 	p := w.parties["XA"]
 	put := func(who string, roles []hotline.Role, hits ...hotline.Hit) *desk.HitsView {
@@ -62,6 +63,7 @@ func TestReporterGetsAReceiptAndIsNamed(t *testing.T) {
 // Promise: a hit leaves triage by an operator alone: no statement but a detection, which an operator signs, takes one with it.
 // Whoever else may hand statements in could make a warning vanish.
 func TestOnlyADetectionAdoptsAHit(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	w.ready()
 	p := w.parties["XA"]

@@ -40,6 +40,7 @@ func (p *party) leader(t *testing.T) int {
 // Promise: a party that loses its leader goes on: what was under way is
 // delivered, receipted and acknowledged by the next one.
 func TestAnotherLeaderGoesOn(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t, hotlinetest.Terms("crisis"), 3, "XA", "XB")
 	w.ready()
 	a, b := w.parties["XA"], w.parties["XB"]
@@ -110,6 +111,7 @@ func (s *airSocket) WriteTo(b []byte, to net.Addr) (int, error) {
 // Promise: what an officer hands to a node while its leader dies is taken by the
 // next leader within the same request: the officer's machine need not ask again.
 func TestRequestOutlivesItsLeader(t *testing.T) {
+	t.Parallel()
 	w := prepare(t, hotlinetest.Terms("crisis"), 3, "XA", "XB")
 	p, net := w.parties["XA"], &air{sockets: map[string]*airSocket{}}
 	w.startStopping(p, func(o *node.Options) { o.Listen = net.listen })
@@ -129,6 +131,7 @@ func TestRequestOutlivesItsLeader(t *testing.T) {
 // Promise: after a restart the log stands as it was, and a receipt asked for
 // again has the same bytes.
 func TestRestartKeepsLogAndReceipts(t *testing.T) {
+	t.Parallel()
 	w, s := meet(t, nil)
 	p := w.parties["XA"]
 	d := delivery(s.enter(s.Text(now(), "XA", "words"), now()))
@@ -161,6 +164,7 @@ func TestRestartKeepsLogAndReceipts(t *testing.T) {
 // Promise: a desk that finds its node again after a restart is not rung for
 // what was told and done before.
 func TestRestartTellsNothingAgain(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	w.ready()
 	p := w.parties["XA"]
@@ -182,6 +186,7 @@ func TestRestartTellsNothingAgain(t *testing.T) {
 // Promise: a node whose files do not have the root that its state has signs no
 // head of its log, and stops: it could not prove what it signs.
 func TestNodeWhoseFilesDisagreeSignsNothing(t *testing.T) {
+	t.Parallel()
 	w := prepare(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	p := w.parties["XA"]
 	why := w.startStopping(p, nil)

@@ -52,6 +52,7 @@ func (p *party) waiting(t *testing.T, i int) []hotline.Hit {
 // the file; across rotation and restart no hit is lost, and none that an operator
 // has looked at rings again.
 func TestSensorFileIsFollowed(t *testing.T) {
+	t.Parallel()
 	w := prepare(t, hotlinetest.Terms("crisis"), 3, "XA", "XB")
 	p := w.parties["XA"]
 	log := &eveLog{t: t, path: filepath.Join(t.TempDir(), "eve.json")}
@@ -99,6 +100,7 @@ func TestSensorFileIsFollowed(t *testing.T) {
 
 // Promise: a node does not start with a sensor that it could never judge.
 func TestSensorsAreCheckedBeforeTheStart(t *testing.T) {
+	t.Parallel()
 	w := prepare(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
 	c := w.parties["XA"].cfgs[0]
 	for name, spoil := range map[string]func(){

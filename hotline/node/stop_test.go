@@ -12,6 +12,7 @@ import (
 // Promise: whoever ends the process is told that it must stop, although nobody takes
 // the log's lines: what stalls a disk may stall the log.
 func TestStopDoesNotWaitForTheLog(t *testing.T) {
+	t.Parallel()
 	jam := &hotlinetest.JammedLog{Free: make(chan struct{})}
 	told := make(chan error, 1)
 	n := &Node{log: slog.New(jam), opt: Options{Fatal: func(err error) { told <- err }}}

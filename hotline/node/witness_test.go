@@ -88,6 +88,7 @@ func (p *party) witnessedIn(t *testing.T, of hotline.Party) (sizes []uint64, at 
 // Promise: of three parties each has its checkpoints cosigned by both others with both keys, after what came; the
 // record of the witness says so once an interval; and a network in which nothing happens any more falls silent.
 func TestThreePartiesWitnessEachOther(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB", "XC")
 	w.ready()
 	w.untilCosigned("XA", 0, 6, 4, "XB", "XC")
@@ -121,6 +122,7 @@ func TestThreePartiesWitnessEachOther(t *testing.T) {
 
 // Promise: a log whose group is busy with other logs still asks its own witnesses again, so whoever comes back cosigns.
 func TestBusyWitnessAsksItsOwnAgain(t *testing.T) {
+	t.Parallel()
 	terms := hotlinetest.Terms("crisis")
 	terms.LineTest = 1000
 	w := prepareObserved(t, terms, 1, []hotline.Party{"XC"}, "XA", "XB", "XC")
@@ -135,6 +137,7 @@ func TestBusyWitnessAsksItsOwnAgain(t *testing.T) {
 
 // Promise: a witness that is away delays nothing, and the others cosign.
 func TestAbsentWitnessDelaysNothing(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB", "XC")
 	w.ready()
 	w.parties["XC"].stop(t, 0)
@@ -147,6 +150,7 @@ func TestAbsentWitnessDelaysNothing(t *testing.T) {
 // Promise: a witness that has started again cosigns no other history than before, says which size it has cosigned, keeps
 // what contradicts it, and raises an alarm; the history that it knows it goes on to cosign.
 func TestWitnessRefusesAnotherHistory(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB", "XC")
 	w.ready()
 	c := w.untilCosigned("XA", 0, 6, 4, "XB", "XC")
@@ -239,6 +243,7 @@ func (p *party) forkProof(t *testing.T) *hotline.Fork {
 // it asks for a cosignature, and the witness keeps that proof for others; where the
 // size cosigned is a power of two the path does not show it, and no proof is kept.
 func TestWitnessKeepsTheProofThatThePathGives(t *testing.T) {
+	t.Parallel()
 	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB", "XC")
 	w.ready()
 	b := w.parties["XB"]
@@ -291,6 +296,7 @@ func TestWitnessKeepsTheProofThatThePathGives(t *testing.T) {
 // Promise: a statement of the group names the newest head of its addressee's log that was cosigned here, so the logs are
 // woven together also where no officer speaks.
 func TestGroupStatementNamesCosignedHead(t *testing.T) {
+	t.Parallel()
 	terms := hotlinetest.Terms("crisis")
 	terms.LineTest = 2000
 	w := newNetwork(t, terms, 1, "XA", "XB")

@@ -15,6 +15,7 @@ import (
 // A request reaches the leader from every member, itself included, and one
 // named member from every other.
 func TestAskReachesLeaderAndMembers(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	g := startGroup(t, 3)
 	l := g.leader(ctx)
@@ -38,6 +39,7 @@ func TestAskReachesLeaderAndMembers(t *testing.T) {
 // Promise: a leader serves itself without bytes in between, in a place among its
 // own requests; a member that does not lead, or has no place, runs nothing.
 func TestHereRunsOnTheLeaderAlone(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	g := startGroup(t, 3)
 	l := g.leader(ctx)
@@ -66,6 +68,7 @@ func TestHereRunsOnTheLeaderAlone(t *testing.T) {
 // Sizes up to the bound pass both ways, and beyond it are refused before anything is
 // delivered.
 func TestRequestSizes(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	var served, size atomic.Int64
 	size.Store(MaxResponse)
@@ -101,6 +104,7 @@ func TestRequestSizes(t *testing.T) {
 // Ask waits for a leader as long as its caller does, and says that nothing was
 // delivered when none came.
 func TestAskWaitsForLeader(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	g := newGroup(t)
 	var servers []Server
@@ -130,6 +134,7 @@ func TestAskWaitsForLeader(t *testing.T) {
 
 // A request that may have been served is not sent again: its outcome is unknown.
 func TestDeliveredRequestIsNotRepeated(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	var served atomic.Int64
 	inside := make(chan struct{}, 3)
@@ -160,6 +165,7 @@ func TestDeliveredRequestIsNotRepeated(t *testing.T) {
 // Who asked a leader that another has replaced, and that does not answer, is not
 // kept waiting: the outcome is unknown, and asking again finds the new leader.
 func TestAskGivesUpOnReplacedLeader(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	inside, over := make(chan struct{}, 1), make(chan struct{})
 	defer close(over)
@@ -190,6 +196,7 @@ func TestAskGivesUpOnReplacedLeader(t *testing.T) {
 
 // A full queue refuses at once, and refuses for certain.
 func TestBusyMemberRefuses(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	inside, release := make(chan struct{}, 1), make(chan struct{})
 	g := startGroup(t, 3, func(n *node) {
@@ -219,6 +226,7 @@ func TestBusyMemberRefuses(t *testing.T) {
 // Every stream is read to its end and freed: many more requests than a connection
 // has streams pass over one connection, whatever was answered.
 func TestStreamsDoNotRunOut(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	g := startGroup(t, 3)
 	l := g.leader(ctx)
@@ -268,6 +276,7 @@ func TestStreamsDoNotRunOut(t *testing.T) {
 // Raft sees io.EOF whichever way the far end goes away, and its Close ends both
 // directions.
 func TestStreamEndsAreEOF(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	keys := &testKeys{pins: map[string]string{}}
 	a, b := newTestNetwork(t, keys, "XA-N1", "127.0.0.1:0"), newTestNetwork(t, keys, "XA-N2", "127.0.0.1:0")
@@ -315,6 +324,7 @@ func TestStreamEndsAreEOF(t *testing.T) {
 
 // A connection that died with its peer is dialled again within the same call.
 func TestDeadConnectionIsDialledAgain(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	g := startGroup(t, 3)
 	l := g.leader(ctx)
@@ -344,6 +354,7 @@ func TestDeadConnectionIsDialledAgain(t *testing.T) {
 // What a member of another mind sends on a connection (unknown kinds, nothing,
 // too much, half a request) is refused and harms nothing.
 func TestOddStreamsAreRefused(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	var served atomic.Int64
 	g := startGroup(t, 1, func(n *node) {
@@ -392,6 +403,7 @@ func TestOddStreamsAreRefused(t *testing.T) {
 
 // Connections of one member beyond the bound close the oldest.
 func TestInboundConnectionsAreBounded(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	g := startGroup(t, 1)
 	n := g.leader(ctx)
@@ -420,6 +432,7 @@ func TestInboundConnectionsAreBounded(t *testing.T) {
 
 // A gate is first come, first served, and bounded.
 func TestGate(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	g := newGate(1, 1)
 	if err := g.enter(ctx); err != nil {
@@ -445,6 +458,7 @@ func TestGate(t *testing.T) {
 // Proposals beyond the bounds on number and bytes are refused for certain, and
 // every place comes back.
 func TestProposalBounds(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	log := newFaultyLog()
 	g := startGroup(t, 1, log.into)

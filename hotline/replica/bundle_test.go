@@ -21,6 +21,7 @@ func proposalsOf(commands ...[]byte) (list []*proposal) {
 // Promise: many who propose at once each get the result of their own command, every member applies the same commands in the same
 // order, and the log holds fewer entries than commands.
 func TestManyProposalsShareEntries(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	g := startGroup(t, 3)
 	l := g.leader(ctx)
@@ -61,6 +62,7 @@ func TestManyProposalsShareEntries(t *testing.T) {
 
 // Promise: a command whose proposer leaves while it waits its turn is certainly not proposed, and one whose turn came is not taken back.
 func TestWithdrawnProposalIsNotProposed(t *testing.T) {
+	t.Parallel()
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	m := &Member{ctx: t.Context(), waiting: waiting{away: true}} // an entry is under way, and is never decided
@@ -82,6 +84,7 @@ func TestWithdrawnProposalIsNotProposed(t *testing.T) {
 
 // Promise: when the member stops, whoever still waits hears that nothing was proposed.
 func TestWaitingProposalsHearOfTheEnd(t *testing.T) {
+	t.Parallel()
 	member, stop := context.WithCancel(t.Context())
 	m := &Member{ctx: member, waiting: waiting{away: true}}
 	asking := &asking{Context: t.Context(), waits: make(chan struct{})}
@@ -110,6 +113,7 @@ func (a *asking) Done() <-chan struct{} {
 
 // Promise: an entry holds no more commands, and no more bytes, than the bounds say, and the first always fits.
 func TestBundlesAreBounded(t *testing.T) {
+	t.Parallel()
 	w := &waiting{away: true}
 	large := make([]byte, MaxCommand)
 	half := make([]byte, maxBundleBytes/2-4)
@@ -137,6 +141,7 @@ func TestBundlesAreBounded(t *testing.T) {
 
 // Promise: what is no bundle that this version makes stops the member, and applies nothing.
 func TestMalformedBundleStops(t *testing.T) {
+	t.Parallel()
 	for _, data := range [][]byte{nil, {0, 0, 0, 1}, {0, 0, 0, 1, 7}, {0, 0, 0, 0, 0, 0, 0, 2, 1}, bytes.Repeat([]byte{0, 0, 0, 0}, maxBundle+1)} {
 		l := &raft.Log{Index: 1, Type: raft.LogCommand, Data: data, Extensions: []byte{bundleForm}}
 		l.Extensions = sealOf(l)

@@ -43,6 +43,7 @@ func without(nodes []*node, one *node) []*node {
 // Promise: a member that must stop says so to the process, and to those who follow
 // leadership, although nobody takes its log lines: a stalled disk stalls the log too.
 func TestStopDoesNotWaitForTheLog(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	jam := &hotlinetest.JammedLog{Free: make(chan struct{})}
 	g := startGroup(t, 1, func(n *node) { n.cfg.Logger = slog.New(jam) })
@@ -70,6 +71,7 @@ func TestStopDoesNotWaitForTheLog(t *testing.T) {
 // A leader whose disk stalls stops, and another takes over: Raft alone would
 // keep it in office for ever.
 func TestStalledDiskStopsAndAnotherLeads(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	logs := map[string]*faultyLog{}
 	g := startGroup(t, 3, func(n *node) {
@@ -96,6 +98,7 @@ func TestStalledDiskStopsAndAnotherLeads(t *testing.T) {
 // A failed write of term or vote, at which Raft panics, becomes Stop; the rest of
 // the group goes on.
 func TestFailedStableStoreStops(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	logs := map[string]*faultyLog{}
 	g := startGroup(t, 3, func(n *node) {
@@ -117,6 +120,7 @@ func TestFailedStableStoreStops(t *testing.T) {
 // A panic of the Machine becomes Stop, the proposer hears that the outcome is
 // unknown, and the undefined state is not saved.
 func TestPanickingMachineStops(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	g := startGroup(t, 1)
 	l := g.leader(ctx)
@@ -134,6 +138,7 @@ func TestPanickingMachineStops(t *testing.T) {
 
 // An entry that reads back wrong stops the leader before a new member gets it.
 func TestFlippedBitInServiceStopsAndIsNotServed(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	log := newFaultyLog()
 	g := startGroup(t, 1, log.into)
@@ -169,6 +174,7 @@ func TestFlippedBitInServiceStopsAndIsNotServed(t *testing.T) {
 // (which raft-wal alone takes for an unfinished write and drops), is found before
 // the member may vote; the error says what to do.
 func TestFlippedBitAtRestIsFoundAtOpen(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	g := startGroup(t, 1)
 	n := g.leader(ctx)
@@ -210,6 +216,7 @@ func TestFlippedBitAtRestIsFoundAtOpen(t *testing.T) {
 // A flipped bit in the metadata of the log ends no process: bbolt panics over it,
 // or reads beyond the file that it has mapped, and the member says so and stops.
 func TestFlippedBitInMetadataIsContained(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	g := startGroup(t, 1)
 	n := g.leader(ctx)
@@ -257,6 +264,7 @@ func TestFlippedBitInMetadataIsContained(t *testing.T) {
 // A newest snapshot that cannot be opened is an error that says what to do; an
 // older one is not used in silence. What a crash left unfinished is removed.
 func TestDamagedSnapshotIsRefusedAtOpen(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	g := startGroup(t, 1, func(n *node) { n.cfg.Trailing = 1 })
 	n := g.leader(ctx)
@@ -320,6 +328,7 @@ func TestDamagedSnapshotIsRefusedAtOpen(t *testing.T) {
 // A leader that cannot open its newest snapshot stops and does not keep a new
 // member waiting for ever.
 func TestLeaderWithDamagedSnapshotStops(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	g := startGroup(t, 1, func(n *node) { n.cfg.Trailing = 1 })
 	l := g.leader(ctx)
@@ -351,6 +360,7 @@ func TestLeaderWithDamagedSnapshotStops(t *testing.T) {
 // A Machine that cannot restore stops the process: at start by an error of Open, in
 // service by Stop.
 func TestFailedRestoreStops(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	g := startGroup(t, 1, func(n *node) { n.cfg.Trailing = 1 })
 	l := g.leader(ctx)
@@ -378,6 +388,7 @@ func TestFailedRestoreStops(t *testing.T) {
 
 // Two processes never share a directory, and the second says so at once.
 func TestDirectoryIsExclusive(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	g := startGroup(t, 1)
 	n := g.leader(ctx)
@@ -389,6 +400,7 @@ func TestDirectoryIsExclusive(t *testing.T) {
 
 // A disk that stalls while the member is opened is an error of Open.
 func TestStalledDiskDuringOpen(t *testing.T) {
+	t.Parallel()
 	g := newGroup(t)
 	n := g.prepare("XA-N1")
 	log := newFaultyLog()

@@ -13,6 +13,7 @@ import (
 // A group of 1, 3 or 5 elects a leader, and every member applies the same
 // commands in the same order.
 func TestGroupsElectAndCommit(t *testing.T) {
+	t.Parallel()
 	for _, size := range []int{1, 3, 5} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			ctx := within(t)
@@ -51,6 +52,7 @@ func TestGroupsElectAndCommit(t *testing.T) {
 // When the leader vanishes without a word another takes over, and nothing
 // committed is lost.
 func TestLeaderVanishes(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	g := startGroup(t, 3)
 	old := g.leader(ctx)
@@ -83,6 +85,7 @@ func TestLeaderVanishes(t *testing.T) {
 // A planned restart hands leadership over, and Close ends everything and may be
 // called again.
 func TestCloseHandsLeadershipOver(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	g := startGroup(t, 3)
 	old := g.leader(ctx)
@@ -112,6 +115,7 @@ func TestCloseHandsLeadershipOver(t *testing.T) {
 
 // Leadership moves on request, and every watcher hears of it.
 func TestTransferLeadership(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	g := startGroup(t, 3)
 	old := g.leader(ctx)
@@ -134,6 +138,7 @@ func TestTransferLeadership(t *testing.T) {
 
 // A restart keeps every committed command, in groups of 1 and of 3.
 func TestRestartKeepsEverything(t *testing.T) {
+	t.Parallel()
 	for _, size := range []int{1, 3} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			ctx := within(t)
@@ -179,6 +184,7 @@ func TestRestartKeepsEverything(t *testing.T) {
 // A new member without a log restores the snapshot, catches up, gets a vote only
 // then, and can be removed again; so can a voter and the leader itself.
 func TestMembership(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	g := startGroup(t, 1, func(n *node) { n.cfg.Trailing = 1 })
 	l := g.leader(ctx)
@@ -229,6 +235,7 @@ func TestMembership(t *testing.T) {
 // A vote for a member that lacks the log, or that says that it is not fit, is
 // refused.
 func TestPromoteRefusesLagging(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	g := startGroup(t, 1)
 	l := g.leader(ctx)
@@ -269,6 +276,7 @@ func TestPromoteRefusesLagging(t *testing.T) {
 // A follower whose disk was slow for a while is fed again once it answers, without
 // a restart: no deadlock between leader and follower stays behind.
 func TestSlowFollowerCatchesUp(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	logs := map[string]*faultyLog{}
 	g := startGroup(t, 3, func(n *node) {
@@ -297,6 +305,7 @@ func TestSlowFollowerCatchesUp(t *testing.T) {
 // What may have been committed is never reported as refused: not when leadership
 // is lost behind the write, and not when the caller's time runs out.
 func TestAmbiguousProposalIsUnknown(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	logs := map[string]*faultyLog{}
 	g := startGroup(t, 3, func(n *node) {

@@ -30,6 +30,7 @@ func (n *node) closeForRestart(t *testing.T) {
 // Promise: a member that ended while it took up the leader's snapshot comes back.
 // What it had of the log lies before the snapshot, and would leave a gap.
 func TestEndWhileASnapshotIsTakenUp(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	g := startGroup(t, 3, func(n *node) { n.cfg.Trailing = 1 })
 	l := g.leader(ctx)
@@ -62,6 +63,7 @@ func TestEndWhileASnapshotIsTakenUp(t *testing.T) {
 // Promise: a bit that flips in the name under which a vote is kept does not make
 // the member vote once more.
 func TestLostVoteIsNoticed(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	g := startGroup(t, 1)
 	n := g.leader(ctx)
@@ -98,6 +100,7 @@ func TestLostVoteIsNoticed(t *testing.T) {
 // Promise: a directory that an earlier version made, which did not keep a vote that
 // was never given, opens.
 func TestVotesOfAnEarlierVersionAreKept(t *testing.T) {
+	t.Parallel()
 	s, _, tripped := newSealedLog(t)
 	if err := s.SetUint64(keyTerm, 7); err != nil {
 		t.Fatal(err)
@@ -140,6 +143,7 @@ func (f *forgetful) StoreLogs(logs []*raft.Log) error {
 // Promise: a leader whose memory damaged an entry stops. Every follower refuses
 // that entry, and behind it nothing would be committed any more.
 func TestEntryDamagedInMemoryStopsTheLeader(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	g := startGroup(t, 3, func(n *node) {
 		n.cfg.openLog = func(dir string, cfg *Config) (diskLog, error) {
@@ -162,6 +166,7 @@ func TestEntryDamagedInMemoryStopsTheLeader(t *testing.T) {
 // Promise: a first start that ended before the first configuration was stored is
 // made up for by the next; the member would know of no group for ever.
 func TestFirstStartThatEndedEarlyBeginsAgain(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	g := newGroup(t)
 	n := g.prepare("XA-N1")
@@ -180,6 +185,7 @@ func TestFirstStartThatEndedEarlyBeginsAgain(t *testing.T) {
 
 // Promise: a member without a log that has voted does not begin again: it would forget the term, and vote in it once more.
 func TestMemberThatHasVotedDoesNotBeginAgain(t *testing.T) {
+	t.Parallel()
 	for _, voted := range []uint64{0, 3} {
 		log, _, _ := newSealedLog(t)
 		snapshots, _ := newSnapshots(t)
@@ -198,6 +204,7 @@ func TestMemberThatHasVotedDoesNotBeginAgain(t *testing.T) {
 
 // Promise: the hash of a snapshot covers all of its metadata that says something.
 func TestSnapshotMetadataIsBound(t *testing.T) {
+	t.Parallel()
 	s, _ := newSnapshots(t)
 	sink := newSink(t, s, 10)
 	if err := finish(sink); err != nil {
@@ -229,6 +236,7 @@ func TestSnapshotMetadataIsBound(t *testing.T) {
 // Promise: a leader whose newest snapshot cannot be read stops; it would send a new
 // member an older one again and again, or nothing.
 func TestUnreadableSnapshotIsNotPassedOver(t *testing.T) {
+	t.Parallel()
 	for finished := 1; finished <= retainSnapshots; finished++ {
 		for _, damage := range []func(dir string) error{
 			func(dir string) error { return os.Truncate(filepath.Join(dir, "meta.json"), 7) },
@@ -262,6 +270,7 @@ func TestUnreadableSnapshotIsNotPassedOver(t *testing.T) {
 // Promise: a snapshot that newer ones took the place of while it was written stops
 // nobody.
 func TestSupersededSnapshotStopsNobody(t *testing.T) {
+	t.Parallel()
 	s, tripped := newSnapshots(t)
 	old := newSink(t, s, 150)
 	for _, index := range []uint64{200, 300} {
@@ -343,6 +352,7 @@ func (s *slowWriter) Snapshot() (func(io.Writer) error, error) {
 // it, although one of its own was being written meanwhile: it would vote for members
 // that lack what it holds.
 func TestOlderSnapshotDoesNotReplaceTheLeaders(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	nets, writers := map[string]*fenced{}, map[string]*slowWriter{}
 	g := startGroup(t, 3, func(n *node) {
@@ -389,6 +399,7 @@ func TestOlderSnapshotDoesNotReplaceTheLeaders(t *testing.T) {
 
 // Promise: leadership goes to a voter that answers, whichever that is.
 func TestHandOverPassesASilentMember(t *testing.T) {
+	t.Parallel()
 	for _, silent := range []int{0, 1} {
 		ctx := within(t)
 		g := startGroup(t, 3)
@@ -409,6 +420,7 @@ func TestHandOverPassesASilentMember(t *testing.T) {
 // Promise: an answer of this member itself that is too large was given all the same:
 // its request may have had an effect.
 func TestOwnAnswerOverTheBoundIsUnknown(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	g := startGroup(t, 1, func(n *node) {
 		n.cfg.Serve = func(context.Context, string, []byte) []byte { return make([]byte, MaxResponse+1) }
@@ -432,6 +444,7 @@ func (c *counting) Apply(commands []Command) []any {
 
 // Promise: nothing counts as applied that the Machine has not finished, at any moment.
 func TestAppliedIsNeverAhead(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	var c *counting
 	g := startGroup(t, 1, func(n *node) {
@@ -473,6 +486,7 @@ func TestAppliedIsNeverAhead(t *testing.T) {
 // Promise: what a snapshot holds counts as applied, also while no command has come since: a member that has nothing but the
 // snapshot would else never be given a vote, and never know that it is up to date.
 func TestSnapshotCountsAsApplied(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	g := startGroup(t, 1, func(n *node) { n.cfg.Trailing = 1 })
 	n := g.leader(ctx)
@@ -510,6 +524,7 @@ func TestSnapshotCountsAsApplied(t *testing.T) {
 
 // Promise: behind a Machine that failed a barrier does not say that all is applied.
 func TestBarrierBehindAFailedMachine(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	g := startGroup(t, 1)
 	l := g.leader(ctx)
@@ -522,6 +537,7 @@ func TestBarrierBehindAFailedMachine(t *testing.T) {
 // Promise: a follower that cut its log for an entry which then proves damaged stops,
 // and so comes back whole; Raft would refuse everything that follows.
 func TestRefusalBehindACutStops(t *testing.T) {
+	t.Parallel()
 	s, _, tripped := newSealedLog(t)
 	list := entries(1, 6)
 	if err := s.StoreLogs(list); err != nil {
@@ -568,6 +584,7 @@ func (deafNetwork) Accept(ctx context.Context) (*quic.Conn, string, error) {
 // Promise: no dial begins behind the wait for those under way, whatever its caller
 // had seen before.
 func TestNoDialBesideClose(t *testing.T) {
+	t.Parallel()
 	p := newLinks(context.WithoutCancel(t.Context()), deafNetwork{}) // as if it had not ended yet
 	p.close()
 	ended, cancel := context.WithCancel(t.Context())
@@ -579,6 +596,7 @@ func TestNoDialBesideClose(t *testing.T) {
 
 // Promise: a log that cannot be opened ends Open with the reason.
 func TestUnreadableLogIsAnErrorOfOpen(t *testing.T) {
+	t.Parallel()
 	g := newGroup(t)
 	n := g.prepare("XA-N1")
 	if err := os.MkdirAll(filepath.Join(n.cfg.Dir, logFolder, "wal-meta.db"), 0o700); err != nil { // where a file belongs

@@ -12,6 +12,7 @@ import (
 // that state, adds to it, and keeps it over a restart; a directory in use is
 // never seeded.
 func TestSeededMemberGoesOn(t *testing.T) {
+	t.Parallel()
 	ctx := within(t)
 	source := newJournal()
 	source.Apply([]Command{{Index: 1, Data: []byte("kept")}})

@@ -21,6 +21,7 @@ import (
 
 // A snapshot reads back as written, for every size and every way of writing.
 func TestFramesRoundTrip(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		size := rapid.OneOf(rapid.IntRange(0, 200), rapid.IntRange(maxFrame-2, maxFrame+2), rapid.IntRange(0, 3*maxFrame)).Draw(t, "size")
 		step := rapid.IntRange(1, 2*maxFrame).Draw(t, "step")
@@ -53,6 +54,7 @@ func TestFramesRoundTrip(t *testing.T) {
 // Every flipped bit and every truncation of a snapshot is noticed, and no wrong byte
 // is yielded before that.
 func TestFramesNoticeDamage(t *testing.T) {
+	t.Parallel()
 	want := bytes.Repeat([]byte("state "), 3)
 	var stored bytes.Buffer
 	w, err := newFrameWriter(&stored, chain{1})
@@ -122,6 +124,7 @@ func finish(sink raft.SnapshotSink) error {
 
 // A snapshot that came damaged from the leader is refused and removed; this member goes on.
 func TestDamagedSnapshotFromLeaderIsRemoved(t *testing.T) {
+	t.Parallel()
 	s, tr := newSnapshots(t)
 	sink := newSink(t, s, 10)
 	if _, err := sink.Write([]byte("not a chain of frames")); err != nil {
@@ -157,6 +160,7 @@ func (l lyingSink) Close() error {
 // A snapshot is read back after writing; a disk that returns other bytes stops
 // the process.
 func TestSnapshotIsReadBack(t *testing.T) {
+	t.Parallel()
 	for _, lie := range []bool{false, true} {
 		s, tr := newSnapshots(t) // a name is made of the millisecond: two snapshots in one would collide
 		sink := newSink(t, s, 10)
@@ -202,6 +206,7 @@ func entries(low, high uint64) (logs []*raft.Log) {
 // The hash of an entry binds its index, term, type and data; a follower refuses
 // an entry that the leader did not seal so, and goes on.
 func TestSealBindsEveryField(t *testing.T) {
+	t.Parallel()
 	s, _, tr := newSealedLog(t)
 	for name, change := range map[string]func(*raft.Log){
 		"index": func(l *raft.Log) { l.Index = 2 },
@@ -243,6 +248,7 @@ func (undecodable) GetLog(uint64, *raft.Log) error { panic("slice bounds out of 
 // Every way in which an entry can be wrong is corruption; every way in which it
 // can rightly be absent is not.
 func TestReadClassifies(t *testing.T) {
+	t.Parallel()
 	s, disk, _ := newSealedLog(t)
 	if err := s.StoreLogs(entries(1, 30)); err != nil {
 		t.Fatal(err)
@@ -279,6 +285,7 @@ func TestReadClassifies(t *testing.T) {
 
 // Term and vote are refused when a bit of them, or of their key, is not as stored.
 func TestStableValuesAreSealed(t *testing.T) {
+	t.Parallel()
 	s, _, tr := newSealedLog(t)
 	term, vote := []byte("CurrentTerm"), []byte("LastVoteCand")
 	if v, err := s.GetUint64(term); v != 0 || err != nil {
@@ -326,6 +333,7 @@ func (hole) GetLog(uint64, *raft.Log) error { return raft.ErrLogNotFound }
 // Damage found while Raft runs ends that goroutine of Raft and trips the breaker
 // once; the caller never sees the entry.
 func TestDamageEndsTheReader(t *testing.T) {
+	t.Parallel()
 	s, disk, tr := newSealedLog(t)
 	if err := s.StoreLogs(entries(1, 3)); err != nil {
 		t.Fatal(err)
@@ -346,6 +354,7 @@ func TestDamageEndsTheReader(t *testing.T) {
 
 // A failed write of entries trips the breaker: what is on disk is unknown.
 func TestFailedWriteTrips(t *testing.T) {
+	t.Parallel()
 	s, _, tr := newSealedLog(t)
 	if err := s.StoreLogs(entries(1, 3)); err != nil {
 		t.Fatal(err)
@@ -358,6 +367,7 @@ func TestFailedWriteTrips(t *testing.T) {
 // The mark follows the log when it is cut on purpose, so that only a loss by
 // damage is an error.
 func TestTailMarkFollowsDeliberateCuts(t *testing.T) {
+	t.Parallel()
 	s, _, tr := newSealedLog(t)
 	step := func(what string, err error) {
 		t.Helper()
@@ -385,6 +395,7 @@ func TestTailMarkFollowsDeliberateCuts(t *testing.T) {
 
 // Raft's log lines reach slog with their level and their values.
 func TestLoggerSpeaksSlog(t *testing.T) {
+	t.Parallel()
 	var out strings.Builder
 	l := newRaftLogger(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelInfo})), "raft")
 	l.Debug("not shown")
@@ -406,6 +417,7 @@ func TestLoggerSpeaksSlog(t *testing.T) {
 
 // What cannot work is refused by Open with a word of what to set.
 func TestConfigIsChecked(t *testing.T) {
+	t.Parallel()
 	g := newGroup(t)
 	n := g.prepare("XA-N1")
 	for want, change := range map[string]func(*Config){
@@ -428,6 +440,7 @@ func TestConfigIsChecked(t *testing.T) {
 
 // A member that was never in a group waits, and may be closed.
 func TestMemberWithoutGroupWaits(t *testing.T) {
+	t.Parallel()
 	g := newGroup(t)
 	n := g.prepare("XA-N1")
 	g.open(n)
@@ -447,6 +460,7 @@ func TestMemberWithoutGroupWaits(t *testing.T) {
 // A process that was stopped in the middle of a write does not take its disk for a
 // stalled one when it goes on; a disk that then still does not answer is one.
 func TestStoppedProcessIsNoStalledDisk(t *testing.T) {
+	t.Parallel()
 	over := 0
 	p := &watchdog{left: watchParts, part: time.Hour, over: func() { over++ }}
 	p.begin()
