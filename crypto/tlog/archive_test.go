@@ -59,6 +59,7 @@ func readArchive(fsys fs.FS, size uint64) (Hash, [][]byte, error) {
 // An export is byte for byte the directory that C2SP tlog-tiles demands, with the
 // hash tiles that golang.org/x/mod/sumdb/tlog computes for the same entries.
 func TestExportAgainstSumdb(t *testing.T) {
+	t.Parallel()
 	const size = 66000
 	s := openStore(t, storeOf(t, size))
 	var stored []sumdb.Hash
@@ -118,6 +119,7 @@ func TestExportAgainstSumdb(t *testing.T) {
 
 // tile paths are those of the example in C2SP tlog-tiles, and parse back only so.
 func TestTilePaths(t *testing.T) {
+	t.Parallel()
 	if p := tilePath(1, 1234067, 256); p != "tile/1/x001/x234/067" {
 		t.Error(p)
 	}
@@ -142,6 +144,7 @@ func TestTilePaths(t *testing.T) {
 // above level 0 is reported with its path; one in a bundle or in level 0 with the
 // path of one of the two.
 func TestArchiveBitFlips(t *testing.T) {
+	t.Parallel()
 	s := openStore(t, storeOf(t, 270))
 	want, _ := s.RootAt(270)
 	files := exportOf(t, s, 270)
@@ -168,6 +171,7 @@ func TestArchiveBitFlips(t *testing.T) {
 
 // Missing, cut, lengthened, surplus and irregular files are refused by name.
 func TestArchiveRefusesOtherFiles(t *testing.T) {
+	t.Parallel()
 	s := openStore(t, storeOf(t, 600))
 	files := exportOf(t, s, 600)
 	check := func(what, p string, m fstest.MapFS) {
@@ -214,6 +218,7 @@ func TestArchiveRefusesOtherFiles(t *testing.T) {
 // Promise: an archive of a stranger that has a pipe where a directory belongs is
 // refused. Whoever opened it would wait for ever.
 func TestArchiveRefusesAPipe(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := syscall.Mkfifo(filepath.Join(dir, tileDir), 0o600); err != nil {
 		t.Fatal(err)
@@ -241,6 +246,7 @@ func TestArchiveRefusesAPipe(t *testing.T) {
 // Any part of an archive can be read alone, and a reader that stops early leaves
 // the root uncomputed until it is asked for.
 func TestArchiveParts(t *testing.T) {
+	t.Parallel()
 	s := openStore(t, storeOf(t, 600))
 	a, err := OpenArchive(mapFS(exportOf(t, s, 600)), 600)
 	if err != nil {
@@ -283,6 +289,7 @@ func TestArchiveParts(t *testing.T) {
 
 // Export does not pass on what does not agree with the tree.
 func TestExportRefusesCorruptFiles(t *testing.T) {
+	t.Parallel()
 	for _, p := range []string{"tile/0/000", "tile/entries/001", "edge/2"} {
 		dir := storeOf(t, 600)
 		s := openStore(t, dir)

@@ -36,6 +36,7 @@ func testCheckpoint(t testing.TB) (Checkpoint, *keys.Private, []byte) {
 // A signed checkpoint reads back, is always the same bytes, and is read by the
 // independent implementations of signed-note and tlog-checkpoint.
 func TestCheckpointAgainstOtherImplementations(t *testing.T) {
+	t.Parallel()
 	c, k, b := testCheckpoint(t)
 	if c.Origin != "hotline/XA/3" {
 		t.Fatal(c.Origin)
@@ -63,6 +64,7 @@ func TestCheckpointAgainstOtherImplementations(t *testing.T) {
 
 // Signatures by other keys, known to nobody here, are ignored wherever they stand.
 func TestCheckpointIgnoresOtherSignatures(t *testing.T) {
+	t.Parallel()
 	c, k, b := testCheckpoint(t)
 	text, own, _ := strings.Cut(string(b), "\n\n")
 	unknown := "— witness.example/w " + base64.StdEncoding.EncodeToString(make([]byte, 72)) + "\n"
@@ -80,6 +82,7 @@ func TestCheckpointIgnoresOtherSignatures(t *testing.T) {
 
 // Every changed bit of a checkpoint makes it refused.
 func TestCheckpointBitFlips(t *testing.T) {
+	t.Parallel()
 	c, k, b := testCheckpoint(t)
 	for i := range b {
 		for bit := byte(1); bit != 0; bit <<= 1 {
@@ -95,6 +98,7 @@ func TestCheckpointBitFlips(t *testing.T) {
 // A text that is not exactly the three lines is refused, even under a good
 // signature of the key.
 func TestCheckpointRefusesOtherForms(t *testing.T) {
+	t.Parallel()
 	c, k, _ := testCheckpoint(t)
 	root := base64.StdEncoding.EncodeToString(c.Root[:])
 	loose := root[:42] + string(root[42]+1) + "="
@@ -147,6 +151,7 @@ func TestCheckpointRefusesOtherForms(t *testing.T) {
 
 // A signature whose base64 has another spelling is refused: one checkpoint has one form.
 func TestCheckpointRefusesLooseSignature(t *testing.T) {
+	t.Parallel()
 	c, k, b := testCheckpoint(t)
 	at := len(b) - 3 // last digit before "=\n", whose low two bits are unused
 	b[at]++
@@ -173,6 +178,7 @@ type lyingSigner struct{ keys.Signer }
 func (lyingSigner) Sign([]byte) ([]byte, error) { return make([]byte, 64), nil }
 
 func TestSignCheckpointRefuses(t *testing.T) {
+	t.Parallel()
 	c, k, _ := testCheckpoint(t)
 	for name, bad := range map[string]Checkpoint{
 		"no origin":    {Root: c.Root, Size: 1},

@@ -66,6 +66,7 @@ func otherVerifier(t testing.TB, w Cosigner) note.Verifier {
 // What is cosigned here is verified by another implementation of C2SP
 // tlog-cosignature, in both forms, under the same key hashes, with the same time.
 func TestCosignatureIsReadByOtherImplementation(t *testing.T) {
+	t.Parallel()
 	c, log, b := testCheckpoint(t)
 	list, lines := witness(t, "XB", c)
 	b = append(b, lines...)
@@ -85,6 +86,7 @@ func TestCosignatureIsReadByOtherImplementation(t *testing.T) {
 
 // What another implementation cosigned, in both forms, verifies here.
 func TestCosignatureOfOtherImplementationVerifies(t *testing.T) {
+	t.Parallel()
 	c, _, b := testCheckpoint(t)
 	opened, _, err := SplitNote(b)
 	if err != nil {
@@ -114,6 +116,7 @@ func TestCosignatureOfOtherImplementationVerifies(t *testing.T) {
 
 // A cosignature counts once for its key, and only for the key and the name that it was made with.
 func TestCosignaturesAreCountedByKeyAndName(t *testing.T) {
+	t.Parallel()
 	c, _, b := testCheckpoint(t)
 	xb, lines := witness(t, "XB", c)
 	xc, more := witness(t, "XC", c)
@@ -158,6 +161,7 @@ func TestCosignaturesAreCountedByKeyAndName(t *testing.T) {
 // A key hash is four bytes: whoever makes two keys of one hash takes nothing from the line that
 // one of them signed.
 func TestTwoKeysOfOneHash(t *testing.T) {
+	t.Parallel()
 	c, _, b := testCheckpoint(t)
 	var two [2]*keys.Private
 	for i, n := range []int{48893, 115017} { // found by trying: SHA-256 of this text as seed
@@ -196,6 +200,7 @@ func TestTwoKeysOfOneHash(t *testing.T) {
 
 // No changed bit of a cosignature, and no other checkpoint, is accepted.
 func TestCosignatureRefusesEveryChange(t *testing.T) {
+	t.Parallel()
 	c, log, b := testCheckpoint(t)
 	list, lines := witness(t, "XB", c)
 	for i, w := range list {
@@ -236,6 +241,7 @@ func TestCosignatureRefusesEveryChange(t *testing.T) {
 
 // An extension reads back, has one form, and proves what it says and nothing else.
 func TestExtension(t *testing.T) {
+	t.Parallel()
 	s := openStore(t, storeOf(t, 300))
 	root := func(n uint64) Hash {
 		h, err := s.RootAt(n)

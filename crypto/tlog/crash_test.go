@@ -30,6 +30,7 @@ func crashAt(n int) func(op, path string) error {
 // shorter than the new size, not longer than the old, and with the old entries; a
 // second Truncate then finishes. A crash in that Open changes nothing about it.
 func TestTruncateCrashOrder(t *testing.T) {
+	t.Parallel()
 	const size = 1030
 	ref := newReference(t, size)
 	for _, synced := range []int{0, 600, size} {
@@ -176,6 +177,7 @@ func (d *disk) lose(t *rapid.T) {
 // holds all that Sync promised, and nothing but entries of its one history, never
 // one that Truncate has removed.
 func TestLossOfPower(t *testing.T) {
+	t.Parallel()
 	base := t.TempDir()
 	runs := 0
 	rapid.Check(t, func(t *rapid.T) {
@@ -264,6 +266,7 @@ func sortedKeys[V any](m map[string]V) []string {
 // Tiles of a removed history that survive above a gap are gone, durably, once Open
 // or Truncate has returned: otherwise they would join the log when it has grown to them.
 func TestNothingOfRemovedHistorySurvives(t *testing.T) {
+	t.Parallel()
 	const size = 1100
 	files := snapshot(t, storeOf(t, size))
 	dir := filepath.Join(t.TempDir(), "log")
@@ -309,6 +312,7 @@ func TestNothingOfRemovedHistorySurvives(t *testing.T) {
 // What Sync promises survives although the bundle is completed while Sync runs and
 // never reaches the disk.
 func TestSyncBesideCompletionOfItsBundle(t *testing.T) {
+	t.Parallel()
 	ref := newReference(t, 520)
 	dir := filepath.Join(t.TempDir(), "log")
 	s := openStore(t, dir)
@@ -340,6 +344,7 @@ func TestSyncBesideCompletionOfItsBundle(t *testing.T) {
 // could sync: names in the log's own directories, a shorter edge file, edge files
 // that are gone. Whatever is appended then would else stand before what is gone.
 func TestOpenSyncsWhatACrashLeft(t *testing.T) {
+	t.Parallel()
 	for _, target := range []int{0, 300, 512, 590} {
 		for n, finished := 0, false; !finished; n++ {
 			dir := filepath.Join(t.TempDir(), "log")

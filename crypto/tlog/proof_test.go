@@ -45,6 +45,7 @@ func proofsOf(t testing.TB, size int) (proofs []*Proof, leaves []Hash, c Checkpo
 // A proof of every entry reads back, verifies with the cosignatures under it, and
 // is the same to another implementation of C2SP tlog-proof, both ways.
 func TestProofAgainstOtherImplementation(t *testing.T) {
+	t.Parallel()
 	key := testKey(t, keys.Ed25519, 1).Public()
 	for _, size := range []int{1, 2, 7, 300} {
 		proofs, leaves, c, list := proofsOf(t, size)
@@ -78,6 +79,7 @@ func TestProofAgainstOtherImplementation(t *testing.T) {
 // What is not the one form of a proof, or does not lead from the entry to a
 // checkpoint of the log, is refused.
 func TestProofRefusals(t *testing.T) {
+	t.Parallel()
 	proofs, leaves, c, _ := proofsOf(t, 7)
 	key, b := testKey(t, keys.Ed25519, 1).Public(), string(proofs[3].Encode())
 	hash := strings.Split(b, "\n")[2]

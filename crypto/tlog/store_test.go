@@ -111,6 +111,7 @@ func checkPrefix(t testing.TB, s *Store, ref *reference, size int) {
 // For every size: root, proofs and entries read from the files are those of the
 // second implementation, while the log grows and after it has been opened again.
 func TestStoreAgainstSecondImplementation(t *testing.T) {
+	t.Parallel()
 	const size = 600
 	ref := newReference(t, size)
 	dir := filepath.Join(t.TempDir(), "log")
@@ -164,6 +165,7 @@ func TestStoreAgainstSecondImplementation(t *testing.T) {
 
 // A log with three levels of tiles is right around the places where a level fills.
 func TestStoreThreeLevels(t *testing.T) {
+	t.Parallel()
 	const size = 66000
 	ref := newReference(t, size)
 	dir := storeOf(t, 65535)
@@ -212,6 +214,7 @@ func checkRoots(t testing.TB, s *Store, ref *reference) {
 // Truncate to every size gives the tree of that size, also after opening again,
 // and another history can grow from there.
 func TestTruncateToEverySize(t *testing.T) {
+	t.Parallel()
 	const size = 600
 	ref := newReference(t, size)
 	files := snapshot(t, storeOf(t, size))
@@ -251,6 +254,7 @@ func TestTruncateToEverySize(t *testing.T) {
 // entries if only entries after the last Sync are torn, and as corrupt if one
 // that was made durable is.
 func TestTornEdge(t *testing.T) {
+	t.Parallel()
 	const synced, size = 270, 281
 	ref := newReference(t, size)
 	dir := storeOf(t, synced)
@@ -300,6 +304,7 @@ func TestTornEdge(t *testing.T) {
 // Tiles and bundles that were torn before the first Sync after them are cut back,
 // and those that were made durable are refused by name.
 func TestTornTiles(t *testing.T) {
+	t.Parallel()
 	const synced, size = 300, 1100
 	ref := newReference(t, size)
 	dir := storeOf(t, synced)
@@ -351,6 +356,7 @@ func TestTornTiles(t *testing.T) {
 // Each flipped bit in each file of a log is found by Open or Scrub, and the error
 // names the file.
 func TestStoreBitFlips(t *testing.T) {
+	t.Parallel()
 	dir := storeOf(t, 270)
 	for p, b := range snapshot(t, dir) {
 		name := filepath.Join(dir, p)
@@ -380,6 +386,7 @@ func TestStoreBitFlips(t *testing.T) {
 
 // An entry that changed on disk is never returned, and the error names file and index.
 func TestEntryChecksWhatItReads(t *testing.T) {
+	t.Parallel()
 	for p, index := range map[string]uint64{"tile/entries/000": 100, "edge/1": 260, "tile/0/000": 100} {
 		dir := storeOf(t, 270)
 		s := openStore(t, dir)
@@ -402,6 +409,7 @@ func TestEntryChecksWhatItReads(t *testing.T) {
 }
 
 func TestStoreRefusesOutOfRange(t *testing.T) {
+	t.Parallel()
 	s := openStore(t, storeOf(t, 10))
 	if err := s.Append([]byte("kept out with the next"), make([]byte, MaxEntry+1)); err == nil || s.Size() != 10 {
 		t.Error("an entry over the limit was accepted")
@@ -427,6 +435,7 @@ func TestStoreRefusesOutOfRange(t *testing.T) {
 }
 
 func TestStoreBelongsToOneProcess(t *testing.T) {
+	t.Parallel()
 	dir := storeOf(t, 10)
 	s := openStore(t, dir)
 	if _, err := Open(dir); err == nil {
@@ -441,6 +450,7 @@ func TestStoreBelongsToOneProcess(t *testing.T) {
 
 // A directory that has lost its mark is not taken for an empty log.
 func TestOpenRefusesMissingMark(t *testing.T) {
+	t.Parallel()
 	dir := storeOf(t, 10)
 	if err := os.Remove(filepath.Join(dir, markPath)); err != nil {
 		t.Fatal(err)
@@ -453,6 +463,7 @@ func TestOpenRefusesMissingMark(t *testing.T) {
 // Promise: a full bundle is the same file, to the byte, whether memory still holds its entries, and still as they came, the log was
 // opened again or cut in between, or the entries are more than memory may hold.
 func TestBundlesOfMemoryAndOfTheEdgeAreTheSame(t *testing.T) {
+	t.Parallel()
 	large := func(i int) []byte { return append(make([]byte, 9000), testEntry(i)...) } // 256 of them are more than maxHeld
 	for name, entry := range map[string]func(int) []byte{"small": testEntry, "large": large} {
 		var want []byte
@@ -504,6 +515,7 @@ func TestBundlesOfMemoryAndOfTheEdgeAreTheSame(t *testing.T) {
 // Readers and Sync beside one appender see consistent trees, also when the bundle
 // that they read from is completed under them.
 func TestReadersBesideAppend(t *testing.T) {
+	t.Parallel()
 	const size = 3000
 	ref := newReference(t, size)
 	dir := filepath.Join(t.TempDir(), "log")

@@ -34,6 +34,7 @@ func (r *tileReader) ReadTiles(tiles []sumdb.Tile) (list [][]byte, err error) {
 // newest tree and in older ones, and nothing beyond the size that is asked for
 // is handed out.
 func TestHashTilesProveEveryEntry(t *testing.T) {
+	t.Parallel()
 	const size = 70_000 // two levels of full tiles
 	s := openStore(t, filepath.Join(t.TempDir(), "log"))
 	appendRange(t, s, 0, size)
@@ -67,6 +68,7 @@ func TestHashTilesProveEveryEntry(t *testing.T) {
 // Only a hash tile of the tree, spelt as tlog-tiles spells it, is handed out; one
 // whose file was changed is not.
 func TestHashTileRefusals(t *testing.T) {
+	t.Parallel()
 	dir := storeOf(t, 600)
 	s := openStore(t, dir)
 	whole, err := s.HashTile("tile/0/001", 600)

@@ -97,6 +97,7 @@ func slicesOf(p []Hash) [][]byte {
 // A Frontier gives the same root and newest-leaf proof as the second
 // implementation for every size, and stays canonical.
 func TestFrontierAgainstSecondImplementation(t *testing.T) {
+	t.Parallel()
 	ref := newReference(t, 600)
 	var f Frontier
 	for size := uint64(0); ; size++ {
@@ -125,6 +126,7 @@ func TestFrontierAgainstSecondImplementation(t *testing.T) {
 
 // The edge of the tiles determines the same root.
 func TestEdgeRoot(t *testing.T) {
+	t.Parallel()
 	ref := newReference(t, 70000)
 	var e edge
 	for size := range 70001 {
@@ -140,6 +142,7 @@ func TestEdgeRoot(t *testing.T) {
 }
 
 func TestFrontierValidateRefusesOtherForms(t *testing.T) {
+	t.Parallel()
 	ref := newReference(t, 300)
 	var f Frontier
 	for i := range 300 {
@@ -161,6 +164,7 @@ func TestFrontierValidateRefusesOtherForms(t *testing.T) {
 // Appending to what Validate refuses stops the program instead of giving a root
 // that nobody else computes.
 func TestFrontierAppendPanicsOutsideItsContract(t *testing.T) {
+	t.Parallel()
 	for name, f := range map[string]Frontier{
 		"not canonical": {Size: 3, Nodes: make([]Hash, 1)},
 		"full":          {Size: MaxSize - 1, Nodes: make([]Hash, frontierLen(MaxSize-1))},
@@ -178,6 +182,7 @@ func TestFrontierAppendPanicsOutsideItsContract(t *testing.T) {
 
 // Every inclusion path of a small tree verifies, in both implementations.
 func TestInclusionExhaustive(t *testing.T) {
+	t.Parallel()
 	ref := newReference(t, 70)
 	for size := uint64(1); size <= 70; size++ {
 		for index := range size {
@@ -201,6 +206,7 @@ func TestInclusionExhaustive(t *testing.T) {
 // Verification agrees with the second implementation on honest and on altered
 // proofs, at any size.
 func TestInclusionAgreesWithSecondImplementation(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		size := rapid.Uint64Range(1, MaxSize-1).Draw(t, "size")
 		index := rapid.Uint64Range(0, size-1).Draw(t, "index")
@@ -224,6 +230,7 @@ func TestInclusionAgreesWithSecondImplementation(t *testing.T) {
 // Honest consistency proofs verify; each altered one is refused exactly when the
 // second implementation refuses it.
 func TestConsistencyAgreesWithSecondImplementation(t *testing.T) {
+	t.Parallel()
 	ref := newReference(t, 600)
 	rapid.Check(t, func(t *rapid.T) {
 		newSize := rapid.Uint64Range(1, 600).Draw(t, "new")
@@ -275,6 +282,7 @@ func TestConsistencyAgreesWithSecondImplementation(t *testing.T) {
 
 // The cases that RFC 9162 leaves open are decided as VerifyConsistency documents.
 func TestConsistencyBorderCases(t *testing.T) {
+	t.Parallel()
 	ref := newReference(t, 10)
 	empty, root := ref.roots[0], ref.roots[10]
 	for _, c := range []struct {
@@ -310,6 +318,7 @@ func TestConsistencyBorderCases(t *testing.T) {
 // Of every tree and every older size the path that ConsistencyRanges names leads
 // to both true roots; with one hash changed, left out or added it does not.
 func TestRootsFromConsistencyExhaustive(t *testing.T) {
+	t.Parallel()
 	const most = 40
 	leaves := make([]Hash, most)
 	roots := make([]Hash, most+1)
@@ -363,6 +372,7 @@ func TestRootsFromConsistencyExhaustive(t *testing.T) {
 
 // Promise: the ranges of an inclusion path have the roots that the store proves an entry with.
 func TestInclusionRanges(t *testing.T) {
+	t.Parallel()
 	const most = 70
 	leaves := make([]Hash, most)
 	for i := range leaves {

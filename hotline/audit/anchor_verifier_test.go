@@ -11,6 +11,7 @@ import (
 // Promise: both verifiers read the same anchors: a good one in the log of its sender and of its receiver, one whose cosignature is
 // forged, one without its form, one of more than stood in the log, and one of another tree.
 func TestTheOtherVerifierJudgesAnchors(t *testing.T) {
+	t.Parallel()
 	node := verifier(t)
 	w := newWorld(t, terms(), "XA", "XB", "XC")
 	a, b := w.at("XA"), w.at("XB")

@@ -28,6 +28,7 @@ func prompt(t testing.TB, codes ...hotline.Party) *world {
 // An honest story without lapses has nothing to observe, whichever logs are
 // given; every entry is decided again.
 func TestPromptStoryHasNothingToObserve(t *testing.T) {
+	t.Parallel()
 	w := prompt(t, "XA", "XB")
 	a, b := w.at("XA").export(), w.at("XB").export()
 	for _, dirs := range [][]string{{a}, {b}, {a, b}, {b, a}} {
@@ -50,6 +51,7 @@ func TestPromptStoryHasNothingToObserve(t *testing.T) {
 
 // Statements carry the times of both sides, from either log.
 func TestStatementsFollowTenderReceiptAndAcknowledgement(t *testing.T) {
+	t.Parallel()
 	w := prompt(t, "XA", "XB")
 	for _, dirs := range [][]string{{w.at("XA").export()}, {w.at("XB").export()}, {w.at("XA").export(), w.at("XB").export()}} {
 		var kinds []string

@@ -40,6 +40,7 @@ func caseExport(t testing.TB, from string, id hotline.CaseID) string {
 // difference, from the whole log and from what a pair export shows of it, and the
 // lapses are exactly those that the full log has in that case.
 func TestCaseExportsOfThreeParties(t *testing.T) {
+	t.Parallel()
 	sweep(t)
 	w := three(t)
 	for _, code := range []hotline.Party{"XA", "XB", "XC"} {
@@ -103,6 +104,7 @@ func caseOfPairs(t *testing.T, p *peer, full string, id hotline.CaseID) {
 // Promise: case exports are held against each other, and against full and pair
 // exports of others.
 func TestCaseExportsCrossCheck(t *testing.T) {
+	t.Parallel()
 	w := three(t)
 	full := map[hotline.Party]string{}
 	for code := range w.parties {
@@ -139,6 +141,7 @@ func TestCaseExportsCrossCheck(t *testing.T) {
 // Promise: every deadline of a case that its export hides is noticed, and so is a
 // statement or a receipt that another party's log proves.
 func TestHiddenEntryOfACaseIsObserved(t *testing.T) {
+	t.Parallel()
 	sweep(t)
 	w := three(t)
 	a, tried := w.at("XA"), map[hotline.EntryType]int{}
@@ -179,6 +182,7 @@ func TestHiddenEntryOfACaseIsObserved(t *testing.T) {
 // Promise: a reject that stands outside of the case, since the one who rejects may
 // not use it, is shown, and ends the delivery in the case.
 func TestRejectOutsideOfItsCaseIsShown(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB", "XC")
 	a, b, c := w.at("XA"), w.at("XB"), w.at("XC")
 	toB := w.alertTo("XA", []hotline.Party{"XB", "XC"}, []hotline.Party{"XB"})
@@ -227,6 +231,7 @@ func TestRejectOutsideOfItsCaseIsShown(t *testing.T) {
 // Promise: what other cases and the lines used up of the sequences is taken as
 // given, however much it was; going back is not.
 func TestCaseExportTakesSequencesAsGiven(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a := w.at("XA")
 	alert := w.alertTo("XA", []hotline.Party{"XB"}, []hotline.Party{"XB"})
@@ -247,6 +252,7 @@ func TestCaseExportTakesSequencesAsGiven(t *testing.T) {
 // Promise: what is no case of the export is refused, and nothing is written; an
 // entry that belongs to nothing that is shown is a difference.
 func TestCaseExportRefuses(t *testing.T) {
+	t.Parallel()
 	w, st := short(t, "one")
 	a := w.at("XA")
 	alert := w.alertTo("XA", []hotline.Party{"XB"}, []hotline.Party{"XB"})
@@ -285,6 +291,7 @@ func TestCaseExportRefuses(t *testing.T) {
 // Promise: a case is found by the beginning of its id, with its party or without;
 // what fits two cases, or none, is refused.
 func TestFindCase(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	alert := w.alertTo("XA", []hotline.Party{"XB"}, []hotline.Party{"XB"})
 	w.at("XA").send(alert, "XB")

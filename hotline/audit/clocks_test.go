@@ -35,6 +35,7 @@ func wantEach(t *testing.T, r *Report, want ...string) {
 // Promise: a witness that cosigns with a far too early time accuses nobody else alone, neither by a cosigned checkpoint nor by an
 // anchor: it is named beside the log, and beside each interval that it bounds.
 func TestEarlyCosignatureNamesItsWitnessToo(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB", "XC")
 	a := w.at("XA")
 	w.pass(120 * minute)
@@ -55,6 +56,7 @@ func TestEarlyCosignatureNamesItsWitnessToo(t *testing.T) {
 
 // Promise: where what bounds an entry contradicts itself, both signers are told.
 func TestIntervalThatContradictsItselfNamesBothSigners(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB", "XC")
 	a, b := w.at("XA"), w.at("XB")
 	w.pass(120 * minute)
@@ -77,6 +79,7 @@ func TestIntervalThatContradictsItselfNamesBothSigners(t *testing.T) {
 // cosignature bounds no entry, and contradicts the log only as far as its own earlier word does. What the log held only later says
 // nothing.
 func TestWitnessThatContradictsItselfIsNamedAlone(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB", "XC")
 	a, c := w.at("XA"), w.at("XC")
 	w.pass(120 * minute)
@@ -108,6 +111,7 @@ func TestWitnessThatContradictsItselfIsNamedAlone(t *testing.T) {
 
 // Promise: a party with a fast clock puts nothing alone on whoever names a head of its log in a statement or records it as a witness.
 func TestFastClockIsNamedBesideWhoNamesItsHead(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB", "XC")
 	a, b, c := w.at("XA"), w.at("XB"), w.at("XC")
 	w.pass(60 * minute)
@@ -124,6 +128,7 @@ func TestFastClockIsNamedBesideWhoNamesItsHead(t *testing.T) {
 
 // Promise: what a tender and a receipt contradict each other by is one observation of both parties, the same from either log.
 func TestTenderAndReceiptNameBothClocks(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a, b := w.at("XA"), w.at("XB")
 	w.pass(60 * minute)
@@ -149,6 +154,7 @@ func TestTenderAndReceiptNameBothClocks(t *testing.T) {
 
 // Promise: whatever one party signs with a wrong clock, nobody else is named without it, and it does not go unnamed.
 func TestWrongClockIsAlwaysNamed(t *testing.T) {
+	t.Parallel()
 	sweep(t)
 	all := []hotline.Party{"XA", "XB", "XC"}
 	for _, offset := range []hotline.Time{-30 * minute, 30 * minute} {
@@ -207,6 +213,7 @@ func TestWrongClockIsAlwaysNamed(t *testing.T) {
 
 // Promise: no number of times with which a peer contradicts a log hides that this log was forked.
 func TestForkIsToldBesideManyContradictions(t *testing.T) {
+	t.Parallel()
 	sweep(t)
 	w := newWorld(t, terms(), "XA", "XB")
 	a, b := w.at("XA"), w.at("XB")
@@ -232,6 +239,7 @@ func TestForkIsToldBesideManyContradictions(t *testing.T) {
 
 // Promise: wherever an observation names one of two parties, it names both: in the text, the table, the page and the figures.
 func TestBothPartiesAreShownEverywhere(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB", "XC")
 	a := w.at("XA")
 	w.pass(120 * minute)
@@ -266,6 +274,7 @@ func TestBothPartiesAreShownEverywhere(t *testing.T) {
 
 // Promise: nor does it hide that another peer contradicts it too.
 func TestManyContradictionsOfOneHideNoOther(t *testing.T) {
+	t.Parallel()
 	sweep(t)
 	w := newWorld(t, terms(), "XA", "XB", "XC")
 	a, b, c := w.at("XA"), w.at("XB"), w.at("XC")
@@ -288,6 +297,7 @@ func TestManyContradictionsOfOneHideNoOther(t *testing.T) {
 
 // Promise: so is a witness whose cosignature stands in an anchor, in whichever log the anchor is found.
 func TestWitnessOfAnAnchorThatContradictsItselfIsNamedAlone(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		word  bool
 		after hotline.Time

@@ -36,6 +36,7 @@ func notJudged(r *Report, words string) bool {
 // Promise: a party that closes a generation of its log at its last head is not accused, whatever of that log is given; and the
 // report says when nothing of it was.
 func TestClosingAtTheLastHeadAccusesNobody(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB", "XC")
 	a, b, c := w.at("XA"), w.at("XB"), w.at("XC")
 	a.send(a.submit(a.Text(w.now, "XC", "words")), "XC")
@@ -56,6 +57,7 @@ func TestClosingAtTheLastHeadAccusesNobody(t *testing.T) {
 // Promise: a party whose root key closes its log at another head than the one which its log key signed is named: by its old log, by
 // whatever others hold of it, and by a directory that closes it otherwise; and nobody else is.
 func TestClosingThatTheOldLogContradictsIsObserved(t *testing.T) {
+	t.Parallel()
 	sweep(t)
 	for name, is := range map[string]struct {
 		size int // against the last head that others hold

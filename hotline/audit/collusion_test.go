@@ -55,6 +55,7 @@ func accomplice(t *testing.T) string {
 
 // Promise: a receipt that stands before the statement that it is for is observed, and does not end the audit of anything else.
 func TestReceiptBeforeItsStatementIsObserved(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a, b := w.at("XA"), w.at("XB")
 	st := a.Text(w.now, "XB", "one")
@@ -80,6 +81,7 @@ func TestReceiptBeforeItsStatementIsObserved(t *testing.T) {
 
 // Promise: a receipt, or an acknowledgement, that its party never signed is told as neither.
 func TestForgedAnswersAreNotTold(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a, b := w.at("XA"), w.at("XB")
 	st := a.submit(a.Text(w.now, "XB", "one"))
@@ -112,6 +114,7 @@ func TestForgedAnswersAreNotTold(t *testing.T) {
 
 // Promise: what a party writes into the scope of its own entry does not make another party's export hide what it must show.
 func TestScopeOfOneLogDoesNotAccuseAnother(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a, b := w.at("XA"), w.at("XB")
 	alert := w.alertTo("XA", []hotline.Party{"XB"}, []hotline.Party{"XB"})

@@ -53,6 +53,7 @@ func toldCase(t testing.TB) (id hotline.CaseID, dirs []string, shown string, ale
 // its check finds it whole, and it is the same to the byte whoever makes it again
 // and in whatever order the exports are given, from full exports or from its own.
 func TestDossierIsWholeAndTheSame(t *testing.T) {
+	t.Parallel()
 	id, dirs, shown, st := toldCase(t)
 	out, sum := dossierOf(t, id, dirs, shown)
 	if sum.Disclosed != 1 || sum.Sealed == 0 || sum.Entries < 10 || sum.Exports != 2 || sum.Exit != ExitTerms {
@@ -89,6 +90,7 @@ func TestDossierIsWholeAndTheSame(t *testing.T) {
 // Promise: each entry of the case is there with a proof that anybody can check
 // under a checkpoint that the log signed, cosigned where it covers the entry.
 func TestDossierProvesEachEntry(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB", "XC")
 	a := w.at("XA")
 	alert := w.alertTo("XA", []hotline.Party{"XB"}, []hotline.Party{"XB"})
@@ -149,6 +151,7 @@ func TestDossierUnderAPlainName(t *testing.T) {
 // Promise: a dossier of what a pair export shows hides what that hides, and one of
 // three exports of one log and of a third party keeps them apart.
 func TestDossierOfPartialExports(t *testing.T) {
+	t.Parallel()
 	w := three(t)
 	a := w.at("XA")
 	id := a.cases()[0]
@@ -170,6 +173,7 @@ func TestDossierOfPartialExports(t *testing.T) {
 // Promise: a disclosed body that is not that of its statement, or of a statement of
 // another case, is refused by name, and nothing is left behind.
 func TestDossierRefusesBodies(t *testing.T) {
+	t.Parallel()
 	id, dirs, shown, st := toldCase(t)
 	d, _, _, err := readDisclosure(shown)
 	if err != nil {
@@ -209,6 +213,7 @@ func TestDossierRefusesBodies(t *testing.T) {
 // manifest was made to fit or not: a changed text is not what the exports make, and
 // a changed export is not what was signed.
 func TestChangedDossierIsFound(t *testing.T) {
+	t.Parallel()
 	sweep(t)
 	id, dirs, shown, _ := toldCase(t)
 	good, _ := dossierOf(t, id, dirs, shown)
@@ -281,6 +286,7 @@ func TestChangedDossierIsFound(t *testing.T) {
 // Promise: the commands of README.txt for the manifest and the other verifier work
 // as they stand there.
 func TestDossierReadmeWorks(t *testing.T) {
+	t.Parallel()
 	verifier(t)
 	id, dirs, shown, _ := toldCase(t)
 	out, _ := dossierOf(t, id, dirs, shown)
@@ -309,6 +315,7 @@ func TestDossierReadmeWorks(t *testing.T) {
 
 // Promise: a dossier of two histories of one log shows both, proves the fork, and is checked as any other.
 func TestDossierOfAFork(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a := w.at("XA")
 	alert := w.alertTo("XA", []hotline.Party{"XB"}, []hotline.Party{"XB"})

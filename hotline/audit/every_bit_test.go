@@ -69,6 +69,7 @@ func slim(t testing.TB) *world {
 // cosignature one of a key that nobody asked for: then the report counts that
 // witness no more. By default one bit of bitStride is changed.
 func TestEveryChangedBitIsNoticed(t *testing.T) {
+	t.Parallel()
 	sweep(t)
 	a := slim(t).at("XA")
 	pair := pairOf(t, a.export(), "XB")

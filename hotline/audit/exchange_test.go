@@ -49,6 +49,7 @@ func talk(t testing.TB) (w *world, a, b *peer) {
 // Promise: of two honest logs every statement, receipt and acknowledgement of each
 // side is found on the other, and there is no difference.
 func TestCrossOfHonestLogs(t *testing.T) {
+	t.Parallel()
 	_, a, b := talk(t)
 	for name, dirs := range map[string][]string{
 		"full": {a.export(), b.export()}, "pair": {a.pair("XB"), b.pair("XA")}, "both": {a.export(), a.pair("XB"), b.pair("XA"), b.export()},
@@ -74,6 +75,7 @@ func TestCrossOfHonestLogs(t *testing.T) {
 // its signature; what lies beyond the end of an export is not yet shown, and what
 // no signature proves is not said to have been left out.
 func TestCrossNamesWhatOneSideLeftOut(t *testing.T) {
+	t.Parallel()
 	type gap struct {
 		from, missing hotline.Party
 		what          GapWhat
@@ -175,6 +177,7 @@ func without(t testing.TB, p *peer, of hotline.EntryType, kind string) [][]byte 
 // Promise: of an export for another party, what passed between these two is not
 // shown, and is not said to be missing.
 func TestCrossOfAnExportForAnother(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, hotlinetest.Terms("crisis"), "XA", "XB", "XC")
 	a, b := w.at("XA"), w.at("XB")
 	alert := w.alertTo("XA", []hotline.Party{"XB", "XC"}, []hotline.Party{"XB", "XC"})

@@ -56,6 +56,7 @@ func proven(t *testing.T, w *world, of hotline.Party, exports ...string) *ForkPr
 // proven to anybody to have forked its log, by the tender that the receiver holds;
 // a pair export suffices on either side.
 func TestTenderProvesAForkToAnybody(t *testing.T) {
+	t.Parallel()
 	honest, _ := short(t, "one")
 	for _, more := range []int{0, 1, 6} {
 		other := newWorld(t, terms(), "XA", "XB")
@@ -75,6 +76,7 @@ func TestTenderProvesAForkToAnybody(t *testing.T) {
 
 // Promise: so is a receiver that shows a log without what it receipted.
 func TestReceiptProvesAForkToAnybody(t *testing.T) {
+	t.Parallel()
 	honest, _ := short(t, "one")
 	other := newWorld(t, terms(), "XA", "XB")
 	b := other.at("XB")
@@ -90,6 +92,7 @@ func TestReceiptProvesAForkToAnybody(t *testing.T) {
 // Promise: so is a log that was rewritten after a witness recorded its checkpoint,
 // and one of which two exports are shown.
 func TestCheckpointsProveAForkToAnybody(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB", "XC")
 	a, c := w.at("XA"), w.at("XC")
 	w.alertTo("XA", []hotline.Party{"XB"}, []hotline.Party{"XB"})
@@ -108,6 +111,7 @@ func TestCheckpointsProveAForkToAnybody(t *testing.T) {
 // Promise: the two heads may be signed with different log keys, the second named
 // by a later directory.
 func TestForkIsProvenAcrossAChangeOfKeys(t *testing.T) {
+	t.Parallel()
 	honest, _ := short(t, "one")
 	other := newWorld(t, terms(), "XA", "XB")
 	a := other.at("XA")
@@ -124,6 +128,7 @@ func TestForkIsProvenAcrossAChangeOfKeys(t *testing.T) {
 
 // Promise: of honest logs no proof is written; without being asked for, none is.
 func TestHonestLogsLeaveNoProof(t *testing.T) {
+	t.Parallel()
 	w, _ := short(t, "one")
 	dir := filepath.Join(t.TempDir(), "proofs")
 	r, err := Replay(context.Background(), []string{w.at("XA").export(), w.at("XB").export()}, Options{TempDir: t.TempDir(), Proofs: dir})
@@ -138,6 +143,7 @@ func TestHonestLogsLeaveNoProof(t *testing.T) {
 
 // Promise: a file that proves nothing is refused with its name and the reason.
 func TestReadForkProofRefuses(t *testing.T) {
+	t.Parallel()
 	w, _ := short(t, "one")
 	a := w.at("XA")
 	conventions, pages := []*hotline.SignedConvention{a.Convention}, []*hotline.SignedDirectory{a.Directory(1)}

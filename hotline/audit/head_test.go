@@ -19,6 +19,7 @@ func naming(p *peer, size uint64, root tlog.Hash) *hotline.Statement {
 // of more entries than stand before, is told of the party that signed the statement, at its entry, and not of the party that received
 // it: by either log, by both, and wherever the receiver's export ends.
 func TestFalseHeadIsToldOfItsSender(t *testing.T) {
+	t.Parallel()
 	for name, beyond := range map[string]int{"another root": 0, "the entry itself": 1, "beyond the end": 1000} {
 		w := newWorld(t, terms(), "XA", "XB")
 		a, b := w.at("XA"), w.at("XB")
@@ -40,6 +41,7 @@ func TestFalseHeadIsToldOfItsSender(t *testing.T) {
 // Promise: a head that lies beyond the end of the export of its log accuses nobody, as long as the log does not hold the
 // statement that names it.
 func TestHeadBeyondACutExportIsNotShown(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a, b := w.at("XA"), w.at("XB")
 	cut := b.export()
@@ -56,6 +58,7 @@ func TestHeadBeyondACutExportIsNotShown(t *testing.T) {
 // Promise: who names a head that the other party signed is not accused when that party shows another log, or a shorter one: the
 // party that signed the head is, and whoever forked its log accuses nobody by it.
 func TestForkedLogDoesNotAccuseWhoNamedItsHead(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a, b := w.at("XA"), w.at("XB")
 	before := slices.Clone(b.entries)
@@ -97,6 +100,7 @@ func TestForkedLogDoesNotAccuseWhoNamedItsHead(t *testing.T) {
 
 // Promise: a statement of another party in the place of an own one lends that party neither a time nor a head.
 func TestStatementOfAnotherInTheOwnPlaceAccusesNobodyElse(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB", "XC")
 	a, b, c := w.at("XA"), w.at("XB"), w.at("XC")
 	w.pass(60 * minute)
@@ -125,6 +129,7 @@ func TestStatementOfAnotherInTheOwnPlaceAccusesNobodyElse(t *testing.T) {
 // Promise: a statement that its sender dated back is told at the sender's entry, by whichever log holds it, and names the log whose head
 // contradicts it too.
 func TestBackDatedStatementIsToldAtItsEntry(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a, b := w.at("XA"), w.at("XB")
 	w.pass(60 * minute)
@@ -145,6 +150,7 @@ func TestBackDatedStatementIsToldAtItsEntry(t *testing.T) {
 
 // Promise: no number of false heads that a peer names hides that the log which holds them was forked.
 func TestForkIsToldBesideManyFalseHeads(t *testing.T) {
+	t.Parallel()
 	sweep(t)
 	w := newWorld(t, terms(), "XA", "XB")
 	a, b := w.at("XA"), w.at("XB")

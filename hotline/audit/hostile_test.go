@@ -112,6 +112,7 @@ func unusableWith(t *testing.T, text string, opt Options, dirs ...string) {
 // Promise: the name that a stranger gave a file cannot write over what the program says: no control character and no second line
 // of it reaches the terminal.
 func TestHostileFileNamesAreShownHarmless(t *testing.T) {
+	t.Parallel()
 	const name = "x\x1b[2J\nnothing to observe"
 	w := late(t)
 	a := w.at("XA")
@@ -146,6 +147,7 @@ func TestHostileFileNamesAreShownHarmless(t *testing.T) {
 
 // Promise: a log that sends to whom it likes, and to as many, does not make the auditor open a file for each.
 func TestManyAddresseesOpenFewFiles(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a, alert := w.at("XA"), w.alertTo("XA", []hotline.Party{"XB"}, []hotline.Party{"XB"})
 	for name, sign := range map[string]func([]byte) []byte{
@@ -190,6 +192,7 @@ func TestManyAddresseesOpenFewFiles(t *testing.T) {
 
 // What cannot be judged is refused with the file named, and leaves nothing behind.
 func TestUnusableInputIsRefusedByName(t *testing.T) {
+	t.Parallel()
 	w, _ := short(t, "one")
 	a := w.at("XA")
 	full := a.export()
@@ -267,6 +270,7 @@ func mustRead(t testing.TB, dir, name string) []byte {
 // An audit that is cancelled ends soon, with the error of its context, and
 // leaves nothing behind.
 func TestCancelledAuditEnds(t *testing.T) {
+	t.Parallel()
 	dir := busy(t, 300).at("XA").export()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -283,6 +287,7 @@ func TestCancelledAuditEnds(t *testing.T) {
 // The result is the same whatever the number of workers, and when nothing was
 // verified ahead.
 func TestResultDoesNotDependOnTheWorkers(t *testing.T) {
+	t.Parallel()
 	full := late(t).at("XA").export()
 	for _, dir := range []string{full, pairOf(t, full, "XB")} {
 		sameForAllWorkers(t, dir)

@@ -55,6 +55,7 @@ func newestOf(t *testing.T, p *peer, kind hotline.EntryType) uint64 {
 // Promise: each end of an interval is the signature of another party, the tightest that the material shows, and an end that
 // nobody has signed is unbounded.
 func TestIntervalIsTheTightestThatOthersSigned(t *testing.T) {
+	t.Parallel()
 	w, sent, received, receipted, answer := exchange(t)
 	t0 := w.now - 3*second
 	a, b := w.at("XA"), w.at("XB")
@@ -84,6 +85,7 @@ func TestIntervalIsTheTightestThatOthersSigned(t *testing.T) {
 
 // Promise: a pair export bounds what it shows, and what it hides, as the full one does where the same signatures are in it.
 func TestIntervalOfAPairExport(t *testing.T) {
+	t.Parallel()
 	w, sent, _, receipted, answer := exchange(t)
 	a := w.at("XA")
 	other := a.submit(a.Text(w.now, "XC", "For you alone."))
@@ -107,6 +109,7 @@ func TestIntervalOfAPairExport(t *testing.T) {
 
 // Promise: cosignatures, checkpoints recorded by a witness and those that a statement names bound an entry too.
 func TestIntervalByWitnesses(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB", "XC")
 	a, b, c := w.at("XA"), w.at("XB"), w.at("XC")
 	a.submit(a.Detection(w.now))
@@ -160,6 +163,7 @@ func (p *peer) anchored(to hotline.Party, anchor []byte) *hotline.Statement {
 // Promise: an anchor gives a statement a lower bound by a third party, in the log of its sender and, if that is not given, in
 // the log of whoever received it.
 func TestIntervalByAnAnchor(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB", "XC")
 	a, b := w.at("XA"), w.at("XB")
 	w.now = w.now / second * second
@@ -187,6 +191,7 @@ func TestIntervalByAnAnchor(t *testing.T) {
 // Promise: an anchor of a tree that the log never had proves two histories, one whose cosignature lies far before the last entry
 // under it contradicts the clock, and one that bears no true signature is named as such.
 func TestAnchorIsHeldAgainstTheLog(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB", "XC")
 	a := w.at("XA")
 	entries := a.entries
@@ -219,6 +224,7 @@ func TestAnchorIsHeldAgainstTheLog(t *testing.T) {
 
 // Promise: where two clocks contradict each other the interval says by how much, and has no width.
 func TestIntervalOfContradictingClocks(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB", "XC")
 	a := w.at("XA")
 	first := a.submit(a.Text(w.now, "XC", "One."))
@@ -247,6 +253,7 @@ func TestIntervalOfContradictingClocks(t *testing.T) {
 
 // Promise: a time that no majority of clocks backed bounds nothing and accuses nobody.
 func TestUnprovenTimeBoundsNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a, b := w.at("XA"), w.at("XB")
 	b.mute = true
@@ -262,6 +269,7 @@ func TestUnprovenTimeBoundsNothing(t *testing.T) {
 // Promise: that is so after a difference too: from there on nobody can tell which times were backed, so none of an entry without a
 // mark counts.
 func TestUnprovenTimeBoundsNothingAfterADifference(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a, b := w.at("XA"), w.at("XB")
 	st := a.submit(a.Text(w.now, "XB", "Please call."))
@@ -286,6 +294,7 @@ func TestUnprovenTimeBoundsNothingAfterADifference(t *testing.T) {
 
 // Promise: a witness that recorded a checkpoint while no clock could be read is not accused, and bounds nothing.
 func TestUnprovenTimeOfAWitnessBoundsNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB", "XC")
 	a, c := w.at("XA"), w.at("XC")
 	w.pass(24 * 60 * minute)
@@ -302,6 +311,7 @@ func TestUnprovenTimeOfAWitnessBoundsNothing(t *testing.T) {
 
 // Promise: a log whose last entry bears a later time than a cosignature over it is an observation, within the allowed skew none.
 func TestCosignatureBeforeTheEntry(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB", "XC")
 	a := w.at("XA")
 	a.submit(a.Detection(w.now))
@@ -313,6 +323,7 @@ func TestCosignatureBeforeTheEntry(t *testing.T) {
 
 // Promise: two histories of one log have no interval.
 func TestForkedLogHasNoInterval(t *testing.T) {
+	t.Parallel()
 	w, sent, _, _, _ := exchange(t)
 	a := w.at("XA")
 	last := len(a.entries) - 1
@@ -325,6 +336,7 @@ func TestForkedLogHasNoInterval(t *testing.T) {
 
 // Promise: what is gathered in pages of a file is what a plain search over all facts finds.
 func TestWeaveIsAPlainSearch(t *testing.T) {
+	t.Parallel()
 	const size = 7*pageLeaves + 13
 	w := &weave{names: []hotline.Party{""}, number: map[hotline.Party]uint32{}, logs: map[logKey][]*table{}}
 	defer w.close()

@@ -62,6 +62,7 @@ func all[T any](t testing.TB, seq iter.Seq2[T, error]) (list []T) {
 // Promise: each line test is told with its answer; one that was not answered in its
 // term is missed, whatever comes later.
 func TestLineTestsAreToldWithTheirAnswers(t *testing.T) {
+	t.Parallel()
 	w := line(t)
 	r := audited(t, w.at("XA").export(), w.at("XB").export())
 	wantFound(t, r)
@@ -84,6 +85,7 @@ func TestLineTestsAreToldWithTheirAnswers(t *testing.T) {
 
 // Promise: each rung is told with the people of it and what came of waking them.
 func TestLaddersAreToldWithTheirPages(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	w.wakes = true
 	alert := w.alertTo("XA", []hotline.Party{"XB"}, []hotline.Party{"XB"})

@@ -13,6 +13,7 @@ import (
 // and with when it was done; the other side's waiting is none; and a signed
 // reason is told beside the lapse, which it does not take away.
 func TestReportsAndAnswersThatAreLate(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, hotlinetest.Terms("crisis"), "XA", "XB")
 	a, b := w.at("XA"), w.at("XB")
 	const day = 24 * 60 * minute
@@ -97,6 +98,7 @@ func (p *peer) explain(at uint64, reason hotline.Code) []byte {
 
 // Promise: a reason that nobody signed is not told as the reason of a lapse.
 func TestUnsignedReasonExplainsNothing(t *testing.T) {
+	t.Parallel()
 	w := late(t)
 	a := w.at("XA")
 	at := audited(t, a.export()).Observations[0].Entry
@@ -117,6 +119,7 @@ func TestUnsignedReasonExplainsNothing(t *testing.T) {
 
 // Promise: the first signed reason for a lapse stands, as in the ledger: a log cannot change it afterwards, nor make the report as long as it likes.
 func TestFirstReasonStands(t *testing.T) {
+	t.Parallel()
 	w := late(t)
 	a := w.at("XA")
 	at := audited(t, a.export()).Observations[0].Entry

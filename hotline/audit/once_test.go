@@ -28,6 +28,7 @@ func once(t testing.TB, r *Report) (list []string) {
 // Promise: of several exports of one log each entry is told once, and of each statement to each addressee what any of them shows: figures are not multiplied, and
 // nobody seems not to have received what another part of the same log shows as receipted.
 func TestSeveralExportsOfOneLogTellOnce(t *testing.T) {
+	t.Parallel()
 	sweep(t)
 	for name, w := range map[string]*world{"three parties": three(t), "the line": line(t)} {
 		a, b := w.at("XA"), w.at("XB")

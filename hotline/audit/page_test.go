@@ -111,6 +111,7 @@ func named(s string) string {
 // Promise: the page of a small story is this one but for its ids, and the same
 // material makes the same page byte for byte.
 func TestGoldenPage(t *testing.T) {
+	t.Parallel()
 	w := mixed(t)
 	dirs := []string{w.at("XA").export(), w.at("XB").export()}
 	page := pageOf(t, audited(t, dirs...))
@@ -144,6 +145,7 @@ func TestGoldenPage(t *testing.T) {
 // Promise: a page shows what it can of any part of the material: one log alone, a
 // pair export, tests of the line, nothing at all.
 func TestPagesOfEveryKindOfMaterial(t *testing.T) {
+	t.Parallel()
 	w, l, none := mixed(t), line(t), newWorld(t, terms(), "XA", "XB")
 	for name, dirs := range map[string][]string{
 		"sender alone":   {w.at("XA").export()},
@@ -167,6 +169,7 @@ func TestPagesOfEveryKindOfMaterial(t *testing.T) {
 // Promise: on a page an exercise never looks real: each drawing, caption and row that
 // concerns a status bears its sign, word and class, and those of no other.
 func TestPageMarksEachStatus(t *testing.T) {
+	t.Parallel()
 	for _, status := range []hotline.Status{hotline.Actual, hotline.Exercise} {
 		w := newWorld(t, terms(), "XA", "XB")
 		a := w.at("XA")
@@ -200,6 +203,7 @@ var hostile = []string{
 // Promise: whatever comes from parties is text on a page, also within drawings, and
 // cannot run, hide, turn round or reach out.
 func TestHostileTextIsText(t *testing.T) {
+	t.Parallel()
 	for i, bad := range hostile {
 		r := hostileReport(t, bad)
 		var b bytes.Buffer
@@ -292,6 +296,7 @@ func spoolOf[T any](t *testing.T, dir, name string, each func(*T, *record), valu
 // Promise: what is drawn is bounded however much there is, and what is beyond is
 // counted and said.
 func TestPageIsBounded(t *testing.T) {
+	t.Parallel()
 	sweep(t)
 	dir := t.TempDir()
 	at := hotlinetest.Epoch
@@ -337,6 +342,7 @@ func TestPageIsBounded(t *testing.T) {
 
 // Promise: however much is observed of one party, a page shows the first of everything that is observed of each, and what is broken before what is late.
 func TestPageHidesNoObservationBehindMany(t *testing.T) {
+	t.Parallel()
 	r := &Report{dir: t.TempDir()}
 	for i := range 2 * maxPageObservations {
 		r.Observations = append(r.Observations, observe(AlertOverdue, "XA", uint64(i), "late"))

@@ -129,6 +129,7 @@ func (w *world) carry() {
 // Every pair export of an honest story is decided again without a difference,
 // and finds the same lapses as the full log does for what it shows.
 func TestPairExportsOfThreeParties(t *testing.T) {
+	t.Parallel()
 	w := three(t)
 	full := map[hotline.Party]string{}
 	var all []string
@@ -162,6 +163,7 @@ func TestPairExportsOfThreeParties(t *testing.T) {
 
 // Pair exports are held against each other and against full ones.
 func TestPairExportsCrossCheck(t *testing.T) {
+	t.Parallel()
 	w := three(t)
 	a, b := w.at("XA").export(), w.at("XB").export()
 	for _, dirs := range [][]string{{pairOf(t, a, "XB"), pairOf(t, b, "XA")}, {pairOf(t, a, "XB"), b}, {a, pairOf(t, b, "XA"), pairOf(t, a, "XC")}} {
@@ -177,6 +179,7 @@ func TestPairExportsCrossCheck(t *testing.T) {
 // A deadline towards the other party that a pair export hides is noticed, since
 // the rules demand it before what follows.
 func TestHiddenDeadlineOfAPairIsObserved(t *testing.T) {
+	t.Parallel()
 	sweep(t)
 	w := three(t)
 	a := w.at("XA")

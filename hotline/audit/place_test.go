@@ -79,6 +79,7 @@ func fromGeneration(t *testing.T, holder hotline.Party, generation uint64, stopp
 // Promise: a receipt, or a tender, from a generation that no directory of its party opens is none: the auditor does not pass over it
 // because that log was not given.
 func TestPlaceInNoGenerationIsNone(t *testing.T) {
+	t.Parallel()
 	for holder, code := range map[hotline.Party]string{"XA": "receipt-invalid@XA", "XB": "tender-invalid@XB"} {
 		for _, generation := range []uint64{1, 2} {
 			for _, stopped := range []bool{false, true} {
@@ -95,6 +96,7 @@ func dirs(own, other string) []string { return []string{own, other} }
 
 // Promise: both verifiers say so.
 func TestTheOtherVerifierJudgesGenerations(t *testing.T) {
+	t.Parallel()
 	node := verifier(t)
 	for _, holder := range []hotline.Party{"XA", "XB"} {
 		own, _ := fromGeneration(t, holder, 2, false)
@@ -115,6 +117,7 @@ func behind(t *testing.T, marks hotline.Marks) (w *world, place uint64) {
 
 // Promise: who signs for a place that its export does not reach, and shows an entry well later than that, is named: time never goes back in a log.
 func TestLaterEntryBeforeAPlaceBehindTheEndIsObserved(t *testing.T) {
+	t.Parallel()
 	for wait, want := range map[hotline.Time][]string{5 * minute: {}, 60 * minute: {"time-contradiction@XB"}} {
 		w, place := behind(t, 0)
 		b := w.at("XB")
@@ -139,6 +142,7 @@ func TestLaterEntryBeforeAPlaceBehindTheEndIsObserved(t *testing.T) {
 
 // Promise: a mark that says that the time of the place is not proven does not help: then the time of whoever holds the signature counts, and both are named.
 func TestUnprovenPlaceBehindTheEndIsObserved(t *testing.T) {
+	t.Parallel()
 	for wait, want := range map[hotline.Time][]string{5 * minute: {}, 60 * minute: {"time-contradiction@XA|XB"}} {
 		w, _ := behind(t, hotline.MarkTimeUnproven)
 		b := w.at("XB")
@@ -152,6 +156,7 @@ func TestUnprovenPlaceBehindTheEndIsObserved(t *testing.T) {
 
 // Promise: what a witness cosigned is held against a log that ends before it, too: by an entry of the witness's log, and by a cosignature in an anchor.
 func TestCosignedTreeBehindTheEndIsObserved(t *testing.T) {
+	t.Parallel()
 	for wait, want := range map[hotline.Time][]string{5 * minute: {}, 60 * minute: {"time-contradiction@XC|XB", "time-contradiction@XB|XC"}} {
 		w, again := newWorld(t, terms(), "XA", "XB", "XC"), newWorld(t, terms(), "XA", "XB", "XC")
 		a, b, c := w.at("XA"), w.at("XB"), w.at("XC")
@@ -175,6 +180,7 @@ func TestCosignedTreeBehindTheEndIsObserved(t *testing.T) {
 // Promise: so is who signed for such a place, and shows an entry that holds what the other log said after it: that entry was made
 // after the signature, and is not where that says.
 func TestAnswerBeforeAPlaceBehindTheEndIsAFork(t *testing.T) {
+	t.Parallel()
 	w, _ := behind(t, 0)
 	a, b := w.at("XA"), w.at("XB")
 	before := b.export()
@@ -192,6 +198,7 @@ func TestAnswerBeforeAPlaceBehindTheEndIsAFork(t *testing.T) {
 
 // Promise: logs of parties that keep the rules contradict nothing, wherever the export of each ends.
 func TestCutExportsOfAnHonestWorldContradictNothing(t *testing.T) {
+	t.Parallel()
 	sweep(t)
 	w := newWorld(t, terms(), "XA", "XB", "XC")
 	codes := []hotline.Party{"XA", "XB", "XC"}

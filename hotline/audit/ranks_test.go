@@ -12,6 +12,7 @@ import (
 // Promise: percentiles are exact by nearest rank, for more delays than memory may
 // hold, and groups that are too small have none.
 func TestPercentilesAreExact(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	k, err := newRanks(dir)
 	if err != nil {

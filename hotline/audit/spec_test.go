@@ -9,6 +9,7 @@ import (
 // The table of observations is that of the program: codes, classes, sections
 // and order.
 func TestSpecificationListsTheObservations(t *testing.T) {
+	t.Parallel()
 	b, err := os.ReadFile("../SPEC.md")
 	if err != nil {
 		t.Fatal(err)

@@ -46,6 +46,7 @@ func mixed(t testing.TB) *world {
 // Promise: figures tell each status apart, with exact delays where enough was done,
 // and with counts alone where it was not.
 func TestFiguresCountWhatWasDone(t *testing.T) {
+	t.Parallel()
 	w := mixed(t)
 	s, err := audited(t, w.at("XA").export(), w.at("XB").export()).Statistics()
 	if err != nil {
@@ -79,6 +80,7 @@ func TestFiguresCountWhatWasDone(t *testing.T) {
 
 // Promise: availability is the share of the tests that were answered.
 func TestFiguresOfTheLine(t *testing.T) {
+	t.Parallel()
 	w := line(t)
 	s, err := audited(t, w.at("XA").export(), w.at("XB").export()).Statistics()
 	if err != nil {
@@ -97,6 +99,7 @@ func TestFiguresOfTheLine(t *testing.T) {
 // Promise: figures can be published: of what the material holds no word, id, person,
 // node, case or moment stands in them, as text or as JSON.
 func TestFiguresHoldNoContent(t *testing.T) {
+	t.Parallel()
 	w := mixed(t)
 	r := audited(t, w.at("XA").export(), w.at("XB").export())
 	s, err := r.Statistics()

@@ -12,6 +12,7 @@ import (
 // Every line of a report that concerns a statement or a duty bears sign and word
 // of its status, and of no other one: an exercise never looks real.
 func TestReportsMarkEachStatus(t *testing.T) {
+	t.Parallel()
 	all := []hotline.Status{hotline.Actual, hotline.Exercise, hotline.Test}
 	for _, status := range all {
 		w := newWorld(t, terms(), "XA", "XB")

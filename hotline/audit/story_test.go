@@ -72,6 +72,7 @@ func sentOf(t testing.TB, p *peer, kind hotline.Kind) *hotline.Statement {
 // An honest story with lapses yields exactly these terms observations, on the
 // side that owed, with when each was done, and none of class protocol.
 func TestLapsesAreTermsObservationsOfTheOwner(t *testing.T) {
+	t.Parallel()
 	w := late(t)
 	r := audited(t, w.at("XA").export(), w.at("XB").export())
 	wantFound(t, r, "assess-overdue@XA", "alert-overdue@XA", "acknowledge-overdue@XB", "ratify-overdue@XA")
@@ -96,6 +97,7 @@ func TestLapsesAreTermsObservationsOfTheOwner(t *testing.T) {
 
 // What a party only waited for is told as provisional and is nobody's lapse.
 func TestWaitingIsNoLapse(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a := w.at("XA")
 	text := a.submit(a.Text(w.now, "XB", "Please call."))
@@ -130,6 +132,7 @@ func TestWaitingIsNoLapse(t *testing.T) {
 
 // A statement that arrived without its receipt is known from the receiver's log.
 func TestReceiverShowsWhatTheSenderDoesNotKnow(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a := w.at("XA")
 	st := a.submit(a.Text(w.now, "XB", "Please call."))
@@ -145,6 +148,7 @@ func TestReceiverShowsWhatTheSenderDoesNotKnow(t *testing.T) {
 // Promise: more material never tells less: a statement that lies beyond the end of its sender's export is told by the log of its
 // receiver, as without that export; one that both show is told once.
 func TestEarlierExportOfTheSenderHidesNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a, b := w.at("XA"), w.at("XB")
 	early := a.export()
@@ -178,6 +182,7 @@ func TestEarlierExportOfTheSenderHidesNothing(t *testing.T) {
 // Promise: a statement that the receiver's log rejects is told as rejected, and not as received, wherever the log of its sender
 // ends: before the tender, with it, or with the reject. With the sender's log alone nothing is shown, and nothing told.
 func TestRejectIsToldWhereTheSendersLogEndsWithTheTender(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a, b := w.at("XA"), w.at("XB")
 	early := a.export()
@@ -224,6 +229,7 @@ func TestRejectIsToldWhereTheSendersLogEndsWithTheTender(t *testing.T) {
 // A statement that was verified but rejected is told so, and its reject too;
 // nothing of it breaks a rule.
 func TestRejectIsTold(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a, b := w.at("XA"), w.at("XB")
 	text := a.submit(a.Text(w.now, "XB", "Please call."))

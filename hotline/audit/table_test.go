@@ -14,6 +14,7 @@ import (
 // Promise: each table is CSV as RFC 4180 says, with one line for each value, and
 // its times are UTC with milliseconds.
 func TestTablesAreCSV(t *testing.T) {
+	t.Parallel()
 	w := mixed(t)
 	r := audited(t, w.at("XA").export(), w.at("XB").export())
 	want := map[string]int{"statements": len(all(t, r.Statements())), "chronology": len(all(t, r.Chronology())),
@@ -51,6 +52,7 @@ func TestTablesAreCSV(t *testing.T) {
 
 // Promise: nothing that came from a party becomes a formula in a spreadsheet.
 func TestTablesHoldNoFormula(t *testing.T) {
+	t.Parallel()
 	hostile := []string{"=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "＋1", "－1", "＠x"}
 	r := &Report{}
 	for _, s := range hostile {

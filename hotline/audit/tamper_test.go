@@ -53,6 +53,7 @@ func wantCodes(t testing.TB, r *Report, want ...string) {
 // A sender that shows another statement than the one that it tendered is
 // proven wrong by the receiver's log: the tender, the sequence and the tree.
 func TestRewrittenStatementIsProvenByTheTender(t *testing.T) {
+	t.Parallel()
 	honest, _ := short(t, "one")
 	other := newWorld(t, terms(), "XA", "XB")
 	a := other.at("XA")
@@ -65,6 +66,7 @@ func TestRewrittenStatementIsProvenByTheTender(t *testing.T) {
 // Promise: a sender that rewrote an entry before its statement is proven wrong by its own log alone: the tender that stands
 // beside the receipt is its signature over another tree.
 func TestRewrittenEntryIsProvenByTheOwnTender(t *testing.T) {
+	t.Parallel()
 	w, st := short(t, "one")
 	a := w.at("XA")
 	entries := slices.Clone(a.entries)
@@ -84,6 +86,7 @@ func TestRewrittenEntryIsProvenByTheOwnTender(t *testing.T) {
 
 // Promise: no number of lapses hides that a log was forked.
 func TestForkIsToldBesideManyLapses(t *testing.T) {
+	t.Parallel()
 	sweep(t)
 	w := newWorld(t, terms(), "XA", "XB")
 	a := w.at("XA")
@@ -112,6 +115,7 @@ func TestForkIsToldBesideManyLapses(t *testing.T) {
 
 // Promise: who renewed its log key within a generation is not accused by tenders and receipts under the one before.
 func TestRenewedLogKeyIsNoFork(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a, b := w.at("XA"), w.at("XB")
 	out, in := a.submit(a.Text(w.now, "XB", "one")), b.submit(b.Text(w.now, "XA", "two"))
@@ -132,6 +136,7 @@ func TestRenewedLogKeyIsNoFork(t *testing.T) {
 // A receiver that shows a log without what it receipted is proven wrong by the
 // sender's log.
 func TestRemovedReceptionIsProvenByTheReceipt(t *testing.T) {
+	t.Parallel()
 	honest, _ := short(t, "one")
 	other := newWorld(t, terms(), "XA", "XB")
 	b := other.at("XB")
@@ -172,6 +177,7 @@ func last(t testing.TB, entries [][]byte, want hotline.EntryType) int {
 // An entry that was dated back, with the whole tree signed anew, contradicts
 // the receipt that the other side holds.
 func TestBackDatedEntryIsProvenByTheReceipt(t *testing.T) {
+	t.Parallel()
 	w, _ := short(t, "one")
 	b := w.at("XB")
 	entries := slices.Clone(b.entries)
@@ -187,6 +193,7 @@ func TestBackDatedEntryIsProvenByTheReceipt(t *testing.T) {
 
 // Two logs whose clocks contradict each other are observed from either side.
 func TestContradictingTimesAreObserved(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a := w.at("XA")
 	w.pass(60 * minute)
@@ -201,6 +208,7 @@ func TestContradictingTimesAreObserved(t *testing.T) {
 
 // A deadline that passed cannot be left out.
 func TestOmittedDeadlineIsObserved(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a := w.at("XA")
 	a.submit(a.Detection(w.now))
@@ -231,6 +239,7 @@ func (p *peer) forge(entries [][]byte, st []byte, sequences ...hotline.Sequence)
 
 // What an officer signed after the key was revoked is no decision of a ledger.
 func TestRevokedKeyIsObserved(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a := w.at("XA")
 	page := a.Page(2)
@@ -250,6 +259,7 @@ func TestRevokedKeyIsObserved(t *testing.T) {
 // A key that stands in no directory, a signature that does not verify, and a
 // draft are observed, and what follows them is still verified.
 func TestSignaturesAreJudgedAfterADifferenceToo(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a := w.at("XA")
 	stranger := a.Key(keys.Ed25519, "stranger")
@@ -273,6 +283,7 @@ func TestSignaturesAreJudgedAfterADifferenceToo(t *testing.T) {
 // After a difference, tenders of received statements are still verified, and
 // held against the other log.
 func TestTendersAreJudgedAfterADifferenceToo(t *testing.T) {
+	t.Parallel()
 	w, _ := short(t, "one")
 	a, b := w.at("XA"), w.at("XB")
 	i := last(t, b.entries, hotline.EntryReceived)
@@ -285,6 +296,7 @@ func TestTendersAreJudgedAfterADifferenceToo(t *testing.T) {
 
 // A damaged tender or receipt inside a log whose tree was signed anew is named.
 func TestDamagedProofsAreObserved(t *testing.T) {
+	t.Parallel()
 	w, _ := short(t, "one")
 	a, b := w.at("XA"), w.at("XB")
 	entries := slices.Clone(b.entries)
@@ -304,6 +316,7 @@ func flipLast(b []byte) { b[len(b)-1] ^= 1 }
 // A statement that names a checkpoint which its peer's log never had, or one
 // that is younger than the statement's own entry, is observed.
 func TestPeerHeadsAreChecked(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a, b := w.at("XA"), w.at("XB")
 	w.pass(60 * minute)
@@ -326,6 +339,7 @@ func TestPeerHeadsAreChecked(t *testing.T) {
 // Two exports of one log that do not extend each other prove a fork; a shorter
 // one of the same log does not.
 func TestForkBetweenExportsOfOneLog(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a := w.at("XA")
 	before := a.exportOf(slices.Clone(a.entries))
@@ -342,6 +356,7 @@ func TestForkBetweenExportsOfOneLog(t *testing.T) {
 // An entry that concerns both and is hidden in a pair export is noticed by what
 // follows it.
 func TestHiddenEntryOfAPairIsObserved(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a := w.at("XA")
 	one := a.submit(a.Text(w.now, "XB", "one"))
@@ -394,6 +409,7 @@ func hideIn(t testing.TB, dir string, index uint64) string {
 // Promise: nobody is accused by a checkpoint that another party signed: an anchor that names another log than that of the
 // statement's sender proves nothing of it, and breaks a rule where it stands, before a difference and after it.
 func TestAnchorOfAnotherLogAccusesNobody(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a, b := w.at("XA"), w.at("XB")
 	anchor := func(origin string, size uint64) []byte {

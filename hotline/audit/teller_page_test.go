@@ -33,6 +33,7 @@ func (p *peer) wake() {
 // Promise: an auditor reads in plain words who was to be woken by what, and
 // what came of it, and a log that says so replays without an observation.
 func TestPagesAreToldAndReplayed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	w.wakes = true
 	alert := w.alertTo("XA", []hotline.Party{"XB"}, []hotline.Party{"XB"})
@@ -54,6 +55,7 @@ func TestPagesAreToldAndReplayed(t *testing.T) {
 // Promise: an end that no intent came before is a breach of the rules, like
 // every entry that the decisions do not make.
 func TestForgedPageIsObserved(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	w.wakes = true
 	alert := w.alertTo("XA", []hotline.Party{"XB"}, []hotline.Party{"XB"})

@@ -30,6 +30,7 @@ func sentTo(t testing.TB, wait hotline.Time, to hotline.Party, detections int) *
 // Two parties to whom a third has shown two logs prove it with nothing that the
 // third shows: it signed two trees of one size.
 func TestTwoLogsAreProvenWithoutEither(t *testing.T) {
+	t.Parallel()
 	one, two := sentTo(t, minute, "XA", 1), sentTo(t, minute, "XC", 1)
 	wantFound(t, audited(t, one.at("XA").export()))
 	wantFound(t, audited(t, two.at("XC").export()))
@@ -53,6 +54,7 @@ func TestTwoLogsAreProvenWithoutEither(t *testing.T) {
 // An entry that was dated back is proven by the party's own signatures for the
 // entries before it, with nothing that the party shows.
 func TestTimeThatGoesBackIsProvenWithoutTheLog(t *testing.T) {
+	t.Parallel()
 	late, early := sentTo(t, 60*minute, "XA", 0), sentTo(t, minute, "XC", 1)
 	r := audited(t, late.at("XA").export(), early.at("XC").export())
 	wantCodes(t, r, "time-contradiction@XB")
@@ -66,6 +68,7 @@ func TestTimeThatGoesBackIsProvenWithoutTheLog(t *testing.T) {
 // What many logs signed of each other is in order however much of it there is:
 // an honest world whose logs are given one by one accuses nobody.
 func TestUnseenPlacesOfAnHonestWorldContradictNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB", "XC")
 	for i := range 20 {
 		w.pass(minute)
@@ -92,6 +95,7 @@ func TestUnseenPlacesOfAnHonestWorldContradictNothing(t *testing.T) {
 // Promise: a checkpoint in an anchor is of a tree and of no entry, so beside the tender of the last entry under it, it accuses
 // nobody; one of another tree proves a fork, and the text says where it stands.
 func TestAnchorBesideATenderOfItsSize(t *testing.T) {
+	t.Parallel()
 	for name, fork := range map[string]bool{"the same tree": false, "another tree": true} {
 		w := newWorld(t, terms(), "XA", "XB", "XC")
 		a := w.at("XA")
@@ -120,6 +124,7 @@ func TestAnchorBesideATenderOfItsSize(t *testing.T) {
 // Runs of places are brought into one order, and what contradicts each other is
 // found across them.
 func TestUnseenRunsAreMerged(t *testing.T) {
+	t.Parallel()
 	u := newUnseen(t.TempDir(), "unseen", compareUnseen)
 	for i := range uint64(3) {
 		for n := range uint64(100) {
@@ -165,6 +170,7 @@ func (p *peer) slip(st *hotline.Statement, n uint64, to ...hotline.Party) {
 // A party that tendered what an officer signed with a revoked key is proven wrong
 // by the log of the party that rejected it.
 func TestRevokedKeyIsProvenByTheTender(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a, b := w.at("XA"), w.at("XB")
 	page := a.Page(2)
@@ -198,6 +204,7 @@ func (p *peer) asks(to ...hotline.Party) *hotline.Statement {
 // Promise: a party that tenders one statement from two places of its log is named, by the log of whoever took the one and rejected the other, whole or as it is
 // shown; and the receiver, who logged both, is not.
 func TestOneStatementInTwoPlacesIsProvenByTheTenders(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a, b := w.at("XA"), w.at("XB")
 	st := a.submit(a.asks("XB"))
@@ -225,6 +232,7 @@ func TestOneStatementInTwoPlacesIsProvenByTheTenders(t *testing.T) {
 // Promise: nor does it help a party to tender the one place to one addressee and the
 // other to another.
 func TestOneStatementInTwoPlacesIsProvenByTwoAddressees(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB", "XC")
 	a, b, c := w.at("XA"), w.at("XB"), w.at("XC")
 	st := a.submit(a.asks("XB", "XC"))
@@ -239,6 +247,7 @@ func TestOneStatementInTwoPlacesIsProvenByTwoAddressees(t *testing.T) {
 // A party that leaves its detection out of its log is proven wrong by its receipts
 // for what others said in the case.
 func TestLeftOutDetectionIsProvenByTheReceipts(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	b := w.at("XB")
 	detection := b.submit(b.Detection(w.now))

@@ -49,6 +49,7 @@ func owed(v *Verdict) bool { return v.Role == Owed }
 // for; one that was late keeps its signed reason, and what is open at the end of
 // the log is running or not done.
 func TestVerdictsOfOneCase(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, hotlinetest.Terms("crisis"), "XA", "XB")
 	a, b := w.at("XA"), w.at("XB")
 	d := a.submit(a.Detection(w.now))
@@ -98,6 +99,7 @@ func TestVerdictsOfOneCase(t *testing.T) {
 // Promise: two honest logs may differ over a duty; it stands once, as the log of
 // the party that owed it tells it, and the other's view stands beside it.
 func TestVerdictBesideAnotherView(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, hotlinetest.Terms("crisis"), "XA", "XB")
 	a, b := w.at("XA"), w.at("XB")
 	text := a.submit(a.By(a.Header(hotline.KindText, w.now, hotlinetest.To("XB"), hotlinetest.Precedence(hotline.Immediate)), &hotline.Note{Text: "words"}, "O1"))
@@ -131,6 +133,7 @@ func TestVerdictBesideAnotherView(t *testing.T) {
 // Promise: a duty bears the word of its status, and one that was retracted is
 // neither done nor missed.
 func TestVerdictsOfAnExerciseThatIsRetracted(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a := w.at("XA")
 	of := hotlinetest.Status(hotline.Exercise)
@@ -152,6 +155,7 @@ func TestVerdictsOfAnExerciseThatIsRetracted(t *testing.T) {
 // Promise: what a retraction ends after its deadline was overdue and was never done;
 // nobody tells of it as if it had been done late.
 func TestWhatIsRetractedLateIsNotToldAsDone(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a := w.at("XA")
 	alert := w.alertTo("XA", []hotline.Party{"XB"}, []hotline.Party{"XB"})
@@ -175,6 +179,7 @@ func TestWhatIsRetractedLateIsNotToldAsDone(t *testing.T) {
 // where everybody named sees it: by an assessment anew, which withdraws the duty,
 // before its deadline or after; what was overdue is observed in every part.
 func TestWhoWasNamedAndNeverToldSeesTheAssessmentAnew(t *testing.T) {
+	t.Parallel()
 	for wait, lapses := range map[hotline.Time][]string{minute: nil, 61 * minute: {"alert-overdue@XA"}} {
 		terms := hotlinetest.Terms("crisis")
 		terms.Automatic = false
@@ -206,6 +211,7 @@ func TestWhoWasNamedAndNeverToldSeesTheAssessmentAnew(t *testing.T) {
 // Promise: what was owed to a party that only observes now is told as lifted, by every log and part of one,
 // with the reason in words; what had not come from it until its deadline stays overdue.
 func TestVerdictsTowardsOneThatObservesNow(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, hotlinetest.Terms("crisis"), "XA", "XB", "XC")
 	a, b, c := w.at("XA"), w.at("XB"), w.at("XC")
 	as := a.submit(a.Assessment(w.now, a.submit(a.Detection(w.now)), []hotline.Party{"XB", "XC"}))
@@ -246,6 +252,7 @@ func TestVerdictsTowardsOneThatObservesNow(t *testing.T) {
 // provable interval, and the report says how wide those of all alerts are, and of
 // how many an end is unbounded.
 func TestVerdictsWithTheirNotification(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a, b := w.at("XA"), w.at("XB")
 	first := w.alertTo("XA", []hotline.Party{"XB"}, []hotline.Party{"XB"}) // nothing of XB stands in the log of XA before it
@@ -278,6 +285,7 @@ func TestVerdictsWithTheirNotification(t *testing.T) {
 // Promise: a pair export tells the same of what it shows, says what it does not
 // show, and beside the full export of the same log no duty is told twice.
 func TestVerdictsOfPairExports(t *testing.T) {
+	t.Parallel()
 	w := three(t)
 	a := w.at("XA").export()
 	key := func(v *Verdict) string {
@@ -316,6 +324,7 @@ func TestVerdictsOfPairExports(t *testing.T) {
 // Promise: after a difference what became of a duty is not judged, and is said to
 // be neither done nor missed.
 func TestVerdictsAfterADifference(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB")
 	a := w.at("XA")
 	a.submit(a.Detection(w.now))

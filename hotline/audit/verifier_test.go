@@ -132,6 +132,7 @@ func bothJudge(t *testing.T, node, dir string) *seen {
 // Two programs that share no code and no library see the same in an honest
 // log: the same root, the same lapses, and every proof in it holds.
 func TestTheOtherVerifierAgreesOnHonestExports(t *testing.T) {
+	t.Parallel()
 	node := verifier(t)
 	w := late(t)
 	for _, code := range []hotline.Party{"XA", "XB"} {
@@ -166,6 +167,7 @@ func TestTheOtherVerifierAgreesOnHonestExports(t *testing.T) {
 // The id of the convention that the caller names is the anchor: a whole log
 // under another one proves nothing.
 func TestTheOtherVerifierHoldsAnExportToTheConvention(t *testing.T) {
+	t.Parallel()
 	node := verifier(t)
 	w, _ := short(t, "one")
 	a := w.at("XA")
@@ -180,6 +182,7 @@ func TestTheOtherVerifierHoldsAnExportToTheConvention(t *testing.T) {
 
 // A log of more entries than one tile holds is walked as well as a short one.
 func TestTheOtherVerifierReadsEveryTile(t *testing.T) {
+	t.Parallel()
 	node := verifier(t)
 	w := newWorld(t, terms(), "XA", "XB")
 	a := w.at("XA")
@@ -215,6 +218,7 @@ func flip(t *testing.T, name string, at int) {
 
 // What was damaged in the files of an export is refused by both.
 func TestTheOtherVerifierRefusesDamagedFiles(t *testing.T) {
+	t.Parallel()
 	node := verifier(t)
 	w, _ := short(t, "one")
 	alert := w.alertTo("XA", []hotline.Party{"XB"}, []hotline.Party{"XB"})
@@ -295,6 +299,7 @@ func TestTheOtherVerifierRefusesDamagedFiles(t *testing.T) {
 
 // Cosignatures that came with an export are judged by both.
 func TestTheOtherVerifierJudgesCosignatures(t *testing.T) {
+	t.Parallel()
 	node := verifier(t)
 	w, _ := short(t, "one")
 	a, b := w.at("XA"), w.at("XB")
@@ -342,6 +347,7 @@ func TestTheOtherVerifierJudgesCosignatures(t *testing.T) {
 // What a party that signs its own tree anew forged within it is found by both,
 // and called the same.
 func TestTheOtherVerifierFindsForgeries(t *testing.T) {
+	t.Parallel()
 	node := verifier(t)
 	w, _ := short(t, "one")
 	a, b := w.at("XA"), w.at("XB")
@@ -388,6 +394,7 @@ func TestTheOtherVerifierFindsForgeries(t *testing.T) {
 // Promise: a sender that signed another tree than the one that it shows, by the tender beside a receipt or in an anchor, is named
 // with one code at one place by both; a tender that is not the receipted one makes the receipt invalid.
 func TestTheOtherVerifierFindsForksInOneLog(t *testing.T) {
+	t.Parallel()
 	node := verifier(t)
 	w, st := short(t, "one")
 	a := w.at("XA")
@@ -440,6 +447,7 @@ func TestTheOtherVerifierFindsForksInOneLog(t *testing.T) {
 
 // So is a head of the own log that this log cannot have had.
 func TestTheOtherVerifierFindsFalseHeads(t *testing.T) {
+	t.Parallel()
 	node := verifier(t)
 	for what, beyond := range map[string]int{"another root": 0, "the entry itself": 1, "beyond the end": 1000} {
 		w := newWorld(t, terms(), "XA", "XB")
@@ -456,6 +464,7 @@ func TestTheOtherVerifierFindsFalseHeads(t *testing.T) {
 
 // So is the head at which another party closed its log, if a tender of that log says otherwise.
 func TestTheOtherVerifierHoldsClosingsToWhatWasSigned(t *testing.T) {
+	t.Parallel()
 	node := verifier(t)
 	for _, signed := range []bool{true, false} {
 		w := newWorld(t, terms(), "XA", "XB")
@@ -503,6 +512,7 @@ func shifted(t *testing.T, seed [32]byte, msg []byte) []byte {
 
 // Promise: a signature is good for both verifiers or for neither: of the two equations of RFC 8032 there is one (SPEC §3.1).
 func TestBothVerifiersKnowOneEquation(t *testing.T) {
+	t.Parallel()
 	node := verifier(t)
 	a := prompt(t, "XA", "XB").at("XA")
 	dir := a.export()

@@ -12,6 +12,7 @@ import (
 // Promise: a receipt that is committed while no majority of clocks can be read is
 // dated at the last permitted time, and nobody's time contradicts another's for it.
 func TestUnprovenTimeOfAReceiptContradictsNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, hotlinetest.Terms("crisis"), "XA", "XB")
 	a, b := w.at("XA"), w.at("XB")
 	text := a.submit(a.By(a.Header(hotline.KindText, w.now, hotlinetest.To("XB")), &hotline.Note{Text: "words"}, "O1"))
@@ -28,6 +29,7 @@ func TestUnprovenTimeOfAReceiptContradictsNothing(t *testing.T) {
 // log of the other, is named as a difference and is nobody's lapse; where the
 // other admits it, or its log ends before, there is none.
 func TestTwoViewsOfOneDuty(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		late, on bool // the acknowledgement is signed after its term; XB's log goes on behind the deadline
 		want     int

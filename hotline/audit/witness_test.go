@@ -52,6 +52,7 @@ func (p *peer) witness(of hotline.Party, note []byte) {
 // Promise: witnesses are counted by party, once, and only with both their keys; a third party is called independent, the
 // other side of a pair export is not; and of two parties alone the report says that no independent witness exists.
 func TestWitnessesAreCounted(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB", "XC")
 	a := w.at("XA")
 	size := len(a.entries)
@@ -89,6 +90,7 @@ func TestWitnessesAreCounted(t *testing.T) {
 // Promise: the log of an observer audits clean, holds witnessed entries and common ones alone, and proves a fork of a log that it
 // witnessed; its cosignature is independent of the only pair there is.
 func TestObserverWitnessesForTwoParties(t *testing.T) {
+	t.Parallel()
 	w := newObserved(t, terms(), []hotline.Party{"XC"}, "XA", "XB", "XC")
 	a, c := w.at("XA"), w.at("XC")
 	w.alertTo("XA", []hotline.Party{"XB"}, []hotline.Party{"XB"})
@@ -123,6 +125,7 @@ func TestObserverWitnessesForTwoParties(t *testing.T) {
 
 // Promise: a cosigned checkpoint that is not the log's, or bears a forged line, makes the export unusable.
 func TestForgedCosignedCheckpointIsUnusable(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB", "XC")
 	a := w.at("XA")
 	size := len(a.entries)
@@ -142,6 +145,7 @@ func TestForgedCosignedCheckpointIsUnusable(t *testing.T) {
 
 // Promise: a log that was rewritten after another party had recorded its checkpoint is a fork, proven by that record.
 func TestWitnessedEntryProvesAFork(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB", "XC")
 	a, c := w.at("XA"), w.at("XC")
 	w.alertTo("XA", []hotline.Party{"XB"}, []hotline.Party{"XB"})
@@ -163,6 +167,7 @@ func renewed(p *peer, change func(*hotline.Directory)) *ledger.Command {
 // Promise: a log that renewed its key after witnesses had cosigned it is as good as before: the checkpoint that they saw bears the
 // key of that time.
 func TestCosignedUnderTheKeyBefore(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB", "XC")
 	a := w.at("XA")
 	note := a.cosignedBy(len(a.entries), "XC")
@@ -185,6 +190,7 @@ func TestCosignedUnderTheKeyBefore(t *testing.T) {
 // Promise: a witness that renewed its keys after it had cosigned still counts, by both keys of one directory; one key of each of
 // two directories is none.
 func TestCosignedWithTheWitnessKeysBefore(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, terms(), "XA", "XB", "XC")
 	a, c := w.at("XA"), w.at("XC")
 	size := len(a.entries)

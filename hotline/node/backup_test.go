@@ -124,6 +124,9 @@ func TestRestoredNodeBehindItsPeersRefuses(t *testing.T) {
 	w.startAll(a)
 	a.untilBehind(t, true)
 	a.untilAlarmed(t, "XB holds a signed head")
+	if err := a.nodes[0].Healthy(); hotline.CodeOf(err) != hotline.CodeBehind {
+		t.Errorf("whoever counts on a node that signs nothing hears: %v", err)
+	}
 	a.stop(t, 0)
 	if err := node.ConfirmWithoutPeers(a.cfgs[0]); err != nil {
 		t.Fatal(err)

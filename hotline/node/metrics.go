@@ -141,7 +141,7 @@ func (n *Node) viewIfOpen(f func(s *ledger.State)) {
 func (n *Node) Registry() *prometheus.Registry { return n.metrics.registry }
 
 // Healthy reports why the node should not be counted on, or nil: its history
-// is whole and its group has a leader.
+// is whole, its group has a leader, and it signs what is committed.
 func (n *Node) Healthy() error {
 	if err := n.machine.complete(); err != nil {
 		return err
@@ -149,7 +149,7 @@ func (n *Node) Healthy() error {
 	if _, ok := n.member.Leader(); !ok {
 		return errors.New("the group has no leader")
 	}
-	return nil
+	return n.maySign()
 }
 
 // Alive returns when the ledger's state could be read: not while Apply hangs.
