@@ -241,6 +241,25 @@ func TestDraftGrowsInOrder(t *testing.T) {
 	wantCode(t, "a third signature", err, CodeExtraAuthor)
 }
 
+// TestAnothersSealingKeySilencesNobody: a party that lists the sealing key of another for its own, which nothing proves or forbids
+// (SPEC §5.3), keeps nobody from saying one thing to both, nor the owner from reading it (SPEC §3.6).
+func TestAnothersSealingKeySilencesNobody(t *testing.T) {
+	for name, squat := range map[string]func(w *world){
+		"of an addressee before it": func(w *world) { w.b.Sealing = w.c.Sealing },
+		"of an addressee behind it": func(w *world) { w.c.Sealing = w.b.Sealing },
+		"of the sender":             func(w *world) { w.b.Sealing = w.a.Sealing },
+	} {
+		w := newWorld()
+		squat(w)
+		st := w.a.Alert(at, w.assessment(), []Party{"XB", "XC"})
+		for _, p := range []*hotlinetest.Party{w.a, w.b, w.c} {
+			if _, _, err := st.OpenSealed(p.Sealing); err != nil {
+				t.Errorf("%s: %s: %v", name, p.Code, err)
+			}
+		}
+	}
+}
+
 // TestDisclosureShowsOneBody: whoever holds the blind shows the body to a third
 // person without a key, and nobody can show another one (SPEC §3.6).
 func TestDisclosureShowsOneBody(t *testing.T) {

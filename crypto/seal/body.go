@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"example.org/hotline/crypto/keys"
@@ -49,7 +50,7 @@ var (
 	// signed header commits to.
 	ErrCommitment = errors.New("body does not match its commitment")
 	// ErrRecipients says that the list of addressees is empty, too long, or
-	// holds a bad party, a zero key or one key twice.
+	// holds a bad party or a zero key.
 	ErrRecipients = errors.New("invalid list of addressees")
 )
 
@@ -93,8 +94,9 @@ func Commitment(blind [32]byte, body []byte) [32]byte {
 // then each further 4 KiB up to 48 KiB, 15 classes, less than four bits.
 //
 // A body is at most MaxBody bytes (ErrTooLarge); there are 1 to MaxRecipients
-// recipients with different keys, and parties are valid UTF-8 of 1 to MaxParty
-// bytes (ErrRecipients).
+// recipients, and parties are valid UTF-8 of 1 to MaxParty bytes (ErrRecipients).
+// Two of them may have one key: no list of keys proves who holds them, and a party
+// that gives another's for its own must not keep anybody from sealing to both.
 func SealBody(body, context []byte, to []Recipient) (payload []byte, commitment [32]byte, err error) {
 	if len(body) > MaxBody {
 		return nil, commitment, fmt.Errorf("%w: body of %d bytes, at most %d", ErrTooLarge, len(body), MaxBody)
@@ -134,11 +136,6 @@ func sealKeys(contentKey, context []byte, to []Recipient) ([]byte, error) {
 	for i, recipient := range to {
 		if !validParty([]byte(recipient.Party)) {
 			return nil, fmt.Errorf("%w: party %d is empty, too long or not UTF-8", ErrRecipients, i+1)
-		}
-		for _, other := range to[:i] {
-			if other.Key == recipient.Key {
-				return nil, fmt.Errorf("%w: %s and %s have the same key", ErrRecipients, other.Party, recipient.Party)
-			}
 		}
 		sealed, err := recipient.Key.Seal(keyInfo(context, []byte(recipient.Party)), contentKey)
 		if err != nil {
@@ -227,14 +224,14 @@ func parseBody(payload []byte) (sealedBody, error) {
 	}
 	body.entries = make([]addresseeEntry, n)
 	for i := range body.entries {
-		if err := r.addressee(&body.entries[i], body.entries[:i]); err != nil {
+		if err := r.addressee(&body.entries[i]); err != nil {
 			return body, err
 		}
 	}
 	return body, r.end()
 }
 
-func (r *reader) addressee(e *addresseeEntry, before []addresseeEntry) error {
+func (r *reader) addressee(e *addresseeEntry) error {
 	if err := r.expect(majorArray, 3, "an addressee as an array of 3"); err != nil {
 		return err
 	}
@@ -250,11 +247,6 @@ func (r *reader) addressee(e *addresseeEntry, before []addresseeEntry) error {
 	}
 	if !validParty(e.party) || len(e.id) != len(keys.ID{}) || len(e.sealed) != sealedKeySize {
 		return malformed("an addressee's party, key id or sealed key is out of bounds")
-	}
-	for _, other := range before {
-		if string(other.id) == string(e.id) {
-			return malformed("one key stands twice among the addressees")
-		}
 	}
 	return nil
 }
@@ -274,10 +266,10 @@ func Recipients(payload []byte) ([]Addressee, error) {
 	return out, nil
 }
 
-// OpenBody decrypts a payload with one of the keys it is sealed to and checks the
-// result against the commitment of the signed header. It returns the blind and
-// the body, which together can be shown to a third person. The error wraps
-// ErrNotAddressee, ErrUnreadable or ErrCommitment: the first means that it is not
+// OpenBody decrypts a payload with one of the keys it is sealed to, by the first
+// entry that bears it, and checks the result against the commitment of the signed
+// header. It returns the blind and the body, which together can be shown to a third
+// person. The error wraps ErrNotAddressee, ErrUnreadable or ErrCommitment: the first means that it is not
 // ours, the other two that its sender made it so or that it was altered.
 func OpenBody(payload, context []byte, commitment [32]byte, key *keys.SealingPrivate) (blind [32]byte, body []byte, err error) {
 	parsed, err := parseBody(payload)
@@ -285,15 +277,11 @@ func OpenBody(payload, context []byte, commitment [32]byte, key *keys.SealingPri
 		return blind, nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
 	id := key.Public().ID()
-	var entry *addresseeEntry
-	for i := range parsed.entries {
-		if string(parsed.entries[i].id) == string(id[:]) {
-			entry = &parsed.entries[i]
-		}
-	}
-	if entry == nil {
+	i := slices.IndexFunc(parsed.entries, func(e addresseeEntry) bool { return string(e.id) == string(id[:]) })
+	if i < 0 {
 		return blind, nil, ErrNotAddressee
 	}
+	entry := parsed.entries[i]
 	contentKey, err := key.Open(keyInfo(context, entry.party), entry.sealed)
 	if err != nil {
 		return blind, nil, fmt.Errorf("%w: %w", ErrUnreadable, err)

@@ -276,7 +276,7 @@ func TestBodyPaddingIsExact(t *testing.T) {
 
 // Promise: SealBody refuses lists of addressees that cannot be read without doubt.
 func TestSealBodyRefuses(t *testing.T) {
-	a, b := mustSealing(t, 1).Public(), mustSealing(t, 2).Public()
+	a := mustSealing(t, 1).Public()
 	for name, to := range map[string][]Recipient{
 		"nobody":    nil,
 		"too many":  make([]Recipient, MaxRecipients+1),
@@ -284,11 +284,39 @@ func TestSealBodyRefuses(t *testing.T) {
 		"long":      {{strings.Repeat("X", MaxParty+1), a}},
 		"not utf-8": {{"\xff", a}},
 		"zero key":  {{"XA", keys.SealingPublic{}}},
-		"same key":  {{"XA", a}, {"XB", b}, {"XC", a}},
 	} {
 		if _, _, err := SealBody([]byte("x"), nil, to); !errors.Is(err, ErrRecipients) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// Promise: a party that gives the key of another for its own keeps nobody from sealing to both, and the owner reads.
+func TestBodyUnderOneKeyTwice(t *testing.T) {
+	a, b := mustSealing(t, 1), mustSealing(t, 2)
+	payload, commitment, err := SealBody([]byte("text"), testContext, []Recipient{{"XA", a.Public()}, {"XB", b.Public()}, {"XC", b.Public()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, k := range map[string]*keys.SealingPrivate{"XA": a, "XB": b} {
+		if _, body, err := OpenBody(payload, testContext, commitment, k); err != nil || string(body) != "text" {
+			t.Errorf("%s reads %q, %v", name, body, err)
+		}
+	}
+	// The first counts: what stands in a later one changes nothing.
+	content := make([]byte, contentKeySize)
+	list, err1 := sealKeys(content, testContext, []Recipient{{"XB", b.Public()}, {"XC", b.Public()}})
+	aead, err2 := bodyCipher(content)
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	clear(list[len(list)-sealedKeySize:])
+	padded := make([]byte, minPadded)
+	padded[blindSize] = 0x80
+	payload = appendBytes(appendInt(AppendHead(nil, majorMap, 2), 1), aead.Seal(nil, make([]byte, aead.NonceSize()), padded, bodyAAD(testContext, list)))
+	payload = append(appendInt(payload, 2), list...)
+	if _, _, err := OpenBody(payload, testContext, Commitment([32]byte{}, nil), b); err != nil {
+		t.Errorf("of two entries with one key the first does not count: %v", err)
 	}
 }
 
@@ -308,7 +336,7 @@ func TestBodyOneEncoding(t *testing.T) {
 	for _, list := range []any{
 		[]any{}, []any{[]any{"XA", id}}, []any{[]any{"XA", id, sealed, 1}}, []any{[]any{[]byte("XA"), id, sealed}},
 		[]any{[]any{"XA", id[1:], sealed}}, []any{[]any{"XA", id, sealed[1:]}}, []any{[]any{"", id, sealed}},
-		[]any{[]any{"XA", id, sealed}, []any{"XB", id, sealed}}, map[int]int{},
+		map[int]int{},
 	} {
 		forms = append(forms, mustEncode(t, map[int]any{1: parsed.ciphertext, 2: list}))
 	}
