@@ -34,6 +34,7 @@ type Directory struct {
 	Prefixes   []ID               `cbor:"13,keyasint,omitempty" json:"prefixes,omitempty"`  // salted hashes of the party's network prefixes
 	Confirmed  Time               `cbor:"14,keyasint,omitempty" json:"confirmed,omitempty"` // when every contact point was last tried and found right; 0: never said
 	Closed     *ClosedLog         `cbor:"15,keyasint,omitempty" json:"closed,omitempty"`    // nil in the first generation
+	Possession [][]byte           `cbor:"16,keyasint" json:"possession"`                    // one proof for each of ListedKeys, in their order
 }
 
 // ClosedLog is the last head of the generation before, which the root key closed
@@ -130,7 +131,10 @@ func (d *Directory) Validate() error {
 			return Refuse(CodeDocument, "officers are not sorted without doubles at %s", d.Officers[i].Name)
 		}
 	}
-	return d.checkKeysOnce()
+	if err := d.checkKeysOnce(); err != nil {
+		return err
+	}
+	return d.checkProofs()
 }
 
 func (n *Node) validate(p Party) error {
@@ -179,24 +183,33 @@ type KeyUse struct {
 	Place string
 }
 
+// ListedKey is one signing key of a directory and the place where it stands.
+type ListedKey struct {
+	Key   keys.Public
+	Place string
+}
+
+// ListedKeys are the signing keys of the directory, in the order of their proofs of
+// possession (SPEC §5.3 rule 10).
+func (d *Directory) ListedKeys() []ListedKey {
+	list := []ListedKey{{d.Log, "log key"}, {d.Service, "service key"}, {d.Witness, "witness key"}, {d.WitnessPQ, "witness-pq key"}}
+	for _, n := range d.Nodes {
+		list = append(list, ListedKey{n.Key, "node " + n.Name})
+	}
+	for _, o := range d.Officers {
+		list = append(list, ListedKey{o.Key, "officer " + o.Name})
+	}
+	return list
+}
+
 // Uses lists every signing key of the directory with the place where it
 // stands.
 func (d *Directory) Uses() map[keys.ID][]KeyUse {
 	uses := map[keys.ID][]KeyUse{}
-	add := func(k keys.Public, place string) {
-		if !k.IsZero() {
-			uses[k.ID()] = append(uses[k.ID()], KeyUse{d.Party, place})
+	for _, k := range d.ListedKeys() {
+		if !k.Key.IsZero() {
+			uses[k.Key.ID()] = append(uses[k.Key.ID()], KeyUse{d.Party, k.Place})
 		}
-	}
-	add(d.Log, "log key")
-	add(d.Service, "service key")
-	add(d.Witness, "witness key")
-	add(d.WitnessPQ, "witness-pq key")
-	for _, n := range d.Nodes {
-		add(n.Key, "node "+n.Name)
-	}
-	for _, o := range d.Officers {
-		add(o.Key, "officer "+o.Name)
 	}
 	return uses
 }
@@ -214,6 +227,32 @@ func (d *Directory) checkKeysOnce() error {
 	}
 	slices.Sort(names)
 	return Refuse(CodeDocument, "one key stands twice: %s", names[0])
+}
+
+// checkProofs: there is a proof of possession for each key, as long as its algorithm says. Whether
+// it verifies is asked after the root key's signature.
+func (d *Directory) checkProofs() error {
+	listed := d.ListedKeys()
+	if len(d.Possession) != len(listed) {
+		return Refuse(CodeDocument, "%d proofs of possession for %d keys", len(d.Possession), len(listed))
+	}
+	for i, k := range listed {
+		if want := k.Key.Algorithm().SignatureSize(); len(d.Possession[i]) != want {
+			return Refuse(CodeDocument, "%s: the proof of possession has %d bytes, want %d", k.Place, len(d.Possession[i]), want)
+		}
+	}
+	return nil
+}
+
+// verifyProofs: the party holds every signing key that it lists, so it cannot list one that it
+// copied out of another's page (SPEC §5.3 rule 10).
+func (d *Directory) verifyProofs() error {
+	for i, k := range d.ListedKeys() {
+		if !VerifyPossession(d.Party, k.Key, d.Possession[i]) {
+			return Refuse(CodeBadSignature, "%s: the key does not prove that %s holds it: list it from the public file that was made with it, for %s", k.Place, d.Party, d.Party)
+		}
+	}
+	return nil
 }
 
 // Officer finds an officer by key.
@@ -268,8 +307,9 @@ func (d *SignedDirectory) Officer(key keys.ID) *Officer {
 func (d *SignedDirectory) ServiceID() keys.ID { return d.serviceID }
 
 // ParseDirectory decodes and verifies a directory under the party's root key
-// in the convention. Whether its number and keys fit what is already known is
-// the ledger's to decide.
+// in the convention, and that the party holds every signing key that it lists.
+// Whether its number and keys fit what is already known is the ledger's to
+// decide.
 func ParseDirectory(raw []byte, c *SignedConvention) (*SignedDirectory, error) {
 	st, err := Parse(raw)
 	if err != nil {
@@ -311,6 +351,9 @@ func ParseDirectory(raw []byte, c *SignedConvention) (*SignedDirectory, error) {
 				return nil, Refuse(CodeDocument, "%s is also the root key of %s", places[0].Place, other.Party)
 			}
 		}
+	}
+	if err := d.verifyProofs(); err != nil {
+		return nil, err
 	}
 	signed := &SignedDirectory{Directory: *d, Raw: raw, byKey: make(map[keys.ID]int, len(d.Officers)), serviceID: d.Service.ID()}
 	for i := range d.Officers {

@@ -2,9 +2,11 @@ package hotline_test
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 
+	"example.org/hotline/crypto/keys"
 	. "example.org/hotline/hotline"
 	"example.org/hotline/hotline/hotlinetest"
 )
@@ -62,6 +64,7 @@ func TestNoKeyStandsTwice(t *testing.T) {
 	} {
 		d := w.a.Page(1)
 		change(d)
+		d.Possession = w.a.Possession(d)
 		wantCode(t, name, d.Validate(), CodeDocument)
 	}
 	for name, p := range map[string]*hotlinetest.Party{"own": w.a, "another's": w.c} {
@@ -72,6 +75,74 @@ func TestNoKeyStandsTwice(t *testing.T) {
 	}
 	if uses := w.a.Page(1).Uses(); len(uses) != 4+3+len(hotlinetest.Posts) {
 		t.Errorf("%d keys are listed", len(uses))
+	}
+}
+
+// TestAPageProvesThatItsPartyHoldsItsKeys: nobody lists a key that another party holds, with the owner's proof or without; the
+// proof of a key is good in every page of its party, under any number and any convention (SPEC §5.3 rule 10).
+func TestAPageProvesThatItsPartyHoldsItsKeys(t *testing.T) {
+	w := newWorld()
+	page := func(change func(*Directory)) error {
+		d := w.a.Page(1)
+		change(d)
+		_, err := ParseDirectory(w.a.SignPage(d), w.conv)
+		return err
+	}
+	wantCode(t, "as it is", page(func(*Directory) {}), "")
+	for i, k := range w.b.Page(1).ListedKeys() {
+		of := w.b.Page(1)
+		take := func(d *Directory) { // the owner's key and proof, into the same place
+			switch {
+			case i < 4:
+				*[]*keys.Public{&d.Log, &d.Service, &d.Witness, &d.WitnessPQ}[i] = k.Key
+			case i < 4+len(d.Nodes):
+				d.Nodes[i-4].Key = k.Key
+			default:
+				d.Officers[i-4-len(d.Nodes)].Key = k.Key
+			}
+			d.Possession[i] = of.Possession[i]
+		}
+		wantCode(t, "the "+k.Place+" of XB", page(take), CodeBadSignature)
+		wantCode(t, "no proof of the "+k.Place, page(func(d *Directory) { d.Possession[i] = make([]byte, len(d.Possession[i])) }), CodeBadSignature)
+	}
+	for name, change := range map[string]func(d *Directory){
+		"one too few":    func(d *Directory) { d.Possession = d.Possession[1:] },
+		"one too many":   func(d *Directory) { d.Possession = append(d.Possession, d.Possession[0]) },
+		"a byte too few": func(d *Directory) { d.Possession[3] = d.Possession[3][1:] },
+	} {
+		d := w.a.Page(1)
+		change(d)
+		wantCode(t, name, d.Validate(), CodeDocument)
+	}
+
+	other := newWorld() // the same keys in another convention
+	hotlinetest.Convention(hotlinetest.Terms("standard"), other.a, other.b)
+	d := other.a.Page(7)
+	d.Possession = w.a.Page(1).Possession
+	_, err := ParseDirectory(other.a.SignPage(d), other.a.Convention)
+	wantCode(t, "in another page and convention", err, "")
+}
+
+// TestTheLargestDirectoryFits: as many nodes and officers as may be, each with everything that one can have, with the proofs of all
+// their keys; only the hashes of prefixes are left out.
+func TestTheLargestDirectoryFits(t *testing.T) {
+	w := newWorld()
+	d := fullDirectory(w)
+	d.Number, d.Issued, d.Generation, d.Closed.Size = math.MaxInt64, LastTime, math.MaxInt64, 1<<50-1
+	d.Prefixes, d.Confirmed, d.Nodes, d.Officers = nil, d.Issued, nil, nil
+	for i := range MaxNodes {
+		d.Nodes = append(d.Nodes, Node{Name: fmt.Sprintf("XA-%0*d", MaxRoleName-3, i), Addr: fmt.Sprintf("[2001:1db8:1111:2222:3333:4444:5555:%d]:65535", 1000+i),
+			Key: w.a.Key(keys.Ed25519, fmt.Sprint("node ", i)).Public()})
+	}
+	for i := range MaxOfficers {
+		name := fmt.Sprintf("XA-%0*d", MaxRoleName-3, i)
+		d.Officers = append(d.Officers, Officer{Name: name, Key: w.a.Key(keys.ES256, name).Public(), Roles: Roles[:len(Roles)-1],
+			From: LastTime - 1, Until: LastTime, Revoked: LastTime, Person: someID(name)})
+	}
+	d.Possession = w.a.Possession(d)
+	raw := w.a.SignPage(d)
+	if _, err := ParseDirectory(raw, w.conv); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -121,6 +192,7 @@ func TestDirectoryBounds(t *testing.T) {
 	} {
 		d := w.a.Page(1)
 		change(d)
+		d.Possession = w.a.Possession(d)
 		wantCode(t, name, d.Validate(), CodeDocument)
 	}
 	if err := fullDirectory(w).Validate(); err != nil {

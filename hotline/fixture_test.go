@@ -190,6 +190,7 @@ func body(w *world, k Kind, full bool) Body {
 	case KindDirectory:
 		d := w.a.Page(1)
 		d.Officers = nil
+		d.Possession = w.a.Possession(d)
 		return d
 	case KindConvention:
 		return minimalConvention(w)
@@ -325,6 +326,7 @@ func fullDirectory(w *world) *Directory {
 		d.Officers[i].Revoked, d.Officers[i].Person = at, someID(d.Officers[i].Name)
 	}
 	d.Officers[0].Roles = Roles[:len(Roles)-1] // a reporter stands alone
+	d.Possession = w.a.Possession(d)
 	return d
 }
 

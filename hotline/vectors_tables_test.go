@@ -254,6 +254,11 @@ var directoryMutations = []mutation{
 	{directoryFull, "officer's key of P-256 with another prefix", to(11, 0, 2), []any{-7, slices.Repeat([]byte{4}, 33)}, CodeMalformed},
 	{directoryFull, "15 hours from UTC", to(12), 15 * 3600_000, CodeDocument},
 	{directoryFull, "empty list of prefixes", to(13), []any{}, CodeMalformed},
+	{directoryFull, "no proofs of possession", to(16), []any{}, CodeDocument},
+	{directoryFull, "without the field for them", to(16), nil, CodeMalformed},
+	{directoryFull, "a proof of 63 bytes", to(16, 0), make([]byte, 63), CodeDocument},
+	{directoryFull, "a proof as long as one of another algorithm", to(16, 0), make([]byte, 2420), CodeDocument},
+	{directoryFull, "a proof that is text", to(16, 0), strings.Repeat("x", 64), CodeMalformed},
 	{directoryFull, "unknown field", to(99), 1, CodeMalformed},
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 	"testing/cryptotest"
 
@@ -389,7 +390,7 @@ func fromAnother(x *exchange, c *Convention) []byte {
 }
 
 func directoryVectors(x *exchange) []vector {
-	page := func(change func(*Directory)) []byte {
+	asIs := func(change func(*Directory)) []byte {
 		d := x.a.Page(1)
 		change(d)
 		h := DirectoryHeader(d, x.conv.ID, 1, x.a.Root.Public())
@@ -398,6 +399,12 @@ func directoryVectors(x *exchange) []vector {
 			return message(MustMarshal(h), MustMarshal(d), 1)
 		}
 		return raw
+	}
+	page := func(change func(*Directory)) []byte {
+		return asIs(func(d *Directory) {
+			change(d)
+			d.Possession = x.a.Possession(d)
+		})
 	}
 	byOther := DirectoryHeader(x.a.Page(1), x.conv.ID, 1, x.b.Root.Public())
 	elsewhere := DirectoryHeader(x.a.Page(1), someID("x"), 1, x.a.Root.Public())
@@ -417,12 +424,41 @@ func directoryVectors(x *exchange) []vector {
 		bad("under another convention", must(Sign(elsewhere, MustMarshal(x.a.Page(1)), x.a.Root)), CodeConvention),
 		bad("from another party", must(Sign(foreign, MustMarshal(x.a.Page(1)), x.a.Root)), CodeWrongSender),
 		bad("log key twice", page(func(d *Directory) { d.Service = d.Log }), CodeDocument),
-		bad("root key of a party", page(func(d *Directory) { d.Officers[0].Key = x.b.Root.Public() }), CodeDocument),
+		bad("root key of a party", asIs(func(d *Directory) {
+			d.Officers[0].Key, d.Possession[4+len(d.Nodes)] = x.b.Root.Public(), must(ProvePossession("XA", x.b.Root))
+		}), CodeDocument),
 		bad("host name", page(func(d *Directory) { d.Nodes[0].Addr = "localhost:1" }), CodeDocument),
 		bad("party of no convention", page(func(d *Directory) { d.Party = "XZ" }), CodeDocument),
 		bad("a convention in its place", x.conv.Raw, CodeDocument),
+		bad("an officer's key of another party, with its proof", page(func(d *Directory) { d.Officers[0].Key = x.b.Officer("A1").Public() }), CodeBadSignature),
+		bad("the log key of another party, with its proof", page(func(d *Directory) { d.Log = x.b.Log.Public() }), CodeBadSignature),
+		bad("the log key proved by the service key", asIs(func(d *Directory) {
+			d.Possession[0] = must(ProvePossession("XA", claimed{d.Log, x.a.Service}))
+		}), CodeBadSignature),
+		bad("proofs in another order", asIs(func(d *Directory) {
+			d.Possession[0], d.Possession[1] = d.Possession[1], d.Possession[0]
+		}), CodeBadSignature),
+		bad("one proof too few", asIs(func(d *Directory) { d.Possession = d.Possession[:len(d.Possession)-1] }), CodeDocument),
+		bad("one proof too many", asIs(func(d *Directory) { d.Possession = append(d.Possession, make([]byte, 64)) }), CodeDocument),
+		bad("a bit of the proof of the ML-DSA-44 key", asIs(func(d *Directory) {
+			d.Possession[3] = slices.Clone(d.Possession[3])
+			d.Possession[3][100] ^= 1
+		}), CodeBadSignature),
+		bad("a bit of the proof of a P-256 key", asIs(func(d *Directory) {
+			i := slices.IndexFunc(d.ListedKeys(), func(k ListedKey) bool { return k.Key.Algorithm() == keys.ES256 })
+			d.Possession[i] = slices.Clone(d.Possession[i])
+			d.Possession[i][10] ^= 1
+		}), CodeBadSignature),
 	})...)
 }
+
+// claimed is a key that says of itself that it is another.
+type claimed struct {
+	public keys.Public
+	keys.Signer
+}
+
+func (c claimed) Public() keys.Public { return c.public }
 
 func tenderVectors(x *exchange) []vector {
 	flipped := bytes.Clone(x.sent.Tender)

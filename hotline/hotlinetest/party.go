@@ -12,6 +12,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"sync"
 
 	"example.org/hotline/crypto/keys"
 	"example.org/hotline/hotline"
@@ -61,12 +62,31 @@ type Party struct {
 
 	seed  string
 	peers map[hotline.Party]*Party
+	held  *held
+}
+
+// held are the private keys that a party holds, with the proofs of possession that it has made of them.
+type held struct {
+	sync.Mutex
+	private map[keys.ID]*keys.Private
+	proofs  map[keys.ID][]byte
+}
+
+// proof is the party's own proof of possession of a key, nil if it does not hold the key.
+func (p *Party) proof(id keys.ID) []byte {
+	p.held.Lock()
+	defer p.held.Unlock()
+	if key := p.held.private[id]; key != nil && p.held.proofs[id] == nil {
+		p.held.proofs[id] = must(hotline.ProvePossession(p.Code, key))
+	}
+	return p.held.proofs[id]
 }
 
 // NewParty makes a party of three nodes with one officer for each of Posts.
 // The same code and seed give the same keys.
 func NewParty(code hotline.Party, seed string) *Party {
-	p := &Party{Code: code, Number: 1, seed: seed, Officers: map[string]*keys.Private{}, Nodes: map[string]*keys.Private{}}
+	p := &Party{Code: code, Number: 1, seed: seed, Officers: map[string]*keys.Private{}, Nodes: map[string]*keys.Private{},
+		held: &held{private: map[keys.ID]*keys.Private{}, proofs: map[keys.ID][]byte{}}}
 	p.Root = p.Key(keys.Ed25519, "root")
 	p.Log = p.Key(keys.Ed25519, "log")
 	p.Service = p.Key(keys.Ed25519, "service")
@@ -92,7 +112,17 @@ func (p *Party) Seed(place string) [keys.SeedSize]byte {
 
 // Key makes the private key that belongs to a place of this party.
 func (p *Party) Key(alg keys.Algorithm, place string) *keys.Private {
-	return must(keys.FromSeed(alg, p.Seed(place)))
+	key := must(keys.FromSeed(alg, p.Seed(place)))
+	p.Hold(key)
+	return key
+}
+
+// Hold makes a private key one that the party can prove to hold: its own, or
+// one that it has stolen.
+func (p *Party) Hold(key *keys.Private) {
+	p.held.Lock()
+	defer p.held.Unlock()
+	p.held.private[key.Public().ID()] = key
 }
 
 // Name is the role name of a post: XA-L1 for L1 of XA.
@@ -227,12 +257,41 @@ func (p *Party) Page(number uint64) *hotline.Directory {
 		d.Officers = append(d.Officers, hotline.Officer{Name: p.Name(post.Name), Key: p.Officer(post.Name).Public(),
 			Roles: []hotline.Role{post.Role}, From: Epoch, Until: Expiry})
 	}
+	d.Possession = p.Possession(d)
 	return d
 }
 
-// SignDirectory signs a page with the root key under the party's convention.
-// It verifies nothing.
+// Possession are the proofs for the keys that stand in d, as far as the party
+// can give them: its own for a key that it holds, the owner's for one of a
+// peer, which it can copy and not make, and zeros for any other.
+func (p *Party) Possession(d *hotline.Directory) [][]byte {
+	var list [][]byte
+	for _, k := range d.ListedKeys() {
+		proof := p.proof(k.Key.ID())
+		for _, peer := range p.peers {
+			if proof == nil {
+				proof = peer.proof(k.Key.ID())
+			}
+		}
+		if proof == nil {
+			proof = make([]byte, k.Key.Algorithm().SignatureSize())
+		}
+		list = append(list, proof)
+	}
+	return list
+}
+
+// SignDirectory signs a page with the root key under the party's convention,
+// with the proofs of Possession for the keys that now stand in it. It verifies
+// nothing.
 func (p *Party) SignDirectory(d *hotline.Directory) []byte {
+	proved := *d
+	proved.Possession = p.Possession(d)
+	return p.SignPage(&proved)
+}
+
+// SignPage is SignDirectory with the proofs that stand in the page.
+func (p *Party) SignPage(d *hotline.Directory) []byte {
 	h := hotline.DirectoryHeader(d, p.Convention.ID, p.Convention.Version, p.Root.Public())
 	return must(hotline.Sign(h, hotline.MustMarshal(d), p.Root))
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"example.org/hotline/crypto/keys"
 	"example.org/hotline/hotline"
 	"example.org/hotline/hotline/hotlinetest"
 	"example.org/hotline/hotline/ledger"
@@ -297,7 +298,7 @@ func (s *story) document(name string) []byte {
 }
 
 // page makes the next directory of a party and gives it a name; nobody learns
-// of it yet: page 2 revoke=O1@09:30 without=O2 steal=O1:XB-O1 generation=2.
+// of it yet: page 2 revoke=O1@09:30 without=O2 renew=O1:O9 steal=O1:XB-O1 generation=2.
 func (s *story) page(m *member, a args) {
 	n, _ := strconv.ParseUint(a.word(0), 10, 64)
 	d := m.Page(n)
@@ -322,9 +323,17 @@ func (s *story) page(m *member, a args) {
 	for _, name := range list(a.pairs["person"]) {
 		d.OfficerByName(m.Name(name)).Person = hotline.ID{7}
 	}
+	if name, post, ok := strings.Cut(a.pairs["renew"], ":"); ok { // a fresh key, which others may steal under the name of post
+		m.Officers[m.Name(post)] = m.Key(keys.Ed25519, post)
+		d.OfficerByName(m.Name(name)).Key = m.Officer(post).Public()
+	}
 	if mine, theirs, ok := strings.Cut(a.pairs["steal"], ":"); ok {
 		peer, post, _ := strings.Cut(theirs, "-")
-		d.OfficerByName(m.Name(mine)).Key = s.w.members[hotline.Party(peer)].Officer(post).Public()
+		key := s.w.members[hotline.Party(peer)].Officer(post)
+		d.OfficerByName(m.Name(mine)).Key = key.Public()
+		if a.has("held") { // the private key too
+			m.Hold(key)
+		}
 	}
 	if v := a.pairs["confirmed"]; v != "" {
 		d.Confirmed, _ = when(v, s.w.now)

@@ -126,18 +126,24 @@ func DraftDirectory(p *Page, now hotline.Time) (*hotline.Directory, error) {
 	d.Log, d.Service = group[keys.PurposeLog].Signing, group[keys.PurposeService].Signing
 	d.Witness, d.WitnessPQ = group[keys.PurposeWitness].Signing, group[keys.PurposeWitnessPQ].Signing
 	d.Sealing = group[keys.PurposeSealing].Sealing
+	proved := proofs{}
+	for _, k := range group {
+		proved[k.Signing] = k.Possession
+	}
 	for _, file := range p.Nodes {
 		k, err := LoadPublicKey(file, keys.PurposeTLS)
 		if err != nil {
 			return nil, err
 		}
+		proved[k.Signing] = k.Possession
 		d.Nodes = append(d.Nodes, hotline.Node{Name: k.Name, Addr: k.Address, Key: k.Signing})
 	}
 	for _, o := range p.Officers {
-		officer, err := o.load(now)
+		officer, proof, err := o.load(now)
 		if err != nil {
 			return nil, err
 		}
+		proved[officer.Key] = proof
 		d.Officers = append(d.Officers, officer)
 	}
 	for _, text := range p.Prefixes {
@@ -149,7 +155,38 @@ func DraftDirectory(p *Page, now hotline.Time) (*hotline.Directory, error) {
 	}
 	slices.SortFunc(d.Nodes, func(a, b hotline.Node) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(d.Officers, func(a, b hotline.Officer) int { return cmp.Compare(a.Name, b.Name) })
+	proved.into(d)
 	return d, d.Validate()
+}
+
+// proofs are those of possession, by key.
+type proofs map[keys.Public][]byte
+
+// into gives d the proofs of the keys that stand in it, in their order.
+func (p proofs) into(d *hotline.Directory) {
+	for _, k := range d.ListedKeys() {
+		d.Possession = append(d.Possession, p[k.Key])
+	}
+}
+
+// proofsOf are the proofs that stand in d.
+func proofsOf(d *hotline.Directory) proofs {
+	p := proofs{}
+	for i, k := range d.ListedKeys() {
+		if i < len(d.Possession) {
+			p[k.Key] = d.Possession[i]
+		}
+	}
+	return p
+}
+
+// text is the proof of a key as a draft shows it.
+func (p proofs) text(k keys.Public) string { return hex.EncodeToString(p[k]) }
+
+// read takes the proof of a key from a draft.
+func (p proofs) read(k keys.Public, text string) (err error) {
+	p[k], err = parseProof(text)
+	return err
 }
 
 // SetValidity takes both ends as ParseTime reads them; an empty text leaves an end to DraftDirectory.
@@ -170,19 +207,19 @@ func (o *PageOfficer) SetValidity(from, until string) error {
 	return nil
 }
 
-func (o *PageOfficer) load(now hotline.Time) (hotline.Officer, error) {
+func (o *PageOfficer) load(now hotline.Time) (officer hotline.Officer, proof []byte, err error) {
 	k, err := LoadPublicKey(o.Key, keys.PurposeOfficer)
 	if err != nil {
-		return hotline.Officer{}, err
+		return officer, nil, err
 	}
 	from := cmp.Or(timeOf(o.From), now)
-	officer := hotline.Officer{Name: k.Name, Key: k.Signing, From: from,
+	officer = hotline.Officer{Name: k.Name, Key: k.Signing, From: from,
 		Until: cmp.Or(timeOf(o.Until), from+hotline.Time(officerTerm.Milliseconds())), Revoked: timeOf(o.Revoked)}
 	if officer.Person, err = ParseID(o.Person); err != nil {
-		return officer, err
+		return officer, nil, err
 	}
 	officer.Roles, err = parseRoles(k.Name, o.Roles)
-	return officer, err
+	return officer, k.Possession, err
 }
 
 // parseRoles brings roles into the order of SPEC §5.3.
@@ -262,6 +299,7 @@ type keyText struct {
 	Purpose     string `toml:"purpose"`
 	Fingerprint string `toml:"fingerprint"`
 	Key         string `toml:"key"`
+	Possession  string `toml:"possession,omitempty"`
 }
 
 type nodeText struct {
@@ -269,6 +307,7 @@ type nodeText struct {
 	Address     string `toml:"address"`
 	Fingerprint string `toml:"fingerprint"`
 	Key         string `toml:"key"`
+	Possession  string `toml:"possession,omitempty"`
 }
 
 type officerText struct {
@@ -280,18 +319,23 @@ type officerText struct {
 	Person      string     `toml:"person,omitempty"`
 	Fingerprint string     `toml:"fingerprint"`
 	Key         string     `toml:"key"`
+	Possession  string     `toml:"possession,omitempty"`
 }
 
 const directoryHead = `# Draft of a directory page. Whoever keeps the root key reads it, compares the fingerprints with the owners
-# of the keys, and signs it (hotline directory sign).
+# of the keys, and signs it (hotline directory sign). Below each key stands its own proof that the party holds it, which nobody
+# need read: it is verified when the page is signed.
 
 `
 
-// EncodeDirectory returns the text of a draft: TOML, always the same for the same directory, with every key written out.
-func EncodeDirectory(d *hotline.Directory) ([]byte, error) { return encodeDirectory(directoryHead, d) }
+// EncodeDirectory returns the text of a draft: TOML, always the same for the same directory, with every key and its proof of
+// possession written out.
+func EncodeDirectory(d *hotline.Directory) ([]byte, error) {
+	return encodeDirectory(directoryHead, d, proofsOf(d))
+}
 
-// DirectoryContent is EncodeDirectory without the words at its head.
-func DirectoryContent(d *hotline.Directory) ([]byte, error) { return encodeDirectory("", d) }
+// DirectoryContent is what people read of a directory: EncodeDirectory without the words at its head and without the proofs.
+func DirectoryContent(d *hotline.Directory) ([]byte, error) { return encodeDirectory("", d, nil) }
 
 // InspectDirectory reads a signed directory without verifying anything, so that people can look at it.
 func InspectDirectory(raw []byte) (*hotline.Directory, error) {
@@ -310,7 +354,7 @@ func InspectDirectory(raw []byte) (*hotline.Directory, error) {
 	return d, nil
 }
 
-func encodeDirectory(head string, d *hotline.Directory) ([]byte, error) {
+func encodeDirectory(head string, d *hotline.Directory, proved proofs) ([]byte, error) {
 	t := directoryText{Party: string(d.Party), Number: d.Number, Issued: momentOf(d.Issued), Generation: d.Generation,
 		UTCOffset: millis(d.UTCOffset), Prefixes: []string{}}
 	if d.Confirmed != 0 {
@@ -325,7 +369,7 @@ func encodeDirectory(head string, d *hotline.Directory) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.Group = append(t.Group, keyText{Purpose: k.Purpose, Fingerprint: k.Fingerprint(), Key: text})
+		t.Group = append(t.Group, keyText{Purpose: k.Purpose, Fingerprint: k.Fingerprint(), Key: text, Possession: proved.text(k.Signing)})
 	}
 	for _, n := range d.Nodes {
 		k := PublicKey{Name: n.Name, Signing: n.Key}
@@ -333,7 +377,7 @@ func encodeDirectory(head string, d *hotline.Directory) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.Nodes = append(t.Nodes, nodeText{Name: n.Name, Address: n.Addr, Fingerprint: k.Fingerprint(), Key: text})
+		t.Nodes = append(t.Nodes, nodeText{Name: n.Name, Address: n.Addr, Fingerprint: k.Fingerprint(), Key: text, Possession: proved.text(n.Key)})
 	}
 	for _, o := range d.Officers {
 		k := PublicKey{Name: o.Name, Signing: o.Key}
@@ -341,7 +385,8 @@ func encodeDirectory(head string, d *hotline.Directory) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		line := officerText{Name: o.Name, Roles: roleTexts(o.Roles), From: momentOf(o.From), Until: momentOf(o.Until), Fingerprint: k.Fingerprint(), Key: text}
+		line := officerText{Name: o.Name, Roles: roleTexts(o.Roles), From: momentOf(o.From), Until: momentOf(o.Until), Fingerprint: k.Fingerprint(), Key: text,
+			Possession: proved.text(o.Key)}
 		if o.Revoked != 0 {
 			revoked := momentOf(o.Revoked)
 			line.Revoked = &revoked
@@ -384,7 +429,8 @@ func ParseDirectoryDraft(text []byte) (*hotline.Directory, error) {
 	if err := closedInto(d, t.Closed); err != nil {
 		return nil, err
 	}
-	if err := t.groupInto(d); err != nil {
+	proved := proofs{}
+	if err := t.groupInto(d, proved); err != nil {
 		return nil, err
 	}
 	for _, n := range t.Nodes {
@@ -392,11 +438,17 @@ func ParseDirectoryDraft(text []byte) (*hotline.Directory, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := proved.read(key, n.Possession); err != nil {
+			return nil, err
+		}
 		d.Nodes = append(d.Nodes, hotline.Node{Name: n.Name, Addr: n.Address, Key: key})
 	}
 	for _, o := range t.Officers {
 		officer, err := o.officer()
 		if err != nil {
+			return nil, err
+		}
+		if err := proved.read(officer.Key, o.Possession); err != nil {
 			return nil, err
 		}
 		d.Officers = append(d.Officers, officer)
@@ -408,10 +460,11 @@ func ParseDirectoryDraft(text []byte) (*hotline.Directory, error) {
 		}
 		d.Prefixes = append(d.Prefixes, id)
 	}
+	proved.into(d)
 	return d, d.Validate()
 }
 
-func (t *directoryText) groupInto(d *hotline.Directory) error {
+func (t *directoryText) groupInto(d *hotline.Directory, proved proofs) error {
 	targets := map[string]*keys.Public{keys.PurposeLog: &d.Log, keys.PurposeService: &d.Service,
 		keys.PurposeWitness: &d.Witness, keys.PurposeWitnessPQ: &d.WitnessPQ}
 	for _, k := range t.Group {
@@ -422,6 +475,9 @@ func (t *directoryText) groupInto(d *hotline.Directory) error {
 			if k.Fingerprint != oneLine(d.Sealing.Fingerprint()) {
 				return hotline.Refuse(hotline.CodeDocument, "sealing key: the fingerprint does not fit the key")
 			}
+			if k.Possession != "" {
+				return hotline.Refuse(hotline.CodeDocument, "sealing key: it has no proof of possession: take the line away")
+			}
 			continue
 		}
 		target := targets[k.Purpose]
@@ -430,6 +486,9 @@ func (t *directoryText) groupInto(d *hotline.Directory) error {
 		}
 		var err error
 		if *target, err = parseHexKey(k.Purpose+" key", k.Key, k.Fingerprint); err != nil {
+			return err
+		}
+		if err := proved.read(*target, k.Possession); err != nil {
 			return err
 		}
 	}

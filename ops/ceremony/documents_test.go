@@ -107,8 +107,11 @@ func TestLoadDocumentsNamesTheBadFile(t *testing.T) {
 	other.v1 = hotlinetest.Convention(hotlinetest.Terms("standard"), other.a, other.b)
 	stolen := w.b.Page(1)
 	stolen.Officers[0].Key = w.a.Officers["XA-L1"].Public()
+	copied := w.b.SignDirectory(stolen)
+	w.b.Hold(w.a.Officers["XA-L1"]) // from here on the private key is stolen too
 	back := w.a.Page(3)
 	back.Log = w.b.Log.Public()
+	w.a.Hold(w.b.Log)
 	forged := slices.Clone(a1.Raw)
 	forged[len(forged)-1] ^= 1
 	cases := map[string]struct {
@@ -129,6 +132,8 @@ func TestLoadDocumentsNamesTheBadFile(t *testing.T) {
 		"forged": {map[string][]byte{"a.cbor": w.v1.Raw, "bad.cbor": forged}, hotline.ID{}, hotline.CodeBadSignature, "bad.cbor"},
 		"same number": {map[string][]byte{"a.cbor": w.v1.Raw, "b.cbor": a1.Raw, "c.cbor": w.a.SignDirectory(changed(w.a.Page(1)))}, hotline.ID{},
 			hotline.CodeOldNumber, "directory 1 of XA, but there is a 1 already"},
+		"another party's key, copied": {map[string][]byte{"a.cbor": w.v1.Raw, "bad.cbor": copied}, hotline.ID{}, hotline.CodeBadSignature,
+			"bad.cbor: bad-signature: officer XB-A1: the key does not prove that XB holds it"},
 		"another party's key": {map[string][]byte{"a.cbor": w.v1.Raw, "b.cbor": a1.Raw, "bad.cbor": w.b.SignDirectory(stolen)}, hotline.ID{},
 			hotline.CodeDocument, "bad.cbor: document: one key stands twice: the officer XB-A1 of XB is also the officer XA-L1 of XA"},
 		"another party's log": {map[string][]byte{"a.cbor": w.v1.Raw, "b.cbor": w.a.SignDirectory(back), "bad.cbor": b1.Raw}, hotline.ID{},

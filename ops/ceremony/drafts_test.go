@@ -2,6 +2,7 @@ package ceremony
 
 import (
 	"bytes"
+	"encoding/hex"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -402,6 +403,19 @@ func TestPageBecomesTheDirectory(t *testing.T) {
 	if _, err := SignDirectory(again, documents, b.Root); hotline.CodeOf(err) != hotline.CodeExtraAuthor {
 		t.Errorf("another party's root key: %v", err)
 	}
+	wrong := *again
+	wrong.Possession = slices.Clone(again.Possession)
+	wrong.Possession[0], wrong.Possession[1] = again.Possession[1], again.Possession[0]
+	if _, err := SignDirectory(&wrong, documents, root); hotline.CodeOf(err) != hotline.CodeBadSignature {
+		t.Errorf("a log key with the proof of the service key: %v", err)
+	}
+	proof := "possession = '" + hex.EncodeToString(d.Possession[0]) + "'\n"
+	if _, err := ParseDirectoryDraft([]byte(strings.Replace(string(text), proof, "", 1))); hotline.CodeOf(err) != hotline.CodeDocument {
+		t.Errorf("a draft without a proof: %v", err)
+	}
+	if content, err := DirectoryContent(d); err != nil || strings.Contains(string(content), "possession") {
+		t.Errorf("what people read holds proofs, or is not written: %v", err)
+	}
 	signed, err := SignDirectory(again, documents, root)
 	if err != nil {
 		t.Fatal(err)
@@ -462,7 +476,7 @@ func FuzzDrafts(f *testing.F) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if back, err := ParsePublicKey(again); err != nil || *back != *k {
+			if back, err := ParsePublicKey(again); err != nil || !reflect.DeepEqual(back, k) {
 				t.Errorf("a public key file changed: %v", err)
 			}
 		}

@@ -46,11 +46,10 @@ func InitParty(dir string, party hotline.Party, rootPass, groupPass []byte, cost
 	if err := checkParty(string(party)); err != nil {
 		return nil, nil, err
 	}
-	private, err := keys.Generate(keys.Ed25519)
+	root, private, err := generateSigning(PublicKey{Purpose: keys.PurposeRoot, Name: string(party)}, keys.Ed25519)
 	if err != nil {
 		return nil, nil, err
 	}
-	root = &PublicKey{Purpose: keys.PurposeRoot, Name: string(party), Signing: private.Public()}
 	files, err := keyPair(filepath.Join(dir, RootKeyFile), root, private, rootPass, cost)
 	if err != nil {
 		return nil, nil, err
@@ -86,12 +85,20 @@ func generate(purpose, name string) (*PublicKey, secret, error) {
 	if purpose == keys.PurposeWitnessPQ {
 		alg = keys.MLDSA44
 	}
-	k, err := keys.Generate(alg)
+	return generateSigning(*public, alg)
+}
+
+// generateSigning makes a signing key for a place, and the proof that the party of that place holds it, if a directory asks for one.
+func generateSigning(public PublicKey, alg keys.Algorithm) (*PublicKey, *keys.Private, error) {
+	private, err := keys.Generate(alg)
 	if err != nil {
 		return nil, nil, err
 	}
-	public.Signing = k.Public()
-	return public, k, nil
+	public.Signing = private.Public()
+	if public.proves() {
+		public.Possession, err = hotline.ProvePossession(partyOf(public.Name), private)
+	}
+	return &public, private, err
 }
 
 // NewOfficer makes name.key and name.pub in dir. The public file goes to whoever keeps the party's directory; the private one
@@ -103,11 +110,10 @@ func NewOfficer(dir, name string, alg keys.Algorithm, passphrase []byte, cost ke
 	if alg != keys.Ed25519 && alg != keys.ES256 {
 		return nil, hotline.Refuse(hotline.CodeDocument, "an officer's key is Ed25519 or ES256, not %s", alg)
 	}
-	private, err := keys.Generate(alg)
+	public, private, err := generateSigning(PublicKey{Purpose: keys.PurposeOfficer, Name: name}, alg)
 	if err != nil {
 		return nil, err
 	}
-	public := &PublicKey{Purpose: keys.PurposeOfficer, Name: name, Signing: private.Public()}
 	files, err := keyPair(filepath.Join(dir, name+KeyExt), public, private, passphrase, cost)
 	if err != nil {
 		return nil, err
@@ -128,11 +134,10 @@ func NewNode(dir, name, addr, group string, passphrase []byte, cost keys.Cost) (
 	if err := checkAddress(addr); err != nil {
 		return nil, err
 	}
-	private, err := keys.Generate(keys.Ed25519)
+	public, private, err := generateSigning(PublicKey{Purpose: keys.PurposeTLS, Name: name, Address: addr}, keys.Ed25519)
 	if err != nil {
 		return nil, err
 	}
-	public := &PublicKey{Purpose: keys.PurposeTLS, Name: name, Address: addr, Signing: private.Public()}
 	locked, err := private.Encrypt(keys.PurposeTLS, passphrase, cost)
 	if err != nil {
 		return nil, err

@@ -1,10 +1,12 @@
 package ceremony
 
 import (
+	"encoding/hex"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -174,9 +176,11 @@ func TestAlteredPublicFileIsNoticed(t *testing.T) {
 		t.Fatal(err)
 	}
 	back, err := ParsePublicKey(text)
-	if err != nil || *back != *k {
+	if err != nil || !reflect.DeepEqual(back, k) {
 		t.Fatalf("read back %+v: %v", back, err)
 	}
+	proof := hex.EncodeToString(k.Possession)
+	damaged := hex.EncodeToString(append([]byte{k.Possession[0] ^ 1}, k.Possession[1:]...))
 	cases := map[string][2]string{
 		"purpose":     {"'officer'", "'root'"},
 		"no purpose":  {"'officer'", "'friend'"},
@@ -186,6 +190,11 @@ func TestAlteredPublicFileIsNoticed(t *testing.T) {
 		"key":         {"key = '8226", "key = '8232"},
 		"unknown":     {"name =", "nom = 'x'\nname ="},
 		"address":     {"name =", "address = '127.0.0.1:1'\nname ="},
+		"party":       {"'XA-L1'", "'XB-L1'"}, // the key says that it is XA's
+		"proof":       {proof, damaged},
+		"capitals":    {proof, strings.ToUpper(proof)},
+		"half proof":  {proof, proof[:64]},
+		"no proof":    {"possession = '" + proof + "'\n", ""},
 	}
 	for what, change := range cases {
 		altered := strings.Replace(string(text), change[0], change[1], 1)
@@ -194,6 +203,32 @@ func TestAlteredPublicFileIsNoticed(t *testing.T) {
 		}
 		if _, err := ParsePublicKey([]byte(altered)); !errors.Is(err, keys.ErrKey) {
 			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// TestPublicFilesProvePossession: every key that a directory lists is made with the proof that its party holds it, in the file that
+// goes to whoever drafts the page; a root key proves it under the convention, and a sealing key cannot (SPEC §5.3 rules 3 and 10).
+func TestPublicFilesProvePossession(t *testing.T) {
+	dir := party(t, "XA")
+	for path, purpose := range map[string]string{"root.pub": keys.PurposeRoot, "group/log.pub": keys.PurposeLog, "group/service.pub": keys.PurposeService,
+		"group/witness.pub": keys.PurposeWitness, "group/witness-pq.pub": keys.PurposeWitnessPQ, "group/sealing.pub": keys.PurposeSealing,
+		"node/XA-1.pub": keys.PurposeTLS, "XA-L1.pub": keys.PurposeOfficer, "XA-O1.pub": keys.PurposeOfficer} {
+		k, err := LoadPublicKey(filepath.Join(dir, path), purpose)
+		if err != nil {
+			t.Fatal(err)
+		}
+		listed := purpose != keys.PurposeRoot && purpose != keys.PurposeSealing
+		if listed != hotline.VerifyPossession("XA", k.Signing, k.Possession) || !listed && k.Possession != nil {
+			t.Errorf("%s: possession %x", path, k.Possession)
+		}
+		if listed && hotline.VerifyPossession("XB", k.Signing, k.Possession) {
+			t.Errorf("%s proves that XB holds the key", path)
+		}
+		if text, err := k.Encode(); !listed && err == nil {
+			if _, err := ParsePublicKey(append(text, "possession = '00'\n"...)); !errors.Is(err, keys.ErrKey) {
+				t.Errorf("%s with a proof: %v", path, err)
+			}
 		}
 	}
 }

@@ -2,6 +2,7 @@ package ceremony
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -15,8 +16,8 @@ import (
 	"example.org/hotline/ops/strict"
 )
 
-// MaxPublicFile bounds a public key file, in bytes. The largest real one, of an ML-DSA-44 key, is below 4 KiB.
-const MaxPublicFile = 8 << 10
+// MaxPublicFile bounds a public key file, in bytes. The largest real one, of an ML-DSA-44 key with its proof, is below 8 KiB.
+const MaxPublicFile = 16 << 10
 
 // Endings of the names of key files. The public file of X.key is X.pub.
 const (
@@ -27,11 +28,12 @@ const (
 // PublicKey is a public key with its place: what a public key file says. Exactly one of Signing and Sealing is set. Nothing proves
 // that the file comes from whom it names: two people compare the fingerprint.
 type PublicKey struct {
-	Purpose string             // as in the private key file: root, officer, tls …
-	Name    string             // XA for keys of a party or its group, XA-L3 for an officer, XA-1 for a node
-	Address string             // of a node: IP:port
-	Signing keys.Public        // zero for a sealing key
-	Sealing keys.SealingPublic // zero for all others
+	Purpose    string             // as in the private key file: root, officer, tls …
+	Name       string             // XA for keys of a party or its group, XA-L3 for an officer, XA-1 for a node
+	Address    string             // of a node: IP:port
+	Signing    keys.Public        // zero for a sealing key
+	Sealing    keys.SealingPublic // zero for all others
+	Possession []byte             // of a key that a directory lists with one (SPEC §5.3 rule 10); a root key proves it under the convention
 }
 
 // publicFile is the text form of a PublicKey.
@@ -42,6 +44,7 @@ type publicFile struct {
 	Algorithm   string `toml:"algorithm"`
 	Fingerprint string `toml:"fingerprint"`
 	Key         string `toml:"key"`
+	Possession  string `toml:"possession,omitempty"`
 }
 
 // Fingerprint is that of the key, in one line.
@@ -63,9 +66,11 @@ func (k *PublicKey) Algorithm() string {
 }
 
 // Encode returns the text of the public key file: TOML with the keys purpose, name, address (of a node only), algorithm,
-// fingerprint and key, which is the key's encoding of SPEC §5 in lower-case hexadecimal.
+// fingerprint, key, which is the key's encoding of SPEC §5, and possession (of neither a root nor a sealing key), the key's own
+// signature of SPEC §5.3 rule 10, both in lower-case hexadecimal.
 func (k *PublicKey) Encode() ([]byte, error) {
-	f := publicFile{Purpose: k.Purpose, Name: k.Name, Address: k.Address, Algorithm: k.Algorithm(), Fingerprint: k.Fingerprint()}
+	f := publicFile{Purpose: k.Purpose, Name: k.Name, Address: k.Address, Algorithm: k.Algorithm(), Fingerprint: k.Fingerprint(),
+		Possession: hex.EncodeToString(k.Possession)}
 	var err error
 	if f.Key, err = k.hexKey(); err != nil {
 		return nil, err
@@ -101,8 +106,8 @@ func parseHexKey(place, text, fingerprint string) (keys.Public, error) {
 	return key, nil
 }
 
-// ParsePublicKey reads what Encode returns. Algorithm and fingerprint must fit the key, the name the purpose, and a node has an
-// address. Refused with keys.ErrKey.
+// ParsePublicKey reads what Encode returns. Algorithm, fingerprint and proof of possession must fit the key, the name the purpose,
+// and a node has an address. Refused with keys.ErrKey.
 func ParsePublicKey(text []byte) (*PublicKey, error) {
 	var f publicFile
 	if _, err := strict.Read(text, MaxPublicFile, &f); err != nil {
@@ -122,7 +127,43 @@ func ParsePublicKey(text []byte) (*PublicKey, error) {
 	if err := k.checkPlace(); err != nil {
 		return nil, fmt.Errorf("%w: %w", keys.ErrKey, err)
 	}
+	if err := k.readPossession(f.Possession); err != nil {
+		return nil, fmt.Errorf("%w: %w", keys.ErrKey, err)
+	}
 	return k, nil
+}
+
+// proves reports whether a directory lists the key with a proof of possession.
+func (k *PublicKey) proves() bool {
+	return k.Purpose != keys.PurposeRoot && k.Purpose != keys.PurposeSealing
+}
+
+func (k *PublicKey) readPossession(text string) (err error) {
+	if !k.proves() {
+		if text != "" {
+			return fmt.Errorf("a %s key has no proof of possession", k.Purpose)
+		}
+		return nil
+	}
+	if text == "" {
+		return fmt.Errorf("there is no proof that %s holds the key: take the public file that was made with it", partyOf(k.Name))
+	}
+	if k.Possession, err = parseProof(text); err != nil {
+		return err
+	}
+	if !hotline.VerifyPossession(partyOf(k.Name), k.Signing, k.Possession) {
+		return fmt.Errorf("the key does not prove that %s holds it: take the public file that was made with it, for %s", partyOf(k.Name), partyOf(k.Name))
+	}
+	return nil
+}
+
+// parseProof reads a signature in lower-case hexadecimal, the only form that is written.
+func parseProof(text string) ([]byte, error) {
+	proof, err := hex.DecodeString(text)
+	if err != nil || hex.EncodeToString(proof) != text {
+		return nil, hotline.Refuse(hotline.CodeDocument, "possession %.16q… is no signature in lower-case hexadecimal", text)
+	}
+	return proof, nil
 }
 
 func (k *PublicKey) checkPlace() error {

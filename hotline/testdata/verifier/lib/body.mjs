@@ -1,6 +1,6 @@
 // Bodies: what the text of SPEC §4 and §5 adds to the structures.
 import { decode, equal, refuse } from './cbor.mjs'
-import { hex, keyId, sha256, validKem, validKey } from './keys.mjs'
+import { hex, keyId, MLDSA44, sha256, validKem, validKey } from './keys.mjs'
 import { complete, parse, sorted, zero } from './statement.mjs'
 
 // What is out of bounds has its own code in documents and ladders.
@@ -248,9 +248,12 @@ function directory (d) {
   bad((d.get(4) === 1) === !d.has(15), 'the last head of the generation before')
   bad(!d.has(15) || d.get(15)[0] < 2 ** 50, 'the size of the log before')
   bad(distinct(keysOf(d).map(keyId)), 'a key stands twice')
+  const proofs = d.get(16)
+  bad(proofs.length === keysOf(d).length, 'not one proof of possession for each key')
+  bad(keysOf(d).every(([alg], i) => proofs[i].length === (alg === MLDSA44 ? 2420 : 64)), 'a proof that is not as long as a signature of its key')
 }
 
-// keysOf lists the signing keys of a directory.
+// keysOf lists the signing keys of a directory, in the order of their proofs of possession (§5.3 rule 10).
 export const keysOf = d => [d.get(6), d.get(7), d.get(8), d.get(9), ...d.get(5).map(n => n.get(3)), ...d.get(11).map(o => o.get(2))]
 
 function convention (c) {

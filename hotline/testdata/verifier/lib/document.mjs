@@ -1,6 +1,6 @@
 // Documents: conventions and directories, signed by root keys (SPEC §5).
-import { equal, refuse } from './cbor.mjs'
-import { hex, keyId, sha256 } from './keys.mjs'
+import { encode, equal, refuse } from './cbor.mjs'
+import { hex, keyId, sha256, verified } from './keys.mjs'
 import { keysOf } from './body.mjs'
 import { parse, verify } from './statement.mjs'
 
@@ -66,6 +66,9 @@ export function parseDirectory (spec, raw, convention) {
   verify(st, () => member.root)
   const used = keysOf(d).map(keyId)
   if (convention.members.some(m => used.includes(m.id))) refuse('document', 'a root key stands in a directory')
+  keysOf(d).forEach((key, i) => {
+    if (!verified(key, encode(['hotline/key', 1, d.get(1), key]), d.get(16)[i])) refuse('bad-signature', `key ${i + 1} does not prove that ${d.get(1)} holds it`)
+  })
   return { party: d.get(1), number: d.get(2), log: d.get(6), service: d.get(7), witness: d.get(8), witnessPQ: d.get(9), body: d }
 }
 
