@@ -311,6 +311,20 @@ func (d *SignedDirectory) ServiceID() keys.ID { return d.serviceID }
 // Whether its number and keys fit what is already known is the ledger's to
 // decide.
 func ParseDirectory(raw []byte, c *SignedConvention) (*SignedDirectory, error) {
+	d, err := RereadDirectory(raw, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.verifyProofs(); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// RereadDirectory is ParseDirectory for a page that ParseDirectory took before, as
+// those of a state that comes back from its snapshot: the proofs of possession,
+// which take most of the time, are not verified again.
+func RereadDirectory(raw []byte, c *SignedConvention) (*SignedDirectory, error) {
 	st, err := Parse(raw)
 	if err != nil {
 		return nil, err
@@ -351,9 +365,6 @@ func ParseDirectory(raw []byte, c *SignedConvention) (*SignedDirectory, error) {
 				return nil, Refuse(CodeDocument, "%s is also the root key of %s", places[0].Place, other.Party)
 			}
 		}
-	}
-	if err := d.verifyProofs(); err != nil {
-		return nil, err
 	}
 	signed := &SignedDirectory{Directory: *d, Raw: raw, byKey: make(map[keys.ID]int, len(d.Officers)), serviceID: d.Service.ID()}
 	for i := range d.Officers {

@@ -226,7 +226,7 @@ func (s *State) restoreDocuments(im *snapshot) error {
 		var err error
 		// A directory was verified under the convention of its time.
 		for i := len(s.conventions) - 1; i >= 0; i-- {
-			if d, err = hotline.ParseDirectory(raw, s.conventions[i]); err == nil {
+			if d, err = hotline.RereadDirectory(raw, s.conventions[i]); err == nil {
 				break
 			}
 		}
