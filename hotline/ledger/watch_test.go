@@ -14,8 +14,8 @@ type watch struct {
 	size  uint64
 	time  hotline.Time
 	next  map[hotline.Party]uint64
-	fired map[string]bool // owner and number of the clock
-	done  map[string]bool // duty, subject and peer
+	fired map[string]hotline.Time // owner and number of the clock
+	done  map[string]bool         // duty, subject and peer
 	late  map[string]bool
 	tell  map[hotline.ID]*telling // by case
 
@@ -31,7 +31,7 @@ type telling struct {
 }
 
 func newWatch(p hotline.Party) *watch {
-	return &watch{self: p, next: map[hotline.Party]uint64{}, fired: map[string]bool{}, done: map[string]bool{}, late: map[string]bool{},
+	return &watch{self: p, next: map[hotline.Party]uint64{}, fired: map[string]hotline.Time{}, done: map[string]bool{}, late: map[string]bool{},
 		tell: map[hotline.ID]*telling{}, placed: map[hotline.ID]uint64{}, refers: map[hotline.ID]hotline.ID{}, closed: map[string]uint64{}}
 }
 
@@ -69,6 +69,9 @@ func (w *watch) did(d hotline.Duty, subject hotline.ID, peer hotline.Party) {
 	w.done[duty(d, subject, peer)] = true
 }
 
+// settled is how long what is settled between two parties is remembered (SPEC §6.9).
+var settled = hotline.Time(hotline.SettledMemory.Milliseconds())
+
 // due holds SPEC §6.3: a clock fires once, at or after its due time, with its
 // duty open, and says overdue once.
 func (w *watch) due(t tester, e *hotline.Entry, d *hotline.Due) {
@@ -81,7 +84,7 @@ func (w *watch) due(t tester, e *hotline.Entry, d *hotline.Due) {
 	switch {
 	case d.Due > e.Time:
 		t.Fatalf("%s: %s fired at %s, due at %s", w.self, name, clock(e.Time), clock(d.Due))
-	case w.fired[id]:
+	case w.fired[id] != 0 && e.Time-w.fired[id] <= settled: // else the case was forgotten, and what comes after begins with clock 1
 		t.Fatalf("%s: clock %s fired twice", w.self, id)
 	case w.placed[d.Subject] < w.closed[w.closing(e, d)]:
 		t.Fatalf("%s: %s fired at %s, but entry %d closed it", w.self, name, clock(e.Time), w.closed[w.closing(e, d)])
@@ -90,7 +93,7 @@ func (w *watch) due(t tester, e *hotline.Entry, d *hotline.Due) {
 	case d.Overdue && w.late[name] && !d.Subject.IsZero(): // what no statement opened begins anew
 		t.Fatalf("%s: %s is overdue twice", w.self, name)
 	}
-	w.fired[id] = true
+	w.fired[id] = e.Time
 	w.late[name] = w.late[name] || d.Overdue
 }
 
