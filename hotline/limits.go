@@ -54,6 +54,8 @@ const (
 	AnchorPause     = 5 * time.Second      // between the times of two anchors in one log
 	AnchorRefresh   = 10 * time.Second     // while there is work, the newest checkpoint is cosigned again
 	DirectoryMemory = 64                   // numbers of one party's directory kept for statements in flight
+	DirectoryBurst  = 2 * DirectoryMemory  // pages of one other party taken at once
+	DirectoryPace   = 10 * time.Minute     // beyond, one more each
 )
 
 // Working state of one group.
@@ -82,6 +84,8 @@ const (
 // Link (between parties) and desk.
 const (
 	LinkRate           = 200 // frames per second and peer, before a signature is checked
+	DocumentRate       = 2   // of them, documents looked at a second by one node
+	DocumentBurst      = 256 // at once: every page and version that a new member needs
 	LinkBurst          = 1000
 	LinkStreams        = 256              // per connection
 	LinkInFlight       = 64               // deliveries to one peer at a time, FLASH has FlashInFlight more

@@ -224,6 +224,39 @@ func TestDirectoryMemoryIsBounded(t *testing.T) {
 	w.check()
 }
 
+// Promise: a root key that signs pages without end fills nobody's log, and keeps
+// no page of another party out.
+func TestAFloodOfPagesIsPaced(t *testing.T) {
+	w, a, b := pairWorld(t, nil)
+	w.twins = 64 // a snapshot decodes every directory again
+	learn := func(m *member, n uint64) hotline.Code {
+		r, err := w.propose(a, &ledger.Command{Type: ledger.Document, Document: m.SignDirectory(m.Page(n))}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Code
+	}
+	n := uint64(2) // the first page is known
+	for ; n <= hotline.DirectoryBurst; n++ {
+		wantCode(t, "one of many at once", learn(b, n), "")
+	}
+	size := a.state.Size()
+	wantCode(t, "one too many", learn(b, n), hotline.CodeBusy)
+	if a.state.Size() != size {
+		t.Error("a page that must wait made an entry")
+	}
+	wantCode(t, "another party's", learn(w.members["XC"], 2), "")
+	w.now += hotline.Time(hotline.DirectoryPace.Milliseconds())
+	wantCode(t, "after the pace", learn(b, n), "")
+	wantCode(t, "and one more", learn(b, n+1), hotline.CodeBusy)
+	for range 3 {
+		w.now += hotline.Time(hotline.DirectoryPace.Milliseconds())
+		n++
+		wantCode(t, "each time", learn(b, n), "")
+	}
+	w.check()
+}
+
 // Promise: nothing is forgotten because of a command that made no entry, since
 // a replay never sees it; and what is settled is forgotten in the end.
 func TestForgettingFollowsTheEntries(t *testing.T) {

@@ -60,40 +60,19 @@ func (r *run) conventionVersion() error {
 // and that statements in flight still name. It never replaces a number.
 func (r *run) directory() error {
 	s := r.s
-	c := s.Convention(r.t)
-	if c == nil {
-		return hotline.Refuse(hotline.CodeNeed, "the convention comes before directories")
-	}
 	d, err := hotline.ProveDirectory(r.c.Document, s.conventions)
 	if err != nil {
 		return err
 	}
-	if s.conventions[len(s.conventions)-1].Member(d.Party) == nil && c.Member(d.Party) == nil {
-		return hotline.Refuse(hotline.CodeDocument, "%s is no party of the convention any more", d.Party)
-	}
-	newest := s.Directory(d.Party)
-	if s.DirectoryNumber(d.Party, d.Number) != nil {
-		return hotline.Refuse(hotline.CodeOldNumber, "directory %d of %s is known", d.Number, d.Party)
-	}
-	if newest != nil && d.Number+hotline.DirectoryMemory <= newest.Number {
-		return hotline.Refuse(hotline.CodeOldNumber, "directory %d of %s, but %d is in force", d.Number, d.Party, newest.Number)
-	}
-	if newest != nil && d.Number > newest.Number && d.Generation < newest.Generation {
-		return hotline.Refuse(hotline.CodeOldNumber, "the generation of the log of %s goes back to %d", d.Party, d.Generation)
-	}
-	if d.Party == s.self && d.Generation != s.generation {
-		return hotline.Refuse(hotline.CodeDocument, "directory is for generation %d, this log is %d", d.Generation, s.generation)
-	}
-	if err := s.closes(newest, d); err != nil {
-		return err
-	}
-	if err := s.keysFree(&d.Directory); err != nil {
+	if err := s.TakesDirectory(d, r.t); err != nil {
 		return err
 	}
 	r.add(hotline.EntryDocument, hotline.Common(), hotline.Outside, &hotline.Document{Raw: r.c.Document})
 	s.file(d)
 	if d.Party != s.self {
-		r.scheduleLine(s.pair(d.Party))
+		p := s.pair(d.Party)
+		p.Paced = max(p.Paced, r.t) + directoryPace
+		r.scheduleLine(p)
 	} else {
 		for _, p := range s.Peers() {
 			r.scheduleLine(s.pair(p))
@@ -102,6 +81,37 @@ func (r *run) directory() error {
 	}
 	r.effect(Effect{Type: Published, Kind: hotline.KindDirectory, Peer: d.Party, Sequence: d.Number, Time: r.t})
 	return nil
+}
+
+var directoryPace = hotline.Time(hotline.DirectoryPace.Milliseconds())
+
+// TakesDirectory says why a directory that is proven would not be taken at t, or
+// nil.
+func (s *State) TakesDirectory(d *hotline.SignedDirectory, t hotline.Time) error {
+	c := s.Convention(t)
+	if c == nil {
+		return hotline.Refuse(hotline.CodeNeed, "the convention comes before directories")
+	}
+	newest := s.Directory(d.Party)
+	switch {
+	case s.conventions[len(s.conventions)-1].Member(d.Party) == nil && c.Member(d.Party) == nil:
+		return hotline.Refuse(hotline.CodeDocument, "%s is no party of the convention any more", d.Party)
+	case s.DirectoryNumber(d.Party, d.Number) != nil:
+		return hotline.Refuse(hotline.CodeOldNumber, "directory %d of %s is known", d.Number, d.Party)
+	case newest != nil && d.Number+hotline.DirectoryMemory <= newest.Number:
+		return hotline.Refuse(hotline.CodeOldNumber, "directory %d of %s, but %d is in force", d.Number, d.Party, newest.Number)
+	case newest != nil && d.Number > newest.Number && d.Generation < newest.Generation:
+		return hotline.Refuse(hotline.CodeOldNumber, "the generation of the log of %s goes back to %d", d.Party, d.Generation)
+	case d.Party == s.self && d.Generation != s.generation:
+		return hotline.Refuse(hotline.CodeDocument, "directory is for generation %d, this log is %d", d.Generation, s.generation)
+	}
+	if p := s.pairs[d.Party]; p != nil && p.Paced-t > (hotline.DirectoryBurst-1)*directoryPace {
+		return hotline.Refuse(hotline.CodeBusy, "too many directories of %s at once: one more is taken every %v (§5.3)", d.Party, hotline.DirectoryPace)
+	}
+	if err := s.closes(newest, d); err != nil {
+		return err
+	}
+	return s.keysFree(&d.Directory)
 }
 
 // closes holds what a directory says of the generation before to the one in force,

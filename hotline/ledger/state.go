@@ -111,6 +111,8 @@ type Pair struct {
 
 	SuspendedHere, SuspendedThere bool // by this party, by the peer, for the whole line
 	Head                          Head // newest head of the peer's log that is proven here
+
+	Paced hotline.Time // when the peer's directories taken so far would be, one each DirectoryPace (SPEC §5.3)
 }
 
 // Manned is the last time at which a person of a party acknowledged a TEST.

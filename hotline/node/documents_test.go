@@ -15,6 +15,32 @@ func (p *party) publish(t *testing.T, raw []byte) {
 	}
 }
 
+// Promise: a peer that hands in documents without end is answered before anything
+// of them is verified, while others and its own statements are heard.
+func TestDocumentsComeAtAPace(t *testing.T) {
+	t.Parallel()
+	w := newNetwork(t, hotlinetest.Terms("crisis"), 1, "XA", "XB", "XC")
+	w.ready()
+	node := w.parties["XA"].nodes[0]
+	hand := func(from hotline.Party) hotline.Code {
+		return node.Document(t.Context(), from, []byte("no document")).Code
+	}
+	if code := hand("XB"); code != hotline.CodeMalformed {
+		t.Errorf("the first is answered %q", code)
+	}
+	code := hotline.Code("")
+	for n := 0; code != hotline.CodeBusy && n < 10*hotline.DocumentBurst; n++ {
+		code = hand("XB")
+	}
+	if code != hotline.CodeBusy {
+		t.Errorf("after %d at once the answer is %q", 10*hotline.DocumentBurst, code)
+	}
+	if code := hand("XC"); code != hotline.CodeMalformed {
+		t.Errorf("another party is answered %q", code)
+	}
+	w.settled("XB", "XA")
+}
+
 // Promise: a convention amended and a directory renewed while a case is open
 // lose and wrong nothing in flight: what was logged under the old numbers is
 // judged by them, what comes after by the new ones, and who lacks a document

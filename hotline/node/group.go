@@ -268,12 +268,11 @@ func (n *Node) propose(ctx context.Context, c *ledger.Command) (*ledger.Result, 
 
 // verify refuses what would not be accepted anyway before it costs the group a
 // commit. Documents prove themselves, so Apply verifies them too.
-func (n *Node) verify(c *ledger.Command) (err error) {
+func (n *Node) verify(c *ledger.Command) error {
 	if c.Type != ledger.Document {
 		return n.machine.judgement().Verify(c, n.machine.own) // Apply goes on meanwhile
 	}
-	n.machine.view(func(s *ledger.State) { err = checkDocument(s, c.Document) })
-	return err
+	return n.machine.checkDocument(c.Document, n.now())
 }
 
 // whereItStands adds time and sequences of an own statement that stood in the log

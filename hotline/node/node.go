@@ -75,6 +75,8 @@ type Node struct {
 
 	witnessing *witnessing
 
+	documents documents
+
 	pages pages
 
 	clocks clocks

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"example.org/hotline/hotline"
@@ -17,9 +18,35 @@ import (
 // pushed when they are published, and sent again whenever a peer answers that
 // it needs one.
 
+// documents is how fast each peer hands in documents.
+type documents struct {
+	mu sync.Mutex
+	by map[hotline.Party]*bucket // one for each party that has a line
+}
+
+// documentPace is what each peer may hand in (SPEC §9.5).
+var documentPace = limit{each: time.Second / hotline.DocumentRate, burst: hotline.DocumentBurst}
+
+// admit reports whether a peer may hand in one more.
+func (d *documents) admit(p hotline.Party, now time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.by == nil {
+		d.by = map[hotline.Party]*bucket{}
+	}
+	if d.by[p] == nil {
+		d.by[p] = new(bucket)
+	}
+	return d.by[p].take(documentPace, now)
+}
+
 // Document takes a document from a peer. It may be of any party: what counts
 // is the root key under it.
 func (n *Node) Document(ctx context.Context, from hotline.Party, raw []byte) *link.Answer {
+	if !n.documents.admit(from, time.Now()) {
+		n.metrics.refused.WithLabelValues(string(from), string(hotline.CodeBusy)).Inc() // counted alone: a flood fills no log
+		return &link.Answer{Code: hotline.CodeBusy, Text: "documents come too fast: send it again later", Time: n.now()}
+	}
 	t := n.askLeader(ctx, &ask{Command: &ledger.Command{Type: ledger.Document, Document: raw}})
 	if t.Code == hotline.CodeOldNumber {
 		return &link.Answer{Time: n.now()} // known already: nothing to send again
@@ -38,36 +65,59 @@ func (n *Node) Document(ctx context.Context, from hotline.Party, raw []byte) *li
 
 // checkDocument refuses a document that Apply would refuse, before it costs
 // the group a commit: anybody with a line could otherwise fill the Raft log.
-// What is known to the byte is answered without checking a signature.
-func checkDocument(s *ledger.State, raw []byte) error {
+// What is known to the byte is answered without checking a signature, and the
+// state is not held while one is checked: a large page takes its time.
+func (m *machine) checkDocument(raw []byte, now hotline.Time) (err error) {
 	st, err := hotline.Parse(raw)
 	if err != nil {
 		return err
 	}
-	versions := s.Conventions()
+	var versions []*hotline.SignedConvention
+	m.view(func(s *ledger.State) {
+		versions = s.Conventions()
+		err = knownDocument(s, st)
+	})
+	if err != nil {
+		return err
+	}
 	switch st.Header.Kind {
 	case hotline.KindConvention:
 		var before *hotline.SignedConvention
-		for _, c := range versions {
-			if bytes.Equal(c.Raw, raw) {
-				return hotline.Refuse(hotline.CodeOldNumber, "version %d of the convention is known", c.Version)
-			}
-			before = c
+		if len(versions) > 0 {
+			before = versions[len(versions)-1]
 		}
 		_, err = hotline.ParseConvention(raw, before)
 	case hotline.KindDirectory:
-		for _, d := range s.Directories(st.Header.From) {
-			if bytes.Equal(d.Raw, raw) {
-				return hotline.Refuse(hotline.CodeOldNumber, "directory %d of %s is known", d.Number, d.Party)
-			}
+		if len(versions) == 0 {
+			return nil // Apply says what is needed first
 		}
-		if len(versions) > 0 { // without one, Apply says what is needed first
-			_, err = hotline.ProveDirectory(raw, versions)
+		var d *hotline.SignedDirectory
+		if d, err = hotline.ProveDirectory(raw, versions); err == nil {
+			m.view(func(s *ledger.State) { err = s.TakesDirectory(d, now) })
 		}
 	default:
 		err = hotline.Refuse(hotline.CodeDocument, "a %s is no document", st.Header.Kind)
 	}
 	return err
+}
+
+// knownDocument refuses a document that the state has to the byte.
+func knownDocument(s *ledger.State, st *hotline.Statement) error {
+	switch st.Header.Kind {
+	case hotline.KindConvention:
+		for _, c := range s.Conventions() {
+			if bytes.Equal(c.Raw, st.Raw) {
+				return hotline.Refuse(hotline.CodeOldNumber, "version %d of the convention is known", c.Version)
+			}
+		}
+	case hotline.KindDirectory:
+		for _, d := range s.Directories(st.Header.From) {
+			if bytes.Equal(d.Raw, st.Raw) {
+				return hotline.Refuse(hotline.CodeOldNumber, "directory %d of %s is known", d.Number, d.Party)
+			}
+		}
+	}
+	return nil
 }
 
 // documentsAfter returns the convention versions above one, and the own

@@ -31,8 +31,8 @@ type record struct {
 
 	damaged atomic.Bool // the last read of a tile failed: said once
 
-	mu   sync.Mutex
-	full time.Time // when the bucket of requests is full again
+	mu    sync.Mutex
+	asked bucket
 }
 
 // openRecord begins to serve at addr; "" is off.
@@ -84,20 +84,12 @@ func (r *record) count(c net.Conn, s http.ConnState) {
 	}
 }
 
-// admit takes one request out of a bucket of hotline.RecordBurst that fills with
-// hotline.RecordRate a second: one bucket for all, since addresses cost nothing.
+// admit takes one request out of the bucket: one for all, since addresses cost
+// nothing.
 func (r *record) admit(now time.Time) bool {
-	const each = time.Second / hotline.RecordRate
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.full.Before(now) {
-		r.full = now
-	}
-	if r.full.Sub(now) > (hotline.RecordBurst-1)*each {
-		return false
-	}
-	r.full = r.full.Add(each)
-	return true
+	return r.asked.take(limit{each: time.Second / hotline.RecordRate, burst: hotline.RecordBurst}, now)
 }
 
 // ServeHTTP answers one request.
