@@ -86,7 +86,7 @@ type Page struct {
 	TLS      string   `toml:"tls" kinds:"smtp syslog" show:"starttls" doc:"Of smtp: starttls, tls, or none. Of syslog: tls (RFC 5425) or none. none is allowed towards a loopback address alone."`
 	CA       string   `toml:"ca" kinds:"smtp syslog webhook alertmanager" show:"/etc/hotline/page-ca.pem" doc:"Of all but command: PEM file of the authorities that are believed; absent: those of the machine."`
 	From     string   `toml:"from" kinds:"smtp" show:"hotline@example.org" doc:"Of smtp: address of the sender."`
-	To       []string `toml:"to" kinds:"smtp" show:"duty@example.org" doc:"Of smtp: 1 to 16 addresses. All must be accepted, or the attempt has failed."`
+	To       []string `toml:"to" kinds:"smtp" show:"duty@example.org" doc:"Of smtp: 1 to 16 addresses. All must be accepted, or the attempt has failed; whoever is accepted gets the mail all the same."`
 	User     string   `toml:"user" kinds:"smtp alertmanager" show:"hotline" doc:"Of smtp and alertmanager: user name; absent: without authentication."`
 	Password string   `toml:"password" kinds:"smtp alertmanager" show:"credential:page-mail" doc:"Of smtp and alertmanager, with user: file:PATH or credential:NAME, as keys.passphrase."`
 	URL      string   `toml:"url" kinds:"webhook alertmanager" show:"https://page.example.org/hotline" doc:"Of webhook: where to post. Of alertmanager: its address, without /api/v2. https, or http towards a loopback address."`

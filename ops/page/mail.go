@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -69,7 +70,7 @@ func newMail(c *config.Page, trust *x509.CertPool) (Channel, error) {
 func (m *mailer) Lasting() (bool, time.Duration) { return false, 0 }
 
 func (m *mailer) Send(ctx context.Context, n *Notice) error {
-	msg, err := m.message(n)
+	msg, err := m.message(n, m.to...)
 	if err != nil {
 		return err
 	}
@@ -86,10 +87,28 @@ func (m *mailer) Send(ctx context.Context, n *Notice) error {
 	if err := client.DialWithContext(ctx); err != nil {
 		return err
 	}
-	if err := client.Send(msg); err != nil {
-		return err
+	// Once the server has taken the mail, how the conversation ends changes nothing.
+	if err := client.Send(msg); err != nil && !msg.IsDelivered() {
+		return errors.Join(err, m.sendToEach(client, n, err))
 	}
-	// The server has taken the mail: how the conversation ends changes nothing.
+	_ = client.Close()
+	return nil
+}
+
+// sendToEach sends the mail once more, to one address after the other, if the server refused one of several: the library then sends
+// to none, and whoever can be reached is to be woken although the attempt has failed. The error says why there is nothing to send.
+func (m *mailer) sendToEach(client *mail.Client, n *Notice, why error) error {
+	var at *mail.SendError
+	if len(m.to) < 2 || !errors.As(why, &at) || at.Reason != mail.ErrSMTPRcptTo {
+		return nil
+	}
+	for _, to := range m.to {
+		msg, err := m.message(n, to)
+		if err != nil {
+			return err
+		}
+		_ = client.Send(msg) // what came of it changes nothing: one address at least has failed
+	}
 	_ = client.Close()
 	return nil
 }
@@ -103,14 +122,14 @@ func (m *mailer) secure(ctx context.Context, conn net.Conn) (net.Conn, error) {
 	return c, c.HandshakeContext(ctx)
 }
 
-// message is plain ASCII text. The same message sent again has the same Message-ID, and everything under one key stands in one
-// thread.
-func (m *mailer) message(n *Notice) (*mail.Msg, error) {
-	msg := mail.NewMsg(mail.WithCharset(mail.CharsetASCII), mail.WithEncoding(mail.NoEncoding))
+// message is plain ASCII text: a server need not know 8BITMIME to take it, which the library would demand of a message that is not
+// declared so. The same message sent again has the same Message-ID, and everything under one key stands in one thread.
+func (m *mailer) message(n *Notice, to ...string) (*mail.Msg, error) {
+	msg := mail.NewMsg(mail.WithCharset(mail.CharsetASCII), mail.WithEncoding(mail.EncodingUSASCII))
 	if err := msg.From(m.from); err != nil {
 		return nil, err
 	}
-	if err := msg.To(m.to...); err != nil {
+	if err := msg.To(to...); err != nil {
 		return nil, err
 	}
 	msg.Subject(n.Line())
@@ -128,6 +147,6 @@ func (m *mailer) message(n *Notice) (*mail.Msg, error) {
 	for _, f := range n.fields() {
 		fmt.Fprintf(&body, "%s: %s\r\n", f.name, f.value)
 	}
-	msg.SetBodyString(mail.TypeTextPlain, body.String())
+	msg.SetBodyString(mail.TypeTextPlain, body.String(), mail.WithPartEncoding(mail.NoEncoding))
 	return msg, nil
 }

@@ -15,6 +15,7 @@ const (
 	attemptsAtOnce = 4               // of one channel
 	flashAtOnce    = 2               // of one channel beside them, for FLASH alone
 	slotWait       = time.Second     // how long an attempt waits for its turn before the next channel is tried
+	lastWord       = time.Second     // how long a channel whose time is over may take to say what came of it
 	maxRounds      = 12              // times that all channels of a page are tried
 	firstPause     = 5 * time.Second // after the first round; doubled after each
 	lastPause      = time.Minute     // at most
@@ -161,8 +162,9 @@ func (l *lane) enter(ctx context.Context, flash bool) (leave func()) {
 	return nil
 }
 
-// send gives the notice to the channel and stops waiting when the time of the attempt is over. The place is free again when
-// the channel has really returned: one that hangs beyond its time cannot pile up.
+// send gives the notice to the channel and stops waiting when the time of the attempt is over. A channel that then says that the
+// other side has the notice, and only did not end the conversation, is believed. The place is free again when the channel has
+// really returned: one that hangs beyond its time cannot pile up.
 func (p *Pager) send(ctx context.Context, l *lane, n *Notice, leave func()) error {
 	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	answer := make(chan error, 1)
@@ -175,9 +177,11 @@ func (p *Pager) send(ctx context.Context, l *lane, n *Notice, leave func()) erro
 	select {
 	case err = <-answer:
 	case <-ctx.Done():
+		limit := time.NewTimer(lastWord)
+		defer limit.Stop()
 		select {
-		case err = <-answer: // cancel follows the answer
-		default:
+		case err = <-answer: // cancel follows the answer, and channels end with ctx
+		case <-limit.C:
 			return ctx.Err()
 		}
 	}
