@@ -397,8 +397,8 @@ func TestEveryQuestionIsAnswered(t *testing.T) {
 	}
 }
 
-// TestDrillStepIsEnteredOnce: a step that was entered and that the node does not show yet is not signed again.
-func TestDrillStepIsEnteredOnce(t *testing.T) {
+func exampleDrill(t *testing.T) *drill.Script {
+	t.Helper()
 	text, err := ceremony.ReadFile("../../ops/deploy/drill.example.toml", drill.MaxFile)
 	if err != nil {
 		t.Fatal(err)
@@ -407,6 +407,12 @@ func TestDrillStepIsEnteredOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return x
+}
+
+// TestDrillStepIsEnteredOnce: a step that was entered and that the node does not show yet is not signed again.
+func TestDrillStepIsEnteredOnce(t *testing.T) {
+	x := exampleDrill(t)
 	var mu sync.Mutex
 	ids := map[hotline.ID]bool{}
 	var clock atomic.Int64
@@ -428,6 +434,7 @@ func TestDrillStepIsEnteredOnce(t *testing.T) {
 	}))
 	clock.Store(int64(s.time()))
 	p := newPlayer(s, x, &notice{until: s.time() + 1<<40}, true)
+	p.leave = func(context.Context) error { return nil }
 	for range 3 {
 		if err := p.look(t.Context()); err != nil {
 			t.Fatal(err)
@@ -438,6 +445,42 @@ func TestDrillStepIsEnteredOnce(t *testing.T) {
 	}
 	if len(ids) != 1 {
 		t.Errorf("one step was entered as %d statements", len(ids))
+	}
+}
+
+// TestDrillPlaysNoStepWithoutLeave: a step that has become due is not played when the window is over, or when the announcement that
+// the others had consented to does not hold any more (SPEC §6.13 rules 2 and 3). It is the second step, of a run that began in time.
+func TestDrillPlaysNoStepWithoutLeave(t *testing.T) {
+	x := exampleDrill(t)
+	submitted := make(chan struct{}, 2)
+	s := sitAt(t, hostFunc(func(_ context.Context, req *desk.Request, send func(*desk.Reply) error) error {
+		if req.Submit != nil {
+			submitted <- struct{}{}
+		}
+		return send(&desk.Reply{Inbox: &desk.InboxView{}}) // no announcement: it was retracted
+	}))
+	for name, c := range map[string]struct {
+		until hotline.Time
+		leave func(context.Context) error
+		over  bool
+		code  hotline.Code
+	}{
+		"the window is over":      {until: s.time(), leave: func(context.Context) error { return nil }, over: true},
+		"the notice is retracted": {until: s.time() + 1<<40, code: codeConsent},
+	} {
+		p := newPlayer(s, x, &notice{until: c.until}, true)
+		if c.leave != nil {
+			p.leave = c.leave
+		}
+		first := &x.Steps[0]
+		detection := hotline.ID{1}
+		p.in = &hotline.CaseID{Party: "XA", ID: detection}
+		p.record = drill.Record{Party: "XA", Case: *p.in, T0: s.time() - hotline.Time(x.Last()), Now: s.time(), Statements: []drill.Statement{
+			{ID: detection, Script: x.Short(), Step: first.ID, Kind: first.Do.Kind(), From: "XA"}}}
+		_, over, err := p.next(t.Context())
+		if f := (*failure)(nil); over != c.over || (err != nil) != (c.code != "") || errors.As(err, &f) && f.Code != string(c.code) || len(submitted) > 0 {
+			t.Errorf("%s: over %t, %v, %d statements", name, over, err, len(submitted))
+		}
 	}
 }
 

@@ -152,7 +152,7 @@ func newDrillRunCmd(a *app) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use: "run FILE", Short: "Play your own party's steps of an announced exercise, then evaluate it", Args: cobra.ExactArgs(1),
-		Long: "Refuses to begin without the announcement of this very file, within its window, acknowledged by every other party. Plays the\n" +
+		Long: "Refuses to begin, or to go on, without the announcement of this very file, within its window, acknowledged by every other party. Plays the\n" +
 			"steps of your own party that your role may sign, each at its time and when what it refers to has arrived; the other steps are\n" +
 			"other people's, at their own machines. Asks before each signature, unless --yes. A step that stands in the ledger is not played\n" +
 			"again, so a run that broke off goes on when it is begun anew. When everything expected is decided it prints the evaluation.\n\n" +

@@ -23,10 +23,16 @@ type player struct {
 	yes    bool            // do not ask
 	told   map[string]bool // steps of which was told that they are somebody else's
 	played map[string]bool // steps that were entered; the record may show them somewhat later
+
+	leave func(context.Context) error // whether consent and window still hold (SPEC §6.13 rule 3)
 }
 
 func newPlayer(s *seat, x *drill.Script, n *notice, yes bool) *player {
-	return &player{observer: observer{seat: s, script: x, since: n.index}, notice: n, yes: yes, told: map[string]bool{}, played: map[string]bool{}}
+	return &player{observer: observer{seat: s, script: x, since: n.index}, notice: n, yes: yes, told: map[string]bool{}, played: map[string]bool{},
+		leave: func(ctx context.Context) error {
+			_, err := s.consented(ctx, x)
+			return err
+		}}
 }
 
 // play runs until everything expected is decided and nothing is left to do, or the window is over. Then it evaluates.
@@ -92,6 +98,9 @@ func (s *seat) hear(ctx context.Context) (heard <-chan struct{}, stop func()) {
 // next plays the first own step whose time has come. It returns how long nothing is to be done, and whether all is over.
 func (p *player) next(ctx context.Context) (wait time.Duration, over bool, err error) {
 	now, wait := p.time(), lookAgain
+	if now >= p.notice.until {
+		return 0, true, nil
+	}
 	left, patience := false, hotline.Time(0) // what waits for another party's statement may wait in vain
 	for i := range p.script.Steps {
 		x := &p.script.Steps[i]
@@ -112,9 +121,6 @@ func (p *player) next(ctx context.Context) (wait time.Duration, over bool, err e
 			return 0, false, p.do(ctx, x)
 		}
 		wait = min(wait, time.Duration(due-now)*time.Millisecond)
-	}
-	if now >= p.notice.until {
-		return 0, true, nil
 	}
 	if left || p.in == nil {
 		return wait, false, nil
@@ -174,6 +180,10 @@ func (p *player) do(ctx context.Context, x *drill.Step) error {
 		if err := p.ask(fmt.Sprintf("%s: sign this %s of the EXERCISE %s as %s? [y/N] ", x.ID, x.Do, p.script.Name, p.self.Name)); err != nil {
 			return err
 		}
+	}
+	// Asked last of all: the answer to the question above may have taken its time, and the others may have objected meanwhile.
+	if err := p.leave(ctx); err != nil {
+		return err
 	}
 	raw, err := p.compose(ctx, p.letter(x))
 	if err != nil {
