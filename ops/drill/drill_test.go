@@ -44,6 +44,23 @@ func TestExampleIsAScript(t *testing.T) {
 	}
 }
 
+// TestMarksThatAreLeftOutAskForEverything: whoever writes one of the marks has not said that the other is worth nothing.
+func TestMarksThatAreLeftOutAskForEverything(t *testing.T) {
+	good := readExample(t)
+	for _, c := range []struct {
+		old  string
+		want drill.Pass
+	}{
+		{"on_time = 80", drill.Pass{OnTime: 100}},
+		{"missing = 0", drill.Pass{OnTime: 80}},
+	} {
+		s, err := drill.Read([]byte(strings.Replace(good, c.old, "", 1)))
+		if err != nil || s.Pass != c.want {
+			t.Errorf("without %s what suffices is %+v, %v, want %+v", c.old, s.Pass, err, c.want)
+		}
+	}
+}
+
 // TestScriptsAreStrict: a slip is told with its line, and never guessed at.
 func TestScriptsAreStrict(t *testing.T) {
 	good := readExample(t)

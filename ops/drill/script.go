@@ -224,13 +224,14 @@ func Read(text []byte) (*Script, error) {
 	r.facts()
 	r.steps()
 	r.expectations()
-	if p := r.in.Pass; !r.Has("pass") {
-		r.out.Pass = Pass{OnTime: 100}
-	} else {
-		if p.OnTime < 0 || p.OnTime > 100 || p.Missing < 0 {
-			r.Fault("pass", "on_time is 0 to 100 percent, and missing is not negative")
-		}
-		r.out.Pass = Pass(p)
+	r.out.Pass = Pass(r.in.Pass)
+	if p := &r.out.Pass; !r.Has("pass.on_time") {
+		p.OnTime = 100
+	} else if p.OnTime < 0 || p.OnTime > 100 {
+		r.Fault("pass.on_time", "on_time is 0 to 100 percent")
+	}
+	if r.out.Pass.Missing < 0 {
+		r.Fault("pass.missing", "missing is not negative")
 	}
 	r.out.Digest = sha256.Sum256(text)
 	return r.out, r.Err()
