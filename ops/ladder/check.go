@@ -118,6 +118,8 @@ func (r *reader) checkSpan() {
 		r.Fault(path, "there is no rota to write out: remove from and days, or add a [[rota]]")
 	case r.Days < 1 || r.Days > most:
 		r.Fault("days", "days is %d, 1 to %d", r.Days, most)
+	case r.From.Location() == time.Local: // so the reader of TOML marks a time that names no zone
+		r.Fault("from", "from names no zone, and would be another moment on another machine: write it with Z, as 2026-11-30T00:00:00Z")
 	case r.From.Second() != 0 || r.From.Nanosecond() != 0:
 		r.Fault("from", "from is not a whole minute")
 	}
