@@ -618,3 +618,21 @@ func TestOnlyRotatedFilesAreTakenForThem(t *testing.T) {
 		t.Error("a name without an ending")
 	}
 }
+
+// TestTimeBeyondAllClocksIsBroken: a time that only its offset puts beyond the year 9999 is no time either. As one it could not be
+// written down: no place in the file would be saved as long as its hit grows.
+func TestTimeBeyondAllClocksIsBroken(t *testing.T) {
+	s := newRotation(t)
+	s.write(1)
+	s.append(s.path, alertLine("9999-12-31T23:59:59.9-0100", 2, "198.51.100.7", "203.0.113.5", 22, "ET SCAN x", ""))
+	if _, _, err := s.feed.Poll(s.now); err != nil {
+		t.Fatal(err)
+	}
+	s.tick(saveAfter)
+	if err := s.feed.Commit(s.now); err != nil {
+		t.Error(err)
+	}
+	if n := s.feed.Stats().Broken; n != 1 {
+		t.Errorf("%d lines are broken, want 1", n)
+	}
+}

@@ -217,10 +217,10 @@ func parseTime(text string) (time.Time, bool, error) {
 		if err != nil {
 			continue
 		}
-		if at.UnixMilli() <= 0 || at.Year() > 9999 {
+		if at = at.UTC(); at.UnixMilli() <= 0 || at.Year() > 9999 {
 			return time.Time{}, false, fmt.Errorf("timestamp %q is out of range", text)
 		}
-		return at.UTC(), form.offset, nil
+		return at, form.offset, nil
 	}
 	return time.Time{}, false, fmt.Errorf("timestamp %q is in no form that is known", clean(text, hotline.MaxHitText))
 }
