@@ -133,7 +133,7 @@ func TestEveryRuleHasItsMessage(t *testing.T) {
 		{func(c *Config) { c.Convention = "12ab" }, "convention: \"12ab\" is not the id of a convention"},
 		{func(c *Config) { c.Convention = strings.Repeat("0", 64) }, "is not the id of a convention"}, // it would pin nothing
 		{func(c *Config) { c.Keys.Dir = "" }, "keys.dir: missing"},
-		{func(c *Config) { c.Keys.Passphrase = "" }, "keys.passphrase: \"\" is no source"},
+		{func(c *Config) { c.Keys.Passphrase = "" }, "keys.passphrase: is no source of a passphrase"},
 		{func(c *Config) { c.Keys.Passphrase = "file:" }, "keys.passphrase:"},
 		{func(c *Config) { c.Keys.Passphrase = "prompt:x" }, "keys.passphrase:"},
 		{func(c *Config) { c.Keys.Passphrase = "credential:../x" }, "keys.passphrase:"},

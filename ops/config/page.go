@@ -65,7 +65,7 @@ func (p *Page) check() string {
 	}
 	for _, source := range []struct{ key, value string }{{"password", p.Password}, {"secret", p.Secret}} {
 		if source.value != "" && !isSecretSource(source.value) {
-			return fmt.Sprintf("%s: %q is no source of a secret: write file:PATH or credential:NAME", source.key, source.value)
+			return source.key + ": is no source of a secret: write file:PATH or credential:NAME" // it may be the secret, and is not told
 		}
 	}
 	if (p.User == "") != (p.Password == "") {

@@ -57,9 +57,9 @@ func TestPageRulesHaveTheirMessages(t *testing.T) {
 		{smtp, func(p *Page) { p.To = []string{"Duty <b@example.org>"} }, "is no plain mail address"},
 		{smtp, func(p *Page) { p.From = "a\r\nBcc: x@example.org" }, "is no plain mail address"},
 		{smtp, func(p *Page) { p.User = "u" }, "user and password: go together"},
-		{smtp, func(p *Page) { p.User, p.Password = "u", "secret" }, `password: "secret" is no source of a secret`},
+		{smtp, func(p *Page) { p.User, p.Password = "u", "secret" }, "password: is no source of a secret: write file:PATH"},
 		{hook, func(p *Page) { p.Secret = "" }, "secret: missing"},
-		{hook, func(p *Page) { p.Secret = "prompt" }, `secret: "prompt" is no source`},
+		{hook, func(p *Page) { p.Secret = "prompt" }, "secret: is no source of a secret"},
 		{hook, func(p *Page) { p.URL = "http://page.example.org" }, "url: http is allowed towards a loopback address alone"},
 		{hook, func(p *Page) { p.URL = "https://user:word@page.example.org" }, "url: is no address"},
 		{hook, func(p *Page) { p.URL = "ftp://page.example.org" }, "url: is no address"},
@@ -93,5 +93,23 @@ func TestPagePathsStartAtTheFile(t *testing.T) {
 	p.resolve("/etc/hotline")
 	if p.CA != filepath.Join("/etc/hotline", "ca.pem") || p.Password != "file:/etc/hotline/secret" || p.Secret != "credential:hook" {
 		t.Errorf("got %+v", p)
+	}
+}
+
+// TestSecretInThePlaceOfItsSourceIsNotTold defends whoever writes the secret itself where its source belongs: what is said of a bad
+// configuration goes into the log of the machine.
+func TestSecretInThePlaceOfItsSourceIsNotTold(t *testing.T) {
+	const word = "tr0ub4dor"
+	smtp := Page{Name: "mail", Kind: "smtp", Server: "mail.example.org:587", TLS: "starttls", From: "a@example.org", To: []string{"b@example.org"}, User: "u"}
+	hook := Page{Name: "hook", Kind: "webhook", URL: "https://page.example.org/x"}
+	smtp.Password, hook.Secret = word, "whsec_"+word
+	for key, c := range map[string]*Config{
+		"keys.passphrase": {Keys: Keys{Passphrase: word}},
+		"password":        {Pages: []Page{smtp}},
+		"secret":          {Pages: []Page{hook}},
+	} {
+		if text := c.Validate().Error(); strings.Contains(text, word) || !strings.Contains(text, key+": ") {
+			t.Errorf("%s: %s", key, text)
+		}
 	}
 }

@@ -133,7 +133,7 @@ func checkPassphrase(c *Config) string {
 	case kind == "credential" && rest != "" && !strings.ContainsAny(rest, `/\`) && rest != "." && rest != "..":
 		return ""
 	}
-	return fmt.Sprintf("%q is no source of a passphrase: write prompt, file:PATH or credential:NAME", c.Keys.Passphrase)
+	return "is no source of a passphrase: write prompt, file:PATH or credential:NAME" // it may be the passphrase, and is not told
 }
 
 func checkMetrics(c *Config) string {
