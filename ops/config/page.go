@@ -82,6 +82,9 @@ func (p *Page) check() string {
 		}
 		return p.checkURL()
 	case "alertmanager":
+		if strings.ContainsRune(p.URL, '?') {
+			return "url: of alertmanager ends with its path: /api/v2/alerts is put behind it"
+		}
 		return p.checkURL()
 	}
 	return p.checkArgv()

@@ -64,6 +64,7 @@ func TestPageRulesHaveTheirMessages(t *testing.T) {
 		{hook, func(p *Page) { p.URL = "https://user:word@page.example.org" }, "url: is no address"},
 		{hook, func(p *Page) { p.URL = "ftp://page.example.org" }, "url: is no address"},
 		{alerts, func(p *Page) { p.URL = "" }, "url: is no address"},
+		{alerts, func(p *Page) { p.URL = "https://alerts.example.org/?tenant=1" }, "url: of alertmanager ends with its path"},
 		{alerts, func(p *Page) { p.To = []string{"x@example.org"} }, "to: has no meaning for alertmanager"},
 		{log, func(p *Page) { p.TLS = "starttls" }, `tls: "starttls" is not known: write tls, none`},
 		{command, func(p *Page) { p.Argv[0] = "bell" }, "argv: write the program as an absolute path"},
