@@ -17,6 +17,8 @@ import (
 const (
 	alertLife  = 10 * time.Minute
 	alertAgain = 2 * time.Minute
+	// alertBehind is how far its clock may be behind ours: an end that is still to come by its clock is none to it.
+	alertBehind = time.Minute
 )
 
 // alertmanager posts to the API v2 of Prometheus Alertmanager. The key is a label: Alertmanager merges what has the same
@@ -69,7 +71,10 @@ func alertOf(n *Notice) alert {
 	}
 	switch n.Event {
 	case Over:
-		ends = n.At
+		ends = n.At.Add(-alertBehind)
+		if begins.After(ends) {
+			begins = ends
+		}
 	case Test:
 		ends = n.At.Add(time.Second) // it shows that the way is open, and is to wake nobody
 	}

@@ -86,6 +86,32 @@ func TestAlertmanagerMergesAndCloses(t *testing.T) {
 	}
 }
 
+// Promise: a page is closed at an Alertmanager whose clock is a little behind: else it would stay open there for as long as it lives
+// without hearing of it, and people would be called to what is done.
+func TestAlertmanagerClosesThoughItsClockIsBehind(t *testing.T) {
+	id := newIdentity(t)
+	url, notified := alertmanagerServer(t, id, "hotline", "a long word")
+	p := openOne(t, config.Page{Kind: "alertmanager", URL: url, CA: id.cert, User: "hotline", Password: "file:" + write(t, "word", []byte("a long word"))})
+	for key, open := range map[string]time.Duration{"new": 0, "old": time.Hour} {
+		n := alarm()
+		n.Key, n.Due = key, time.Now().Add(-open)
+		untilTaken(t, p, n)
+		<-notified
+		over := n
+		over.Event, over.At = Over, time.Now().Add(20*time.Second) // by our clock
+		if err := p.lanes[0].channel.Send(t.Context(), &over); err != nil {
+			t.Fatal(err)
+		}
+		if alerts := fetchAlerts(t, p, url); len(alerts) != 0 {
+			t.Fatalf("the page is still open after its end: %+v", alerts)
+		}
+		var w struct{ Status string }
+		if err := json.Unmarshal((<-notified).body, &w); err != nil || w.Status != "resolved" {
+			t.Errorf("the receiver was told %q, want resolved (%v)", w.Status, err)
+		}
+	}
+}
+
 // Promise: without the password Alertmanager takes nothing, and that counts as failed.
 func TestAlertmanagerThatRefusesHasFailed(t *testing.T) {
 	id := newIdentity(t)
