@@ -45,3 +45,14 @@ func TestPageTakenInTheFutureIsToldAgain(t *testing.T) {
 		t.Error("it is told twice at once")
 	}
 }
+
+// Promise: a system that took a page and answers too late to its repetition still has it, and is told again that it is open.
+func TestPageTakenOnceStaysTaken(t *testing.T) {
+	for _, c := range []struct{ before, now, want bool }{{false, true, false}, {true, true, true}, {true, false, false}, {false, false, false}} {
+		h := &heldPage{repeat: 1, routes: []heldRoute{{channel: "am", unsure: c.now}}}
+		h.keep(&heldPage{routes: []heldRoute{{channel: "am", unsure: c.before}}})
+		if len(h.routes) != 1 || h.routes[0].unsure != c.want {
+			t.Errorf("unsure %t, then %t: %+v", c.before, c.now, h.routes)
+		}
+	}
+}

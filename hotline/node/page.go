@@ -364,11 +364,12 @@ type heldPage struct {
 	routes []heldRoute
 }
 
-// heldRoute is one channel that has taken one route of it.
+// heldRoute is one channel that has taken one route of it, or may have.
 type heldRoute struct {
 	notice  page.Notice
 	channel string
 	told    time.Time
+	unsure  bool // its answer did not come in time: it is told of the end and of nothing else
 }
 
 // hold keeps open what the record says to have been taken by a lasting channel.
@@ -386,19 +387,20 @@ func (w *waker) hold(ctx context.Context, p *ledger.Paging) {
 	for i := range h.routes {
 		r := &h.routes[i]
 		since := time.Since(r.told) // below 0: by the clock of a former leader, or one that was set back
-		if _, again := w.n.pages.channels.Lasting(r.channel); again > 0 && (since >= again || since < 0) {
+		if _, again := w.n.pages.channels.Lasting(r.channel); again > 0 && !r.unsure && (since >= again || since < 0) {
 			r.told = time.Now()
 			w.tell(ctx, *r, page.Due, 1)
 		}
 	}
 }
 
-// holding is what the lasting channels have of a page by what came of an alarm.
+// holding is what the lasting channels have of a page, or may have, by what came of an alarm.
 func (w *waker) holding(p *ledger.Paging, attempts []hotline.PageAttempt) *heldPage {
 	h := &heldPage{repeat: p.Repeat}
 	for _, a := range attempts {
-		if lasting, _ := w.n.pages.channels.Lasting(a.Channel); lasting && a.Result == hotline.PageTaken {
-			h.routes = append(h.routes, heldRoute{w.n.notice(p, int(a.Route)), a.Channel, time.UnixMilli(int64(a.Last))})
+		unsure := a.Result == hotline.PageTimedOut
+		if lasting, _ := w.n.pages.channels.Lasting(a.Channel); lasting && (unsure || a.Result == hotline.PageTaken) {
+			h.routes = append(h.routes, heldRoute{w.n.notice(p, int(a.Route)), a.Channel, time.UnixMilli(int64(a.Last)), unsure})
 		}
 	}
 	return h
@@ -411,8 +413,11 @@ func (h *heldPage) keep(before *heldPage) {
 		return
 	}
 	for _, r := range before.routes {
-		if !slices.ContainsFunc(h.routes, func(x heldRoute) bool { return x.channel == r.channel && x.notice.Key == r.notice.Key }) {
+		i := slices.IndexFunc(h.routes, func(x heldRoute) bool { return x.channel == r.channel && x.notice.Key == r.notice.Key })
+		if i < 0 {
 			h.routes = append(h.routes, r)
+		} else {
+			h.routes[i].unsure = h.routes[i].unsure && r.unsure // what it took once it has
 		}
 	}
 }

@@ -181,6 +181,31 @@ func TestPageIsIntendedDeliveredAndOver(t *testing.T) {
 	}
 }
 
+// Promise: a system that may have a page, since its answer did not come in time, is told that it is over, though another channel took
+// the page: else it would call people to what is done.
+func TestSystemThatAnsweredTooLateIsToldToo(t *testing.T) {
+	t.Parallel()
+	end := make(chan struct{})
+	slow := newBell(t, func(x waked) int {
+		if x.Event == "page" {
+			<-end
+		}
+		return http.StatusOK
+	})
+	t.Cleanup(func() { close(end) }) // before the server is waited for
+	good := newBell(t, nil)
+	w := paged(t, 1, slow.channel(t, "slow"), good.channel(t, "good"))
+	b := w.parties["XB"]
+	alert := w.warn("XA", "XB")
+	got := good.next(t, "page")
+	b.submit(t, 0, b.Acknowledgement(now(), alert))
+	for _, ring := range []*bell{good, slow} {
+		if over := ring.next(t, "over"); over.Key != got.Key {
+			t.Errorf("over is %s, the page was %s", over.Key, got.Key)
+		}
+	}
+}
+
 // Promise: a channel that hangs holds up neither the next channel nor the ledger nor another page.
 func TestHangingPageChannelHoldsUpNothing(t *testing.T) {
 	t.Parallel()
