@@ -75,7 +75,7 @@ func (s *seat) detection(ctx context.Context, o *opening, h *hotline.Hit) ([]byt
 		return nil, err
 	}
 	if h != nil && h.First > 0 {
-		l.detected = hotline.Time(h.First)
+		l.detected = min(hotline.Time(h.First), l.detected) // the sensor's clock may be ahead
 	}
 	if o.detected != "" {
 		t, err := time.Parse(time.RFC3339, o.detected)

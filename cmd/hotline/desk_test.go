@@ -484,6 +484,26 @@ func TestDrillPlaysNoStepWithoutLeave(t *testing.T) {
 	}
 }
 
+// TestHitOfASensorWhoseClockIsAheadHasItsT0Now: T0 is no time that is still to come (SPEC §4.1).
+func TestHitOfASensorWhoseClockIsAheadHasItsT0Now(t *testing.T) {
+	s := sitAt(t, hostFunc(func(context.Context, *desk.Request, func(*desk.Reply) error) error { return nil }))
+	for name, first := range map[string]hotline.Time{"ahead": s.time() + 2*3600_000, "before": s.time() - 3600_000} {
+		h := hotline.Hit{Key: strings.Repeat("ab", 32), Source: "suricata", First: int64(first), Last: int64(first), Count: 1, Direction: hotline.HitOutbound,
+			From: []string{"198.51.100.7"}, FromTotal: 1, To: []string{}, Protocol: "TCP", Signatures: []string{"x"}, Evidence: hotline.HitObserved}
+		raw, err := s.detection(t.Context(), &opening{status: "ACTUAL", precedence: "FLASH"}, &h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		st, err := hotline.Parse(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := st.Header.Detected; got > s.time() || name == "before" && got != first {
+			t.Errorf("%s: T0 is %s, the hit of %s", name, clock(got), clock(first))
+		}
+	}
+}
+
 // TestRefusedSubmissionIsForgotten: a refusal is an outcome; nothing is left to be asked again.
 func TestRefusedSubmissionIsForgotten(t *testing.T) {
 	s := sitAt(t, hostFunc(func(_ context.Context, req *desk.Request, _ func(*desk.Reply) error) error {
