@@ -211,8 +211,8 @@ func (g *gatherer) makeRoom() bool {
 
 // forget takes a hit out of those that grow.
 func (g *gatherer) forget(a *aggregate) {
-	if g.open[a.id] == a {
-		delete(g.open, a.id)
+	if o := g.opening(a.id, a.anchor); g.open[o] == a {
+		delete(g.open, o)
 	}
 	g.spare += len(a.from) + len(a.to) + len(a.ports)
 }
@@ -322,7 +322,7 @@ func (f *Feed) load() error {
 		}
 	}
 	if err != nil {
-		f.g.all, f.g.open = nil, make(map[groupID]*aggregate)
+		f.g.all, f.g.open = nil, make(map[opening]*aggregate)
 		return fmt.Errorf("sensor position in %s cannot be used, the feed is read from its beginning: %w", f.cfg.State, err)
 	}
 	f.saved = st.Position
@@ -355,7 +355,6 @@ func (g *gatherer) restore(s *savedHit) error {
 	if h := g.close(a); h.Source != g.source || h.Validate() != nil {
 		return fmt.Errorf("hit %.12s is not one of this feed", s.Hit.Key)
 	}
-	g.open[a.id] = a
-	g.all = append(g.all, a)
+	g.enter(a)
 	return nil
 }

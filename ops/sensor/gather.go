@@ -88,7 +88,7 @@ type gatherer struct {
 	opt       *Options
 	pending   map[packetID]*event
 	queue     []packetID
-	open      map[groupID]*aggregate
+	open      map[opening]*aggregate
 	all       []*aggregate
 	spare     int
 	refused   int
@@ -100,7 +100,7 @@ type gatherer struct {
 func newGatherer(source string, territory *Prefixes, opt *Options) *gatherer {
 	return &gatherer{
 		source: source, territory: territory, opt: opt, spare: maxDistinct,
-		pending: make(map[packetID]*event), open: make(map[groupID]*aggregate),
+		pending: make(map[packetID]*event), open: make(map[opening]*aggregate),
 	}
 }
 
@@ -173,17 +173,45 @@ func (g *gatherer) settle(id packetID) {
 // count adds an event to the hit that it belongs to.
 func (g *gatherer) count(e *event) {
 	group := g.classify(e)
-	a := g.open[group]
-	if a == nil || !within(a.anchor, e.at, g.opt.Window) {
+	a := g.find(group, e.at)
+	if a == nil {
 		if len(g.all) >= g.opt.MaxHits && !g.makeRoom() {
 			g.refused += e.lines
 			return
 		}
 		a = g.newAggregate(group, e)
-		g.open[group] = a
-		g.all = append(g.all, a)
+		g.enter(a)
 	}
 	g.add(a, e)
+}
+
+// opening is where a hit is found by the time of its first event. Of one group no two lie in one window's length: the second event
+// would have joined the first one's hit.
+type opening struct {
+	groupID
+	window int64 // lengths of a window since 1970
+}
+
+func (g *gatherer) opening(id groupID, at time.Time) opening {
+	return opening{id, at.UnixMilli() / g.opt.Window.Milliseconds()}
+}
+
+// find returns the hit of a group to which an event of that time belongs; nil if there is none yet. There may be several hits of one
+// group: whoever reports what happened on two days may do so by turns.
+func (g *gatherer) find(id groupID, at time.Time) *aggregate {
+	o := g.opening(id, at)
+	for _, window := range []int64{o.window, o.window - 1, o.window + 1} {
+		o.window = window
+		if a := g.open[o]; a != nil && within(a.anchor, at, g.opt.Window) {
+			return a
+		}
+	}
+	return nil
+}
+
+func (g *gatherer) enter(a *aggregate) {
+	g.open[g.opening(a.id, a.anchor)] = a
+	g.all = append(g.all, a)
 }
 
 // within reports whether at belongs to a hit whose first line was at anchor. Lines may be a little out of order, so the window
