@@ -47,7 +47,7 @@ type File struct {
 }
 
 // wrongType is how the decoder says that a value is of another type than its key.
-var wrongType = regexp.MustCompile(`^cannot decode TOML (\w+) into .* of type (\S+)$`)
+var wrongType = regexp.MustCompile(`^cannot decode TOML ([\w ]+?) into .* of type (\S+)$`)
 
 // Read decodes TOML into a structure, whose unknown keys are refused: one may be
 // a misspelt one. most bounds the text in bytes. The error is Faults.
@@ -73,6 +73,9 @@ func Read(text []byte, most int, into any) (*File, error) {
 		text := strings.TrimPrefix(broken.Error(), "toml: ")
 		if m := wrongType.FindStringSubmatch(text); m != nil {
 			text = fmt.Sprintf("%s is a %s, where %s is wanted", strings.Join(broken.Key(), "."), m[1], m[2])
+			if m[2] == "string" {
+				text += ": write it in quotes"
+			}
 		}
 		return nil, Faults{{line, text}}
 	case err != nil:
