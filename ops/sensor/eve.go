@@ -35,7 +35,9 @@ type rule struct {
 	reflects, called  bool
 }
 
-func newEVE(opt *Options) *eve { return &eve{opt: opt, rules: make(map[string]rule)} }
+func newEVE(opt *Options) *eve {
+	return &eve{opt: opt, scan: scanner{inside: "alert"}, rules: make(map[string]rule)}
+}
 
 var (
 	wordEventType = []byte(`"event_type"`)

@@ -10,11 +10,13 @@ import (
 )
 
 // Bounds of one JSON object of a feed. encoding/json takes the last of two equal names, whatever is not UTF-8, and any depth;
-// a feed quotes what attackers sent, so whatever two readers could take for different things is refused here.
+// a feed quotes what attackers sent, so whatever two readers could take for different things is refused here. But of what nobody reads
+// the names are free: sensors write there what a packet held, under names that the attacker chose, and as often as he likes. To refuse
+// the line for that would be to let him hide his alert.
 const (
 	// maxDepth bounds nesting; EVE, IntelMQ and nfdump stay below ten.
 	maxDepth = 32
-	// maxMembers bounds the members of one object.
+	// maxMembers bounds the members of one object that is read.
 	maxMembers = 256
 )
 
@@ -38,14 +40,15 @@ type member struct {
 	raw  []byte
 }
 
-// scanner reads objects strictly (RFC 8259, with the names of each object unique, well-formed UTF-8, and the bounds above). It is
-// used again for each line and keeps its memory.
+// scanner reads objects strictly (RFC 8259, with the names of each object that is read unique, well-formed UTF-8, and the bounds
+// above). It is used again for each line and keeps its memory.
 type scanner struct {
-	data  []byte
-	at    int
-	top   []member // of the outermost object
-	names [][]byte // of the objects that are open, innermost last
-	high  bool     // the last string holds bytes above 0x7f or escapes
+	inside string // the member of the outermost object of which the inside is read too; "" for none
+	data   []byte
+	at     int
+	top    []member // of the outermost object
+	names  [][]byte // of the objects that are open, innermost last
+	high   bool     // the last string holds bytes above 0x7f or escapes
 }
 
 var errNotObject = errors.New("not a JSON object")
@@ -57,7 +60,7 @@ func (s *scanner) object(data []byte) ([]member, error) {
 	if s.at == len(data) || data[s.at] != '{' {
 		return nil, errNotObject
 	}
-	if err := s.members(0); err != nil {
+	if err := s.members(0, true); err != nil {
 		return nil, fmt.Errorf("byte %d: %w", s.at+1, err)
 	}
 	if s.space(); s.at != len(data) {
@@ -72,7 +75,7 @@ func nested(m *member, visit func(name []byte, k kind, raw []byte)) {
 		return
 	}
 	s := scanner{data: m.raw}
-	if s.members(0) != nil {
+	if s.members(0, true) != nil {
 		return
 	}
 	for i := range s.top {
@@ -101,8 +104,8 @@ func (s *scanner) next() byte {
 	return s.data[s.at-1]
 }
 
-// members reads an object whose brace stands at s.at. At depth 0 they are kept.
-func (s *scanner) members(depth int) error {
+// members reads an object whose brace stands at s.at. At depth 0 they are kept. Of what is used the names are unique.
+func (s *scanner) members(depth int, used bool) error {
 	if depth == maxDepth {
 		return fmt.Errorf("nested deeper than %d", maxDepth)
 	}
@@ -117,7 +120,7 @@ func (s *scanner) members(depth int) error {
 		if s.space(); s.at == len(s.data) || s.data[s.at] != '"' {
 			return errors.New("a name is missing")
 		}
-		name, err := s.name(mark)
+		name, err := s.name(mark, used)
 		if err != nil {
 			return err
 		}
@@ -126,7 +129,7 @@ func (s *scanner) members(depth int) error {
 		}
 		s.space()
 		from := s.at
-		k, err := s.value(depth + 1)
+		k, err := s.value(depth+1, used && (depth > 0 || string(name) == s.inside))
 		if err != nil {
 			return err
 		}
@@ -143,10 +146,10 @@ func (s *scanner) members(depth int) error {
 	}
 }
 
-// name reads a member's name and refuses one that the object has already.
-func (s *scanner) name(mark int) ([]byte, error) {
+// name reads a member's name and refuses one that the object has already, if it is used.
+func (s *scanner) name(mark int, used bool) ([]byte, error) {
 	from := s.at
-	if err := s.text(); err != nil {
+	if err := s.text(); err != nil || !used {
 		return nil, err
 	}
 	name := s.data[from+1 : s.at-1]
@@ -169,7 +172,7 @@ func (s *scanner) name(mark int) ([]byte, error) {
 	return name, nil
 }
 
-func (s *scanner) value(depth int) (kind, error) {
+func (s *scanner) value(depth int, used bool) (kind, error) {
 	if s.at == len(s.data) {
 		return 0, errors.New("a value is missing")
 	}
@@ -177,9 +180,9 @@ func (s *scanner) value(depth int) (kind, error) {
 	case '"':
 		return kindString, s.text()
 	case '{':
-		return kindObject, s.members(depth)
+		return kindObject, s.members(depth, used)
 	case '[':
-		return kindArray, s.array(depth)
+		return kindArray, s.array(depth, used)
 	case 't':
 		return kindTrue, s.word("true")
 	case 'f':
@@ -194,7 +197,7 @@ func (s *scanner) value(depth int) (kind, error) {
 	}
 }
 
-func (s *scanner) array(depth int) error {
+func (s *scanner) array(depth int, used bool) error {
 	if depth == maxDepth {
 		return fmt.Errorf("nested deeper than %d", maxDepth)
 	}
@@ -205,7 +208,7 @@ func (s *scanner) array(depth int) error {
 	}
 	for {
 		s.space()
-		if _, err := s.value(depth + 1); err != nil {
+		if _, err := s.value(depth+1, used); err != nil {
 			return err
 		}
 		switch s.next() {

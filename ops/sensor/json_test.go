@@ -18,14 +18,15 @@ import (
 	"example.org/hotline/hotline"
 )
 
-// plainly reads one object with encoding/json alone, refuses what this package promises to refuse, and is as slow as it likes.
-func plainly(data []byte) (map[string]any, error) {
+// plainly reads one object with encoding/json alone, refuses what this package promises to refuse, and is as slow as it likes. Inside
+// is the one member of which the inside is read too.
+func plainly(data []byte, inside string) (map[string]any, error) {
 	if !utf8.Valid(data) || !json.Valid(data) {
 		return nil, errors.New("not JSON")
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
-	if err := walk(d, 0); err != nil {
+	if err := walk(d, 0, true, inside); err != nil {
 		return nil, err
 	}
 	d = json.NewDecoder(bytes.NewReader(data))
@@ -37,8 +38,8 @@ func plainly(data []byte) (map[string]any, error) {
 	return m, nil
 }
 
-// walk refuses names that stand twice in an object, objects with too many members, and what is nested too deeply.
-func walk(d *json.Decoder, depth int) error {
+// walk refuses names that stand twice in an object that is used, such objects with too many members, and what is nested too deeply.
+func walk(d *json.Decoder, depth int, used bool, inside string) error {
 	token, err := d.Token()
 	if err != nil {
 		return err
@@ -52,18 +53,21 @@ func walk(d *json.Decoder, depth int) error {
 	}
 	names := make(map[string]bool)
 	for d.More() {
+		deeper := used
 		if delim == '{' {
 			name, err := d.Token()
 			if err != nil {
 				return err
 			}
-			if text := name.(string); names[text] {
+			text := name.(string)
+			deeper = used && (depth > 0 || text == inside)
+			if used && names[text] {
 				return errors.New("twice")
-			} else if names[text] = true; len(names) > maxMembers {
+			} else if names[text] = true; used && len(names) > maxMembers {
 				return errors.New("too many")
 			}
 		}
-		if err := walk(d, depth+1); err != nil {
+		if err := walk(d, depth+1, deeper, inside); err != nil {
 			return err
 		}
 	}
@@ -76,15 +80,15 @@ func walk(d *json.Decoder, depth int) error {
 func FuzzScanner(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, ` { "a" : 1 , "b" : [ 1.5e-3 , "x" , { } , null ] } `, `{"a":"\u0061\ud800\n"}`, `{"a":1,"\u0061":2}`, `{"a":01}`, `{"a":-}`, `{"a":"\x"}`,
-		"{\"a\":\"\xff\"}", "{\"a\":\"\x01\"}", `{"a":{"b":1,"b":2}}`, `{"a":1}x`, `{"a":1,}`, `[1]`, `{"a":tru}`, `{"é":"ü"}`, `{"a":18446744073709551616}`,
+		"{\"a\":\"\xff\"}", "{\"a\":\"\x01\"}", `{"a":{"b":1,"b":2}}`, `{"b":{"b":1,"b":2}}`, `{"a":[{"b":{"c":1,"c":2}}]}`, `{"b":[{"a":{"c":1,"c":2}}],"c":1}`, `{"a":1}x`, `{"a":1,}`, `[1]`, `{"a":tru}`, `{"é":"ü"}`, `{"a":18446744073709551616}`,
 		`{"a":` + strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth) + `}`, strings.Repeat(`{"a":`, maxDepth+1) + "1" + strings.Repeat("}", maxDepth+1),
 	} {
 		f.Add([]byte(seed))
 	}
-	s := new(scanner)
+	s := &scanner{inside: "a"}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		members, err := s.object(data)
-		want, plainErr := plainly(data)
+		want, plainErr := plainly(data, s.inside)
 		if (err == nil) != (plainErr == nil) {
 			t.Fatalf("%q: scanner says %v, encoding/json %v", data, err, plainErr)
 		}
@@ -115,7 +119,7 @@ func FuzzScanner(f *testing.F) {
 
 // plainAlert is what a line says, read with encoding/json alone. Its error is errNothing or another one, as that of eve.decode.
 func plainAlert(raw []byte) (map[string]any, map[string]any, error) {
-	m, err := plainly(raw)
+	m, err := plainly(raw, "alert")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -327,3 +331,32 @@ func TestRecordsAreFoundInAnyLayout(t *testing.T) {
 }
 
 func newReader(text string) *bufio.Reader { return bufio.NewReader(strings.NewReader(text)) }
+
+// TestNamesThatAnAttackerChoseHideNoAlert defends against an alert that whoever is attacked by it never sees: Suricata writes beside the
+// alert what the packet held, as the user properties of MQTT, under the names that the packet gave, as often as it gave them. Nobody
+// reads that here. What is read is refused when a name stands in it twice.
+func TestNamesThatAnAttackerChoseHideNoAlert(t *testing.T) {
+	line := strings.TrimSpace(alertLine("2026-01-01T00:00:05Z", 1, "198.51.100.7", "203.0.113.5", 1883, "ET SCAN x", ""))
+	beside := func(text string) string {
+		return strings.TrimSuffix(line, "}") + `,"mqtt":{"publish":{"properties":{` + text + `}}}}`
+	}
+	many := make([]string, 2*maxMembers)
+	for i := range many {
+		many[i] = fmt.Sprintf(`"p%d":"x"`, i)
+	}
+	for name, raw := range map[string]string{"a name twice": beside(`"p":"1","p":"2"`), "many names": beside(strings.Join(many, ","))} {
+		if r := read(t, strings.NewReader(raw), territoryXA(t), Options{}); r.Events != 1 || len(r.Hits) != 1 {
+			t.Errorf("%s: the alert is lost: %d events, %v", name, r.Events, r.Problems)
+		}
+	}
+	for name, raw := range map[string]string{
+		"twice in the line":   strings.TrimSuffix(line, "}") + `,"src_ip":"203.0.113.9"}`,
+		"twice in the alert":  strings.Replace(line, `"gid":1`, `"gid":1,"signature":"y"`, 1),
+		"twice in the target": strings.Replace(line, `"gid":1`, `"gid":1,"source":{"ip":"198.51.100.7"},"target":{"ip":"203.0.113.5","ip":"203.0.113.6"}`, 1),
+		"no JSON beside it":   beside(`"p":`),
+	} {
+		if r := read(t, strings.NewReader(raw), territoryXA(t), Options{}); r.Broken != 1 {
+			t.Errorf("%s: taken", name)
+		}
+	}
+}
