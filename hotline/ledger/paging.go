@@ -49,6 +49,7 @@ type Paging struct {
 	Repeat uint64 // 0: the first alarm; else the repeat that is to be intended, or is under way
 	Routes []hotline.PageRoute
 	Taken  []hotline.PageAttempt
+	Again  bool // a repeat is due, and waits only for the end of the alarm that is under way
 }
 
 // Pagings returns every page that is open at t, those of higher precedence
@@ -76,7 +77,8 @@ func (p *paging) at(s *State, t hotline.Time) Paging {
 	case !p.intended():
 		x.Stage = PageIntend
 	case !p.Ended:
-		x.Stage = PageTry
+		_, n := p.duty.repeat(t)
+		x.Stage, x.Again = PageTry, n > 0 && uint64(n) > p.Repeat
 	default:
 		x.Stage = PageRest
 		if at, n := p.duty.repeat(t); n > 0 && uint64(n) > p.Repeat {

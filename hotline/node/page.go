@@ -61,7 +61,7 @@ func (p *pages) changed() {
 // keepPaging wakes people while this node leads. Without channels of its own it
 // intends nothing, and brings to their end what a former leader intended.
 func (n *Node) keepPaging(ctx context.Context) {
-	w := &waker{n: n, ended: make(chan ended, pageAtOnce), jobs: map[uint64]context.CancelFunc{}, held: map[uint64]*heldPage{}}
+	w := &waker{n: n, ended: make(chan ended, pageAtOnce), jobs: map[uint64]*job{}, held: map[uint64]*heldPage{}}
 	defer w.wg.Wait() // ctx has ended by now
 	look := time.NewTicker(pageLook)
 	defer look.Stop()
@@ -83,8 +83,16 @@ type waker struct {
 	n     *Node
 	wg    sync.WaitGroup
 	ended chan ended
-	jobs  map[uint64]context.CancelFunc // by due entry: under way
-	held  map[uint64]*heldPage          // by due entry: kept open by other systems
+	jobs  map[uint64]*job      // by due entry: under way
+	held  map[uint64]*heldPage // by due entry: kept open by other systems
+}
+
+// job is one alarm of one page under way.
+type job struct {
+	ctx    context.Context // ends when the thing was done
+	stop   context.CancelFunc
+	enough chan struct{} // closed when its repetition is due: what fails is not tried again
+	hasty  bool          // it is closed
 }
 
 // ended is a job that has come to its end, and what other systems have of it.
@@ -96,7 +104,7 @@ type ended struct {
 // drop takes a job away. What it leaves open is held at once: the record may forget
 // the page before the next look.
 func (w *waker) drop(x ended) {
-	w.jobs[x.due]()
+	w.jobs[x.due].stop()
 	delete(w.jobs, x.due)
 	if x.held != nil {
 		x.held.keep(w.held[x.due])
@@ -122,13 +130,17 @@ func (w *waker) look(ctx context.Context) int {
 		p := &open[i]
 		due := p.Page.Index
 		if p.Stage == ledger.PageBreak {
-			if stop := w.jobs[due]; stop != nil {
-				stop()
+			if j := w.jobs[due]; j != nil {
+				j.stop()
 				continue
 			}
 		} else {
 			still[due] = true
 			w.hold(ctx, p)
+		}
+		if j := w.jobs[due]; j != nil && p.Again && !j.hasty {
+			j.hasty = true
+			close(j.enough)
 		}
 		if p.Stage == ledger.PageIntend && len(w.n.cfg.Pages) == 0 {
 			continue
@@ -158,10 +170,11 @@ func (w *waker) room(p *ledger.Paging) bool {
 // start takes up one page: it records the intent if that is to be done, tries,
 // and records what came of it.
 func (w *waker) start(ctx context.Context, p *ledger.Paging) {
-	job, stop := context.WithCancel(ctx)
-	w.jobs[p.Page.Index] = stop
+	j := &job{enough: make(chan struct{})}
+	j.ctx, j.stop = context.WithCancel(ctx)
+	w.jobs[p.Page.Index] = j
 	w.wg.Go(func() {
-		held := w.wake(ctx, job, p)
+		held := w.wake(ctx, j, p)
 		select {
 		case w.ended <- ended{p.Page.Index, held}:
 		case <-ctx.Done():
@@ -169,10 +182,10 @@ func (w *waker) start(ctx context.Context, p *ledger.Paging) {
 	})
 }
 
-// wake carries one alarm of one page from its intent to its end. job ends when
-// the thing was done, ctx when this node leads no longer. It returns what is open at
-// other systems then, nil if nothing is or it is not known.
-func (w *waker) wake(ctx, job context.Context, p *ledger.Paging) *heldPage {
+// wake carries one alarm of one page from its intent to its end. ctx ends when
+// this node leads no longer. It returns what is open at other systems then, nil
+// if nothing is or it is not known.
+func (w *waker) wake(ctx context.Context, j *job, p *ledger.Paging) *heldPage {
 	n := w.n
 	entry := hotline.Page{Due: p.Page.Index, Key: p.Key[:], Repeat: p.Repeat}
 	if p.Stage == ledger.PageIntend {
@@ -185,7 +198,7 @@ func (w *waker) wake(ctx, job context.Context, p *ledger.Paging) *heldPage {
 	}
 	entry.Node, entry.End = n.cfg.Node, hotline.PageStopped
 	if p.Stage != ledger.PageBreak {
-		entry.End, entry.Attempts = n.deliverPage(job, p)
+		entry.End, entry.Attempts = n.deliverPage(j, p)
 	}
 	if ctx.Err() != nil {
 		return nil
@@ -285,14 +298,14 @@ func (n *Node) routes(targets []string) []hotline.PageRoute {
 }
 
 // deliverPage tries all routes side by side and says what came of it.
-func (n *Node) deliverPage(job context.Context, p *ledger.Paging) (hotline.PageEnd, []hotline.PageAttempt) {
+func (n *Node) deliverPage(j *job, p *ledger.Paging) (hotline.PageEnd, []hotline.PageAttempt) {
 	var mu sync.Mutex
 	var attempts []hotline.PageAttempt
 	taken := 0
 	var wg sync.WaitGroup
 	for i := range p.Routes {
 		wg.Go(func() {
-			by := n.pages.channels.Deliver(job, n.notice(p, i), p.Routes[i].Channels, func(a page.Attempt) {
+			by := n.pages.channels.Deliver(j.ctx, j.enough, n.notice(p, i), p.Routes[i].Channels, func(a page.Attempt) {
 				n.tried(&a)
 				mu.Lock()
 				defer mu.Unlock()
@@ -309,7 +322,7 @@ func (n *Node) deliverPage(job context.Context, p *ledger.Paging) (hotline.PageE
 	switch {
 	case taken == len(p.Routes):
 		return hotline.PageDelivered, attempts
-	case job.Err() != nil:
+	case j.ctx.Err() != nil:
 		return hotline.PageStopped, attempts
 	case taken > 0:
 		return hotline.PagePartly, attempts

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -422,6 +423,53 @@ func TestRepeatedPageRingsAgain(t *testing.T) {
 	pages := untilPages(t, b, 0, 4)
 	if pages[2].Repeat != 1 || !pages[2].Intent() || pages[3].Repeat != 1 || pages[3].End != hotline.PageDelivered {
 		t.Errorf("the record says %+v, then %+v", pages[2], pages[3])
+	}
+	b.submit(t, 0, b.Acknowledgement(now(), text))
+	if over := ring.next(t, "over"); over.Key != first.Key {
+		t.Errorf("over is %s", over.Key)
+	}
+}
+
+// Promise: a channel on which one officer cannot be reached keeps the rung from ringing again for nobody: each repetition ends the
+// attempts of the alarm before it, and tries everybody anew.
+func TestDeadRouteHoldsBackNoRepeat(t *testing.T) {
+	t.Parallel()
+	ring := newBell(t, nil)
+	dead := newBell(t, func(x waked) int {
+		if x.Event == "page" {
+			return http.StatusServiceUnavailable
+		}
+		return http.StatusOK
+	})
+	w := prepare(t, hotlinetest.Terms("crisis"), 1, "XA", "XB")
+	a, b := w.parties["XA"], w.parties["XB"]
+	b.cfgs[0].Pages = []config.Page{ring.channel(t, "ring"), dead.channel(t, "dead")}
+	var ahead atomic.Int64 // of XB's clock
+	w.startAll(a)
+	b.nodes = append(b.nodes, w.startAt(b.cfgs[0], func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }))
+	w.ready()
+	ladder := b.Rungs(1)
+	ladder.Receiving[0].Targets, ladder.Receiving[0].Repeat = []string{"XB-L1", "XB-L2"}, 100
+	for _, c := range []struct{ post, channel string }{{"A1", "ring"}, {"L1", "ring"}, {"L2", "dead"}, {"O1", "ring"}, {"R1", "ring"}} {
+		ladder.Contacts = append(ladder.Contacts, hotline.Reach{Officer: b.Name(c.post), Channels: []string{c.channel}})
+	}
+	b.submit(t, 0, b.By(b.Header(hotline.KindLadder, now()), ladder, "A1"))
+	text := a.Text(now(), "XB", "words", hotlinetest.Precedence(hotline.Flash))
+	a.submit(t, 0, text)
+	first := ring.next(t, "page")
+	dead.next(t, "page")
+	for n := range 2 {
+		ahead.Add(int64(61 * time.Second))
+		if x := ring.next(t, "page"); x.ID != fmt.Sprintf("%s.%d", first.Key, n+1) {
+			t.Errorf("%s rings as repetition %d of %s", x.ID, n+1, first.Key)
+		}
+		for x := dead.next(t, "page"); x.ID != fmt.Sprintf("%s.%d", x.Key, n+1); { // retries of the alarm before it
+			x = dead.next(t, "page")
+		}
+	}
+	pages := untilPages(t, b, 0, 4)
+	if pages[1].End != hotline.PagePartly || pages[2].Repeat != 1 || !pages[2].Intent() || pages[3].End != hotline.PagePartly {
+		t.Errorf("the record says %+v, then %+v, then %+v", pages[1], pages[2], pages[3])
 	}
 	b.submit(t, 0, b.Acknowledgement(now(), text))
 	if over := ring.next(t, "over"); over.Key != first.Key {

@@ -83,9 +83,10 @@ func (p *Pager) Last() []Attempt {
 }
 
 // Deliver tries the channels in the given order until one takes the notice, the next one at once where one fails, and all of
-// them again after a pause, maxRounds times; but once if none of them is here, since waiting brings none. It calls tried after
-// each attempt and returns the name of the channel that took it; "" if none did or ctx ended before.
-func (p *Pager) Deliver(ctx context.Context, n Notice, order []string, tried func(Attempt)) string {
+// them again after a pause, maxRounds times; but once if none of them is here, since waiting brings none, and no more once enough is
+// closed (nil: never). It calls tried after each attempt and returns the name of the channel that took it; "" if none did or ctx
+// ended before.
+func (p *Pager) Deliver(ctx context.Context, enough <-chan struct{}, n Notice, order []string, tried func(Attempt)) string {
 	wait := firstPause
 	for round := 1; ; round++ {
 		for _, name := range order {
@@ -101,7 +102,14 @@ func (p *Pager) Deliver(ctx context.Context, n Notice, order []string, tried fun
 		if round == maxRounds || !slices.ContainsFunc(order, func(name string) bool { return p.lane(name) != nil }) {
 			return ""
 		}
-		if !sleep(ctx, wait) {
+		pause := time.NewTimer(wait)
+		select {
+		case <-pause.C:
+		case <-enough:
+			pause.Stop()
+			return ""
+		case <-ctx.Done():
+			pause.Stop()
 			return ""
 		}
 		wait = min(2*wait, lastPause)

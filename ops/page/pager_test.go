@@ -63,7 +63,7 @@ func TestNextChannelIsTriedAtOnce(t *testing.T) {
 		defer p.Close()
 		var tried []string
 		begun := time.Now()
-		by := p.Deliver(t.Context(), alarm(), []string{"c", "gone", "a", "b"}, note(&tried))
+		by := p.Deliver(t.Context(), nil, alarm(), []string{"c", "gone", "a", "b"}, note(&tried))
 		if got := strings.Join(tried, ", "); by != "b" || got != "c refused, gone absent, a refused, b taken" {
 			t.Errorf("taken by %q after %s", by, got)
 		}
@@ -81,7 +81,7 @@ func TestRoundsAreBounded(t *testing.T) {
 		defer p.Close()
 		var tried []string
 		begun := time.Now()
-		if by := p.Deliver(t.Context(), alarm(), []string{"a"}, note(&tried)); by != "" || len(tried) != maxRounds {
+		if by := p.Deliver(t.Context(), nil, alarm(), []string{"a"}, note(&tried)); by != "" || len(tried) != maxRounds {
 			t.Errorf("taken by %q after %d attempts", by, len(tried))
 		}
 		if took, want := time.Since(begun), (5+10+20+40+7*60)*time.Second; took != want {
@@ -95,6 +95,22 @@ func TestRoundsAreBounded(t *testing.T) {
 	})
 }
 
+// Promise: whoever has enough of retries has each channel tried once all the same, and waits no longer.
+func TestEnoughEndsAfterTheRound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := fakes(&fake{send: refuses}, &fake{send: refuses})
+		defer p.Close()
+		enough := make(chan struct{})
+		close(enough)
+		var tried []string
+		begun := time.Now()
+		by := p.Deliver(t.Context(), enough, alarm(), []string{"a", "b"}, note(&tried))
+		if got := strings.Join(tried, ", "); by != "" || got != "a refused, b refused" || time.Since(begun) != 0 {
+			t.Errorf("taken by %q after %s and %v", by, got, time.Since(begun))
+		}
+	})
+}
+
 // Promise: a page over channels that this node does not have, as a former leader intended it, comes to its end at once: the next
 // alarm then goes over what is here.
 func TestAbsentChannelsAreNotWaitedFor(t *testing.T) {
@@ -103,7 +119,7 @@ func TestAbsentChannelsAreNotWaitedFor(t *testing.T) {
 		defer p.Close()
 		var tried []string
 		begun := time.Now()
-		by := p.Deliver(t.Context(), alarm(), []string{"gone", "lost"}, note(&tried))
+		by := p.Deliver(t.Context(), nil, alarm(), []string{"gone", "lost"}, note(&tried))
 		if got := strings.Join(tried, ", "); by != "" || got != "gone absent, lost absent" {
 			t.Errorf("taken by %q after %s", by, got)
 		}
@@ -127,7 +143,7 @@ func TestHangingChannelHoldsUpNothing(t *testing.T) {
 			wg.Go(func() {
 				var tried []string
 				begun := time.Now()
-				p.Deliver(t.Context(), n, order, note(&tried))
+				p.Deliver(t.Context(), nil, n, order, note(&tried))
 				if got := strings.Join(tried, ", "); got != want || time.Since(begun) != took {
 					t.Errorf("%s after %v; want %s after %v", got, time.Since(begun), want, took)
 				}
@@ -154,7 +170,7 @@ func TestDeafChannelIsLeftAlone(t *testing.T) {
 		wake := make(chan struct{})
 		p := fakes(&fake{send: func(context.Context, *Notice) error { <-wake; return nil }}, &fake{send: takes})
 		var tried []string
-		p.Deliver(t.Context(), alarm(), []string{"a", "b"}, note(&tried))
+		p.Deliver(t.Context(), nil, alarm(), []string{"a", "b"}, note(&tried))
 		if got := strings.Join(tried, ", "); got != "a timed-out, b taken" {
 			t.Error(got)
 		}
@@ -178,7 +194,7 @@ func TestDoneThingIsPagedNoMore(t *testing.T) {
 		ctx, done := context.WithCancel(t.Context())
 		var tried []string
 		var wg sync.WaitGroup
-		wg.Go(func() { p.Deliver(ctx, alarm(), []string{"a", "b"}, note(&tried)) })
+		wg.Go(func() { p.Deliver(ctx, nil, alarm(), []string{"a", "b"}, note(&tried)) })
 		synctest.Wait()
 		done()
 		wg.Wait()
@@ -192,7 +208,7 @@ func TestDoneThingIsPagedNoMore(t *testing.T) {
 		ctx, done = context.WithCancel(t.Context())
 		bad := fakes(&fake{send: refuses})
 		defer bad.Close()
-		wg.Go(func() { bad.Deliver(ctx, alarm(), []string{"a"}, func(Attempt) {}) })
+		wg.Go(func() { bad.Deliver(ctx, nil, alarm(), []string{"a"}, func(Attempt) {}) })
 		synctest.Wait()
 		done()
 		begun := time.Now()
