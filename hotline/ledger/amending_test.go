@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -61,4 +62,37 @@ func (g *game) amend() {
 	for _, p := range g.w.order {
 		g.propose(g.w.members[p], &ledger.Command{Type: ledger.Document, Document: g.w.convention.Raw})
 	}
+}
+
+// Promise: committed time does not go back behind a clock that an amendment ended and
+// that passed without an entry, also if the command that passed it was refused and what
+// comes after carries no readings (SPEC §6.1 rules 2 and 3).
+func TestTimeStaysAheadOfWhatPassed(t *testing.T) {
+	w, a, b := pairWorld(t, func(c *hotline.Convention) { c.Terms.Contacts, c.Terms.LineAlarm = 0, 0 })
+	c := w.convention.Convention
+	c.Version, c.Previous, c.ValidFrom = c.Version+1, w.convention.Hash, w.now+1
+	c.Terms.LineTest, c.Terms.WatchTest = 0, 0
+	w.convention = hotlinetest.Amend(w.convention, &c, a.Party, b.Party, w.members["XC"].Party)
+	w.documents["convention/2"] = w.convention.Raw
+	for _, p := range w.order {
+		w.members[p].Convention = w.convention
+		w.must(w.members[p], &ledger.Command{Type: ledger.Document, Document: w.convention.Raw})
+	}
+	w.now += hotline.Time(a.state.Conventions()[0].Terms.LineTest) // the last line tests are due, and end
+	w.must(a, &ledger.Command{Type: ledger.Tick})
+	i := slices.IndexFunc(a.state.OpenDuties(), func(d *ledger.Duty) bool { return d.Class == hotline.DutyWatchTest })
+	ended := a.state.OpenDuties()[i].Deadline
+	w.now = ended + 3600_000
+	r, err := w.propose(a, &ledger.Command{Type: ledger.Document, Document: w.convention.Raw}, true)
+	if err != nil || r.Code != hotline.CodeOldNumber {
+		t.Fatalf("a known document: %q, %v", r.Code, err)
+	}
+	r, err = w.propose(a, &ledger.Command{Type: ledger.Submit, Statement: a.Detection(w.now).Raw, Readings: []hotline.Reading{}}, false)
+	if err != nil || r.Code != "" {
+		t.Fatalf("a statement without readings: %q, %v", r.Code, err)
+	}
+	if a.state.Time() < ended {
+		t.Errorf("the log is at %s, and a clock of %s has passed", clock(a.state.Time()), clock(ended))
+	}
+	w.check()
 }

@@ -148,12 +148,27 @@ func (s *State) NeedsReadings(t hotline.Time) bool {
 // add appends one entry and returns its index. The first entry of a command
 // that carried readings is preceded by the clock entry that lets it.
 func (r *run) add(t hotline.EntryType, scope hotline.Scope, cause hotline.Cause, content any) uint64 {
+	r.back()
+	return r.append(t, scope, cause, content)
+}
+
+// back writes down the readings of a command that carried some, once.
+func (r *run) back() {
 	if r.clock {
 		r.clock = false
 		r.s.backed = r.t
 		r.append(hotline.EntryClock, hotline.Common(), hotline.Outside, &hotline.Clock{Readings: r.c.Readings})
 	}
-	return r.append(t, scope, cause, content)
+}
+
+// pass notes that something passed at t without an entry. What comes after may not
+// go back behind it, without readings either: so those that permit it are written
+// down.
+func (r *run) pass(t hotline.Time) {
+	if r.s.NeedsReadings(t) {
+		r.back()
+	}
+	r.s.passed = max(r.s.passed, t)
 }
 
 func (r *run) append(t hotline.EntryType, scope hotline.Scope, cause hotline.Cause, content any) uint64 {

@@ -67,7 +67,7 @@ func (s *State) over(d *Duty) bool {
 // time of the clock may decide.
 func (r *run) passOver(d *Duty) {
 	then := &run{s: r.s, c: r.c, t: d.Clocks[d.Next].Due, res: r.res}
-	r.s.passed = max(r.s.passed, then.t)
+	r.pass(then.t)
 	r.s.lift(d)
 	switch d.Class {
 	case hotline.DutyLineAnswered, hotline.DutyLineHeard:
@@ -107,7 +107,7 @@ func (r *run) vacate() {
 		return
 	}
 	s.vacated = c.Version
-	s.passed = max(s.passed, min(r.t, c.ValidFrom))
+	r.pass(min(r.t, c.ValidFrom))
 	for _, d := range s.OpenDuties() {
 		if d.Next == len(d.Clocks) && s.forNobody(d, r.t) {
 			s.lift(d)

@@ -93,13 +93,19 @@ func (r *Replay) Feed(index uint64, e *hotline.Entry, content any, verify func(*
 // whole takes an entry of a log that hides nothing.
 func (r *Replay) whole(index uint64, e *hotline.Entry, content any, verify func(*Command) error) error {
 	if c, ok := content.(*hotline.Clock); ok {
-		// The clock entry stands before the first entry of its command.
-		if r.clock != nil {
-			return &Difference{Index: index, Text: "two clock entries without a command"}
+		// The clock entry stands before the first entry of its command, or alone where
+		// a clock passed without one.
+		if err := r.clockAlone(index); err != nil {
+			return err
 		}
 		r.clock, r.readings = e, c.Readings
 		r.s.size++
 		return nil
+	}
+	if r.clock != nil && r.clock.Time != e.Time {
+		if err := r.clockAlone(index); err != nil {
+			return err
+		}
 	}
 	c, given := recall(e, content)
 	if c.Type != Tick && verify != nil {
@@ -122,6 +128,28 @@ func (r *Replay) whole(index uint64, e *hotline.Entry, content any, verify func(
 		}
 	}
 	return r.match(index, e)
+}
+
+// clockAlone takes the clock entry before index, if there is one, as that of a
+// command which made no other: something passed then without an entry.
+func (r *Replay) clockAlone(index uint64) error {
+	clock := r.clock
+	if clock == nil {
+		return nil
+	}
+	c := &Command{Type: Tick, Time: clock.Time, Readings: r.readings}
+	r.clock, r.readings = nil, nil
+	r.s.size-- // Apply makes the clock entry again
+	if err := r.apply(c, nil); err != nil {
+		return &Difference{Index: index - 1, Text: err.Error()}
+	}
+	if err := r.match(index-1, clock); err != nil {
+		return err
+	}
+	if len(r.pending) > 0 {
+		return &Difference{Index: index, Missing: r.pending[0].entry.Type, Text: "the entry before this one demands another here"}
+	}
+	return nil
 }
 
 func (r *Replay) apply(c *Command, given []hotline.Sequence) error {
@@ -195,8 +223,8 @@ func (r *Replay) End() error {
 		return &Difference{Index: r.s.size - uint64(len(r.pending)), Missing: r.pending[0].entry.Type,
 			Text: "the log ends before an entry that its last command makes"}
 	}
-	if r.clock != nil {
-		return &Difference{Index: r.s.size - 1, Text: "the log ends with a clock entry without a command"}
+	if err := r.clockAlone(r.s.size); err != nil {
+		return err
 	}
 	return nil
 }
