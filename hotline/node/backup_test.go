@@ -36,11 +36,12 @@ func (w *network) backUp(p *party) string {
 		}
 	}
 	dir := filepath.Join(w.t.TempDir(), "backup")
+	size := p.size(w.t)
 	b, err := c.Backup(ctx, dir, p.Log.Public(), documents)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if size := p.size(w.t); b.Size < size {
+	if b.Size < size {
 		w.t.Fatalf("the backup holds %d entries, the log %d", b.Size, size)
 	}
 	return dir
