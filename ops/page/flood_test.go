@@ -14,33 +14,19 @@ import (
 // flooding is a server that waits for the first word, unless it has to begin itself, and then talks without end and without a
 // line; it ends with the test.
 func flooding(t *testing.T, begin string, first bool) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			if !first {
-				_, err = c.Read(make([]byte, 1))
-			}
-			if err == nil {
-				_, err = c.Write([]byte(begin))
-			}
-			for block := bytes.Repeat([]byte{'x'}, 1<<16); err == nil; {
-				_, err = c.Write(block)
-			}
-			_ = c.Close()
+	return listening(t, func(c net.Conn) {
+		var err error
+		if !first {
+			_, err = c.Read(make([]byte, 1))
 		}
-	}()
-	t.Cleanup(func() { _ = l.Close(); <-done })
-	return l.Addr().String()
+		if err == nil {
+			_, err = c.Write([]byte(begin))
+		}
+		for block := bytes.Repeat([]byte{'x'}, 1<<16); err == nil; {
+			_, err = c.Write(block)
+		}
+		_ = c.Close()
+	})
 }
 
 // Promise: a server that floods back is cut off at a bound of bytes, and that is a failure of this channel alone.

@@ -29,26 +29,8 @@ type talked struct {
 // the connection ends. It ends with the test.
 func newTalk(t *testing.T, extensions string, say func(line string) string) *talk {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &talk{l.Addr().String(), make(chan talked, 16)}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			s.serve(c, extensions, say)
-		}
-	}()
-	t.Cleanup(func() {
-		_ = l.Close()
-		<-done
-	})
+	s := &talk{mails: make(chan talked, 16)}
+	s.addr = listening(t, func(c net.Conn) { s.serve(c, extensions, say) })
 	return s
 }
 

@@ -95,6 +95,23 @@ func TestRoundsAreBounded(t *testing.T) {
 	})
 }
 
+// Promise: a channel that, when its time is over, still says that the other side has the notice is believed: nobody is woken twice
+// because a conversation did not end.
+func TestLastWordOfAChannelIsBelieved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := fakes(&fake{send: func(ctx context.Context, _ *Notice) error {
+			<-ctx.Done()
+			time.Sleep(lastWord / 2)
+			return nil
+		}})
+		defer p.Close()
+		var tried []string
+		if by := p.Deliver(t.Context(), nil, alarm(), []string{"a"}, note(&tried)); by != "a" {
+			t.Errorf("taken by %q after %v", by, tried)
+		}
+	})
+}
+
 // Promise: whoever has enough of retries has each channel tried once all the same, and waits no longer.
 func TestEnoughEndsAfterTheRound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -181,6 +181,13 @@ func alarm() Notice {
 
 // hanging is a server that takes connections and never says a word; it ends with the test.
 func hanging(t *testing.T) string {
+	return listening(t, func(c net.Conn) {
+		go func() { _, _ = io.Copy(io.Discard, c) }()
+	})
+}
+
+// listening hands the connections that come at an address to serve, one after the other, and closes what is open at the end of the test.
+func listening(t *testing.T, serve func(net.Conn)) (addr string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -195,7 +202,7 @@ func hanging(t *testing.T) string {
 				return
 			}
 			defer c.Close()
-			go func() { _, _ = io.Copy(io.Discard, c) }()
+			serve(c)
 		}
 	}()
 	t.Cleanup(func() { _ = l.Close(); <-done })
