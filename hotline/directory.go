@@ -311,14 +311,11 @@ func (d *SignedDirectory) ServiceID() keys.ID { return d.serviceID }
 // Whether its number and keys fit what is already known is the ledger's to
 // decide.
 func ParseDirectory(raw []byte, c *SignedConvention) (*SignedDirectory, error) {
-	d, err := RereadDirectory(raw, c)
+	st, err := Parse(raw)
 	if err != nil {
 		return nil, err
 	}
-	if err := d.verifyProofs(); err != nil {
-		return nil, err
-	}
-	return d, nil
+	return st.provenDirectory(c)
 }
 
 // RereadDirectory is ParseDirectory for a page that ParseDirectory took before, as
@@ -329,6 +326,21 @@ func RereadDirectory(raw []byte, c *SignedConvention) (*SignedDirectory, error) 
 	if err != nil {
 		return nil, err
 	}
+	return st.directory(c)
+}
+
+func (st *Statement) provenDirectory(c *SignedConvention) (*SignedDirectory, error) {
+	d, err := st.directory(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.verifyProofs(); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+func (st *Statement) directory(c *SignedConvention) (*SignedDirectory, error) {
 	if st.Header.Kind != KindDirectory {
 		return nil, Refuse(CodeDocument, "this is a %s, not a directory", st.Header.Kind)
 	}
@@ -366,7 +378,7 @@ func RereadDirectory(raw []byte, c *SignedConvention) (*SignedDirectory, error) 
 			}
 		}
 	}
-	signed := &SignedDirectory{Directory: *d, Raw: raw, byKey: make(map[keys.ID]int, len(d.Officers)), serviceID: d.Service.ID()}
+	signed := &SignedDirectory{Directory: *d, Raw: st.Raw, byKey: make(map[keys.ID]int, len(d.Officers)), serviceID: d.Service.ID()}
 	for i := range d.Officers {
 		signed.byKey[d.Officers[i].Key.ID()] = i
 	}
@@ -398,7 +410,7 @@ func ProveDirectory(raw []byte, versions []*SignedConvention) (*SignedDirectory,
 	if c == nil {
 		return nil, Refuse(CodeNeed, "the convention comes before directories")
 	}
-	return ParseDirectory(raw, c)
+	return st.provenDirectory(c)
 }
 
 // speaker finds an officer with a role that an observer has no use for, or nil.

@@ -75,7 +75,7 @@ type Node struct {
 
 	witnessing *witnessing
 
-	documents documents
+	intake intake
 
 	pages pages
 

@@ -18,8 +18,8 @@ import (
 // pushed when they are published, and sent again whenever a peer answers that
 // it needs one.
 
-// documents is how fast each peer hands in documents.
-type documents struct {
+// intake counts the documents that each peer hands in.
+type intake struct {
 	mu sync.Mutex
 	by map[hotline.Party]*bucket // one for each party that has a line
 }
@@ -28,22 +28,22 @@ type documents struct {
 var documentPace = limit{each: time.Second / hotline.DocumentRate, burst: hotline.DocumentBurst}
 
 // admit reports whether a peer may hand in one more.
-func (d *documents) admit(p hotline.Party, now time.Time) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.by == nil {
-		d.by = map[hotline.Party]*bucket{}
+func (i *intake) admit(p hotline.Party, now time.Time) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.by == nil {
+		i.by = map[hotline.Party]*bucket{}
 	}
-	if d.by[p] == nil {
-		d.by[p] = new(bucket)
+	if i.by[p] == nil {
+		i.by[p] = new(bucket)
 	}
-	return d.by[p].take(documentPace, now)
+	return i.by[p].take(documentPace, now)
 }
 
 // Document takes a document from a peer. It may be of any party: what counts
 // is the root key under it.
 func (n *Node) Document(ctx context.Context, from hotline.Party, raw []byte) *link.Answer {
-	if !n.documents.admit(from, time.Now()) {
+	if !n.intake.admit(from, time.Now()) {
 		n.metrics.refused.WithLabelValues(string(from), string(hotline.CodeBusy)).Inc() // counted alone: a flood fills no log
 		return &link.Answer{Code: hotline.CodeBusy, Text: "documents come too fast: send it again later", Time: n.now()}
 	}

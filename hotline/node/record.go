@@ -84,12 +84,15 @@ func (r *record) count(c net.Conn, s http.ConnState) {
 	}
 }
 
+// recordPace is what all askers together may ask for (SPEC §7.9).
+var recordPace = limit{each: time.Second / hotline.RecordRate, burst: hotline.RecordBurst}
+
 // admit takes one request out of the bucket: one for all, since addresses cost
 // nothing.
 func (r *record) admit(now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.asked.take(limit{each: time.Second / hotline.RecordRate, burst: hotline.RecordBurst}, now)
+	return r.asked.take(recordPace, now)
 }
 
 // ServeHTTP answers one request.
